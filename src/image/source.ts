@@ -1,0 +1,24 @@
+import type { Descriptor, Digest, ImageOrigin, Platform, ResolvedImage } from './types.ts'
+
+/** What is known of a tag without reading it: HEAD for registries, index.json for layouts. */
+export interface TagState {
+  readonly digest: Digest
+  readonly origin: ImageOrigin
+}
+
+/**
+ * A place that images come from, opened for one reference. All bytes handed out are verified; every failure is an
+ * ExpectedError with a reason from the closed set.
+ */
+export interface ImageSource {
+  /** Resolves to a digest and reads manifest and config of `platform`. With `pin`, reads exactly that digest. */
+  resolve(platform: Platform, signal: AbortSignal, pin?: Digest): Promise<ResolvedImage>
+  /** What the tag points at now; for noticing a moved tag. Reads no blob. */
+  head(signal: AbortSignal): Promise<TagState>
+  /**
+   * The blob's bytes in chunks. Throws DigestMismatch before the last chunk is handed out when size or digest are
+   * wrong, so a consumer that publishes only after the stream ended never publishes unverified bytes.
+   */
+  blob(descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>
+  close(): Promise<void>
+}

@@ -1,0 +1,111 @@
+/**
+ * The merged file system of an image as a tree in memory. Pure data; who writes it to disk is somebody else.
+ */
+import type { ByteString } from '../image/bytes.ts'
+import type { Digest } from '../image/types.ts'
+
+/** Seconds may be negative and beyond 2^33; nanoseconds 0…999,999,999. */
+export interface FileTime {
+  readonly seconds: number
+  readonly nanoseconds: number
+}
+
+export type FileType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo'
+
+/** One entry of a layer's tar stream, as read: nothing is resolved yet. */
+export interface LayerEntry {
+  /** Name as in the archive, bytes, not cleaned. */
+  readonly path: ByteString
+  readonly type: FileType | 'hardlink'
+  /** Permission bits with setuid, setgid, sticky: 0…0o7777. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly mtime: FileTime
+  /** Bytes of content; 0 for everything but files. */
+  readonly size: number
+  /** Link target of symlinks and hard links, bytes, not cleaned. */
+  readonly linkTarget: ByteString
+  readonly device: { readonly major: number; readonly minor: number } | undefined
+  readonly xattrs: ReadonlyMap<string, Buffer>
+  /** Where the content went, as returned by the content sink; undefined for all but files. */
+  readonly content: ContentRef | undefined
+}
+
+/** Whatever the content sink returned when it swallowed the file: a spool number, a digest, kept bytes. */
+export interface ContentRef {
+  readonly size: number
+  /** Set by sinks that hash: used by `diff`. */
+  readonly digest?: Digest
+  /** Set by sinks that spool to disk: which spool file holds the bytes. */
+  readonly spool?: number
+  /** Set by sinks that keep bytes in memory (small files, fixtures). */
+  readonly bytes?: Buffer
+}
+
+/** What hard links share. */
+export interface Inode {
+  type: FileType
+  mode: number
+  uid: number
+  gid: number
+  mtime: FileTime
+  size: number
+  linkTarget: ByteString
+  device: { readonly major: number; readonly minor: number } | undefined
+  xattrs: ReadonlyMap<string, Buffer>
+  content: ContentRef | undefined
+}
+
+/** A name in the tree. Only directories have children. */
+export interface TreeNode {
+  inode: Inode
+  children: Map<ByteString, TreeNode> | undefined
+}
+
+/** What was left out on purpose, for `unpack --report` and status. */
+export interface DroppedEntry {
+  readonly layer: number
+  readonly path: string
+  readonly rule: string
+  readonly message: string
+}
+
+/** Where an overlayfs-based engine (containerd, buildah, CRI-O) would show something else. */
+export interface Divergence {
+  readonly path: string
+  readonly layer: number
+  readonly rule: string
+  readonly overlayfs: string
+}
+
+/** Limits of untrusted input; exceeding one is `LimitExceeded` naming layer, path and the setting. */
+export interface LayerLimits {
+  readonly maxEntries: number
+  readonly maxBytes: number
+  readonly maxFileBytes: number
+  readonly maxPathBytes: number
+  readonly maxDepth: number
+  readonly maxPaxBytes: number
+  /** Uncompressed bytes per compressed byte, checked once a layer has produced more than 64 MiB. */
+  readonly maxRatio: number
+  readonly maxXattrBytes: number
+}
+
+/** A file as the checks see it: from a tree in memory or from a folder on disk, alike. */
+export interface FileNode {
+  readonly type: FileType | 'socket'
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly size: number
+  readonly linkTarget: ByteString
+  /** Up to `maxBytes` of content from `offset`; empty for everything but files. */
+  read(maxBytes: number, offset?: number): Buffer
+}
+
+/** A file system that can be asked for one name at a time, without following symlinks. */
+export interface FileTree {
+  /** `names` are components from the root, none of them `.` or `..`; [] is the root itself. */
+  lookup(names: readonly ByteString[]): FileNode | undefined
+}
