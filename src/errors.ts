@@ -112,6 +112,8 @@ export interface Issue {
   /** Field path in the resource (`spec.hooks[0].path`) or, for findings in an image, its path. */
   readonly path: string
   readonly message: string
+  /** File and line that the user can open, where known: `app.yaml:12`. */
+  readonly location?: string
 }
 
 /** A check's findings as one error: `issues` has at least one member with severity `error`. */
@@ -123,11 +125,16 @@ export class IssuesError extends ExpectedError {
     const more = issues.filter((issue) => issue.severity === 'error').length - 1
     super(
       first?.reason ?? 'InvalidSpec',
-      `${first?.path ?? ''}: ${first?.message ?? 'invalid'}${more > 0 ? ` (and ${more} more)` : ''}`,
+      `${first === undefined ? 'invalid' : formatIssue(first)}${more > 0 ? ` (and ${more} more)` : ''}`,
       first === undefined ? {} : { path: first.path },
     )
     this.issues = issues
   }
+}
+
+/** One line for people: `app.yaml:12: spec.volumes[1].path: found …; must be …`. */
+export function formatIssue(issue: Issue): string {
+  return [issue.location ?? '', issue.path, issue.message].filter((part) => part !== '').join(': ')
 }
 
 /** Marks a branch that the types say can't be reached. */

@@ -1,0 +1,37 @@
+/**
+ * Names that Fairlead writes into the world: group, kind, annotation and label keys, field managers. They are API:
+ * objects in clusters and state folders carry them, so a key is never renamed, only added.
+ */
+export const GROUP = 'fairlead.dev'
+export const VERSION = 'v1alpha1'
+export const API_VERSION = `${GROUP}/${VERSION}` as const
+export const KIND = 'ContainerApp'
+export const PLURAL = 'containerapps'
+export const SINGULAR = 'containerapp'
+export const SHORT_NAME = 'capp'
+
+/** Annotations on the resource that ask for something once; the answer is `status.lastHandledRequest`. */
+export const RESOLVE_REQUESTED_AT = `${GROUP}/resolve-requested-at`
+export const RESTART_REQUESTED_AT = `${GROUP}/restart-requested-at`
+/** Value: a digest from `status.image.history`. */
+export const ROLLBACK_TO = `${GROUP}/rollback-to`
+
+/** Annotations on what we create. */
+export const IMAGE_REFERENCE = `${GROUP}/image-reference`
+export const IMAGE_DIGEST = `${GROUP}/image-digest`
+export const VOLUME_PATH = `${GROUP}/volume-path`
+export const REVISION = `${GROUP}/revision`
+export const APPLIED_HASH = `${GROUP}/applied-hash`
+export const SEEDED_FROM = `${GROUP}/seeded-from`
+
+/** Labels on what we create. */
+export const APP_LABEL = `${GROUP}/app`
+export const COMPONENT_LABEL = `${GROUP}/component`
+export const VOLUME_LABEL = `${GROUP}/volume`
+export const REVISION_LABEL = `${GROUP}/revision`
+export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by'
+export const MANAGED_BY = 'fairlead'
+
+/** One field manager a writer's role, as server-side apply wants it. */
+export const FIELD_MANAGER = 'fairlead-controller'
+export const STATUS_FIELD_MANAGER = 'fairlead-status'
