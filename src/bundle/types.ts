@@ -94,6 +94,8 @@ export interface HostFacts {
   readonly nofileHard: number
   /** Filesystem types the kernel has (for mqueue). */
   readonly filesystems: readonly string[]
+  /** Number of CPUs, for the per-CPU files to mask; absent means that they stay visible. */
+  readonly cpus?: number
 }
 
 export interface SpecInput {
