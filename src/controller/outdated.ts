@@ -1,0 +1,86 @@
+/**
+ * Notices that a tag has moved: a HEAD per app at a slow, jittered interval, nothing in between (invariant 8). It
+ * changes nothing by itself; the status says `ImageOutdated` until somebody asks for a rebuild.
+ */
+import { parseApp } from '../crd/app.ts'
+import { ExpectedError } from '../errors.ts'
+import type { Digest } from '../image/types.ts'
+import { appId, type AppKey } from '../reconcile/names.ts'
+import type { Images, StoredApp } from '../reconcile/ports.ts'
+import type { Logger } from '../log.ts'
+
+export interface OutdatedOptions {
+  readonly images: Images
+  readonly intervalMs: number
+  readonly now: () => number
+  /** 0 ≤ x < 1; spreads the checks of many apps. */
+  readonly random: () => number
+  readonly log: Logger
+}
+
+interface Seen {
+  /** Reference that was asked; another one makes what was seen worthless. */
+  readonly reference: string
+  readonly digest: Digest | undefined
+  readonly nextAtMs: number
+}
+
+const FIRST_CHECK_MAX_MS = 60_000
+
+export class OutdatedWatch {
+  readonly #options: OutdatedOptions
+  readonly #seen = new Map<string, Seen>()
+
+  constructor(options: OutdatedOptions) {
+    this.#options = options
+  }
+
+  movedTo(key: AppKey): Digest | undefined {
+    return this.#seen.get(appId(key))?.digest
+  }
+
+  forget(key: AppKey): void {
+    this.#seen.delete(appId(key))
+  }
+
+  /** When this app is due, for the caller's timer. */
+  nextAtMs(key: AppKey): number {
+    return this.#seen.get(appId(key))?.nextAtMs ?? this.#options.now()
+  }
+
+  /** Asks when it is time; returns whether what is known changed. */
+  async check(stored: StoredApp, signal: AbortSignal): Promise<boolean> {
+    const id = appId(stored.key)
+    const pinned = stored.status?.image
+    const known = this.#seen.get(id) ?? this.#first(stored)
+    this.#seen.set(id, known)
+    if (pinned === undefined || this.#options.now() < known.nextAtMs) return false
+    const parsed = parseApp(stored.resource, id)
+    if ('issues' in parsed || parsed.app.spec.image !== pinned.reference || parsed.app.spec.imagePolicy?.resolve === 'Never') return false
+    const digest = await this.#head(stored, parsed.app, signal)
+    this.#seen.set(id, { reference: pinned.reference, digest: digest ?? known.digest, nextAtMs: this.#later() })
+    return digest !== undefined && digest !== known.digest
+  }
+
+  /** A restarted controller starts from what the status says, so that nothing flickers. */
+  #first(stored: StoredApp): Seen {
+    const pinned = stored.status?.image
+    const soonMs = this.#options.random() * Math.min(FIRST_CHECK_MAX_MS, this.#options.intervalMs)
+    return { reference: pinned?.reference ?? '', digest: pinned?.availableDigest, nextAtMs: this.#options.now() + soonMs }
+  }
+
+  async #head(stored: StoredApp, app: Parameters<Images['head']>[0], signal: AbortSignal): Promise<Digest | undefined> {
+    try {
+      return (await this.#options.images.head(app, stored, signal)).digest
+    } catch (error) {
+      if (!(error instanceof ExpectedError)) throw error
+      // An outage changes nothing: not the status, not what runs.
+      this.#options.log.debug({ app: appId(stored.key), reason: error.reason }, 'could not ask for the tag')
+      return undefined
+    }
+  }
+
+  #later(): number {
+    return this.#options.now() + this.#options.intervalMs * (0.9 + 0.2 * this.#options.random())
+  }
+}

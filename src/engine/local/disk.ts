@@ -1,0 +1,123 @@
+/**
+ * Durable writes. A reader sees the old file or the new one, never half of one; after a crash at any point the next
+ * start finds one of the two (invariant 9).
+ */
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { ExpectedError, printable } from '../../errors.ts'
+import { crashPoint } from './crash-point.ts'
+
+const REMOVED_PREFIX = '.removed-'
+
+/** Writes through a temporary sibling, fsync and rename. Mode defaults to 0600: state may hold secrets. */
+export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+  // A name of its own: two processes may write the same file, and the last rename wins whole.
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
+  const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, mode)
+  try {
+    await handle.writeFile(content)
+    await handle.sync()
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw diskError(error, path)
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, path)
+  await syncFolder(dirname(path))
+  crashPoint(path)
+}
+
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeFileAtomic(path, `${JSON.stringify(value, undefined, 2)}\n`)
+}
+
+/** Creates a private folder and its parents. */
+export async function ensureFolder(path: string, mode = 0o700): Promise<void> {
+  await mkdir(path, { recursive: true, mode })
+}
+
+/**
+ * Removes a folder as one step: it is renamed away first, so that a crash never leaves half of it under its name. What
+ * a crash leaves under the other name, `sweepRemoved` takes.
+ */
+export async function removeFolder(path: string): Promise<void> {
+  const doomed = join(dirname(path), `${REMOVED_PREFIX}${randomBytes(6).toString('hex')}`)
+  try {
+    await rename(path, doomed)
+  } catch (error) {
+    if (isMissing(error)) return
+    throw error
+  }
+  crashPoint(path)
+  await rm(doomed, { recursive: true, force: true })
+}
+
+/** Finishes removals that a crash interrupted, directly below `parent`. */
+export async function sweepRemoved(parent: string): Promise<void> {
+  for (const name of await listFolder(parent)) {
+    if (name.startsWith(REMOVED_PREFIX)) await rm(join(parent, name), { recursive: true, force: true })
+  }
+}
+
+/** Names in a folder, sorted; none when it does not exist. */
+export async function listFolder(path: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(path)).sort()
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+/** Content as text; undefined when there is no such file. */
+export async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+/** A JSON state file; a damaged one is `StateCorrupt` naming the file, never a guess. */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path)
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    throw new ExpectedError(
+      'StateCorrupt',
+      `${path} is not valid JSON (${printable(String((error as Error).message), 80)}); restore it from a backup, or remove it and apply the resource again (volumes are kept)`,
+      { path, cause: error },
+    )
+  }
+}
+
+export function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  return code === 'ENOENT' || code === 'ENOTDIR'
+}
+
+/** Turns a full disk into its reason; everything else stays what it is. */
+export function diskError(error: unknown, path: string): unknown {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
+  return new ExpectedError('DiskFull', `no space left on the device that holds ${path}; free some and try again`, {
+    path,
+    retry: 'backoff',
+    cause: error,
+  })
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

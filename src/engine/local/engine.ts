@@ -1,0 +1,202 @@
+/** The local engine: implements the middle's `Engine` port on one host with runc or crun. */
+import { existsSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { checkExecutable } from '../../bundle/executable.ts'
+import { checkHooks } from '../../bundle/hooks.ts'
+import { processArgs, processEnv, workingDir } from '../../bundle/process.ts'
+import type { HostFacts } from '../../bundle/types.ts'
+import { containerView } from '../../bundle/view.ts'
+import { unsafeMountTargets } from '../../rootfs/unsafe-targets.ts'
+import type { FileTree } from '../../rootfs/types.ts'
+import type { App } from '../../crd/types.ts'
+import type { AppKey } from '../../reconcile/names.ts'
+import type { AppStore, Engine, PreparedImage, Sources } from '../../reconcile/ports.ts'
+import { namedSources } from '../../reconcile/revision.ts'
+import { volumeViews } from '../../reconcile/to-local.ts'
+import type { Desired, DesiredVolume, Observed, Step } from '../../reconcile/types.ts'
+import { ExpectedError, invariant, type Issue } from '../../errors.ts'
+import { engineFileContents, updateEngineFiles } from './engine-files.ts'
+import { InstanceStore, type InstanceRecord } from './instance-store.ts'
+import { observeApp } from './observe.ts'
+import { instancePaths, type StatePaths } from './paths.ts'
+import { BUSYBOX, prepareInstance, sourceData, type PrepareInput } from './prepare.ts'
+import { readRun } from './run-state.ts'
+import { runtimeFor, type Runtime, type RuntimeName } from './runtime.ts'
+import type { SourceStore } from './source-store.ts'
+import { launch, reap, stop } from './supervisor.ts'
+import { volumeContent } from './volume-sources.ts'
+import type { VolumeStore } from './volume-store.ts'
+
+export interface LocalEngineOptions {
+  readonly paths: StatePaths
+  readonly host: HostFacts
+  readonly runtime: RuntimeName
+  /** Host programs that hooks of the outer stages may run (rule H3); empty by default. */
+  readonly hostHooks: readonly string[]
+  readonly apps: AppStore
+  readonly sources: SourceStore
+  readonly volumes: VolumeStore
+}
+
+export class LocalEngine implements Engine {
+  readonly #options: LocalEngineOptions
+  readonly #instances: InstanceStore
+
+  constructor(options: LocalEngineOptions) {
+    this.#options = options
+    this.#instances = new InstanceStore(options.paths)
+  }
+
+  sources(app: App): Promise<Sources> {
+    const named = namedSources(app)
+    return this.#options.sources.forApp(app.metadata.namespace, {
+      secrets: named.filter(({ kind }) => kind === 'Secret').map(({ name }) => name),
+      configMaps: named.filter(({ kind }) => kind === 'ConfigMap').map(({ name }) => name),
+    })
+  }
+
+  observe(key: AppKey): Promise<Observed> {
+    return observeApp(this.#options.paths, this.#instances, this.#options.volumes, key)
+  }
+
+  async check(desired: Desired, prepared: PreparedImage): Promise<readonly Issue[]> {
+    const sources = await this.sources(desired.app)
+    const unsafe = unsafeMountTargets(prepared.tree, desired.volumes.map(({ destination }) => destination))
+    if (unsafe.length > 0) return unsafe
+    const view = containerView(prepared.tree, await this.#volumeViews(desired, prepared, sources))
+    return this.#processIssues(desired, view)
+  }
+
+  async execute(key: AppKey, step: Step, desired: Desired | undefined, prepared: PreparedImage | undefined): Promise<void> {
+    switch (step.kind) {
+      case 'keep':
+        return this.#refreshFiles(key, step.id)
+      case 'ensure-volume':
+        invariant(desired !== undefined && prepared !== undefined, 'volumes are made only for a desired state')
+        return this.#options.volumes.ensure(key, step.volume, {
+          rootfsDir: prepared.rootfsDir,
+          digest: desired.image.digest,
+          identity: desired.identity,
+        })
+      case 'prepare':
+        invariant(desired !== undefined && prepared !== undefined, 'an instance is prepared only for a desired state')
+        return prepareInstance(await this.#prepareInput(await this.sources(desired.app)), step.id, desired, prepared)
+      case 'stop':
+        return this.#stop(step.id)
+      case 'record-end':
+        return this.#recordEnd(step.id, step.failures, step.restarts)
+      case 'start':
+        return this.#start(key, step.id, step.run)
+      case 'remove-instance':
+        return this.#removeInstance(step.id)
+      case 'remove-volume':
+        return this.#removeVolume(key, step.path)
+    }
+  }
+
+  /** The host's own addresses, as the app is on the host's network. */
+  addresses(desired: Desired): readonly string[] {
+    const hosts = ['127.0.0.1', ...externalAddresses()]
+    return (desired.app.spec.ports ?? []).flatMap(({ port }) => hosts.map((host) => `${host}:${port}`))
+  }
+
+  async #processIssues(desired: Desired, view: ReturnType<typeof containerView>): Promise<readonly Issue[]> {
+    const { config } = desired.image
+    const env = processEnv(config, desired.process, desired.identity, desired.key.name)
+    const common = { view, identity: desired.identity, platform: config.platform }
+    return [
+      ...checkExecutable({
+        ...common,
+        path: processArgs(config, desired.process)[0] ?? '',
+        what: 'entrypoint',
+        field: desired.process.command === undefined ? 'image entrypoint' : 'spec.command[0]',
+        env,
+        cwd: workingDir(config, desired.process, view),
+      }),
+      ...checkHooks({
+        ...common,
+        hooks: desired.hooks,
+        allowedHostHooks: this.#options.hostHooks,
+        existsOnHost: (path) => existsSync(path),
+      }),
+      ...this.#hookRunnerIssues(desired),
+    ]
+  }
+
+  #hookRunnerIssues(desired: Desired): Issue[] {
+    if (desired.hooks.length === 0 || existsSync(BUSYBOX)) return []
+    const message = `hooks need a static busybox at ${BUSYBOX} on this host; on Debian: apt-get install busybox-static`
+    return [{ severity: 'error', reason: 'RuntimeMissing', path: 'spec.hooks', message }]
+  }
+
+  async #volumeViews(desired: Desired, prepared: PreparedImage, sources: Sources) {
+    const files = new Map<string, Readonly<Record<string, Buffer>>>()
+    const contents = new Map<string, FileTree>()
+    for (const volume of desired.volumes) {
+      const data = sourceData(sources, volume)
+      if (data !== undefined) files.set(volume.path, data)
+      contents.set(volume.path, await volumeContent(this.#options.volumes, desired.key, volume, prepared.tree, files))
+    }
+    return volumeViews(desired, (volume: DesiredVolume) => contents.get(volume.path) ?? { lookup: () => undefined })
+  }
+
+  async #prepareInput(sources: Sources): Promise<PrepareInput> {
+    const { paths, host, volumes, apps } = this.#options
+    return { paths, host, runtime: this.#runtime(this.#options.runtime), instances: this.#instances, volumes, sources, apps: await apps.list() }
+  }
+
+  async #start(key: AppKey, id: string, run: number): Promise<void> {
+    const record = await this.#record(id)
+    const before = await readRun(this.#options.paths, id, run - 1, false)
+    if (run > 1 && before.kind === 'lost') await reap(this.#runtime(record.runtime), record)
+    await this.#refreshFiles(key, id)
+    await launch(this.#options.paths, record, run)
+  }
+
+  async #stop(id: string): Promise<void> {
+    const record = await this.#record(id)
+    const run = (await this.#instances.runs(id)).at(-1) ?? 0
+    if (run > 0) await stop(this.#options.paths, this.#runtime(record.runtime), record, run)
+  }
+
+  async #recordEnd(id: string, failures: number, restarts: number): Promise<void> {
+    const countedRun = (await this.#instances.runs(id)).at(-1) ?? 0
+    await this.#instances.writeRestarts(id, { failures, restarts, countedRun })
+  }
+
+  async #removeInstance(id: string): Promise<void> {
+    const record = await this.#instances.read(id)
+    if (record !== undefined) await reap(this.#runtime(record.runtime), record)
+    await this.#instances.remove(id)
+  }
+
+  async #removeVolume(key: AppKey, path: string): Promise<void> {
+    const stored = (await this.#options.volumes.list(key)).find(({ record }) => record.path === path)
+    if (stored !== undefined) await this.#options.volumes.remove(stored)
+  }
+
+  /** Names of other apps may have come or gone: the container's own /etc/hosts follows. */
+  async #refreshFiles(key: AppKey, id: string): Promise<void> {
+    if ((await this.#instances.read(id)) === undefined) return
+    await updateEngineFiles(instancePaths(this.#options.paths, id).files, await engineFileContents(key, await this.#options.apps.list()))
+  }
+
+  async #record(id: string): Promise<InstanceRecord> {
+    const record = await this.#instances.read(id)
+    if (record === undefined) throw new ExpectedError('StateCorrupt', `instance ${id} has no record; it is made anew at the next pass`, { retry: 'backoff' })
+    return record
+  }
+
+  #runtime(name: RuntimeName): Runtime {
+    return runtimeFor(name, this.#options.paths.runtime, this.#options.host)
+  }
+}
+
+/** Addresses of the host's interfaces that others can reach; link-local ones are left out. */
+function externalAddresses(): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .filter((entry) => !entry.internal && entry.family === 'IPv4' && !entry.address.startsWith('169.254.'))
+    .map((entry) => entry.address)
+    .sort()
+}

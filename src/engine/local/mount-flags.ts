@@ -1,0 +1,23 @@
+/** Reads back how a volume really is mounted in a running container (rule V5): the kernel's word, not ours. */
+import { readText } from './disk.ts'
+
+/** `exec` or `noexec` by mount point, from proc_pid_mountinfo(5). The kernel never prints `exec`: it prints nothing. */
+export function parseMountFlags(mountinfo: string): ReadonlyMap<string, 'exec' | 'noexec'> {
+  const flags = new Map<string, 'exec' | 'noexec'>()
+  for (const line of mountinfo.split('\n')) {
+    const fields = line.split(' ')
+    const [mountPoint, options] = [fields[4], fields[5]]
+    if (mountPoint === undefined || options === undefined) continue
+    flags.set(unescapeOctal(mountPoint), options.split(',').includes('noexec') ? 'noexec' : 'exec')
+  }
+  return flags
+}
+
+export async function mountFlagsOf(pid: number): Promise<ReadonlyMap<string, 'exec' | 'noexec'>> {
+  return parseMountFlags((await readText(`/proc/${pid}/mountinfo`)) ?? '')
+}
+
+function unescapeOctal(text: string): string {
+  const bytes = text.replaceAll(/\\([0-7]{3})/g, (_match, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
+  return bytes === text ? text : Buffer.from(bytes, 'latin1').toString('utf8')
+}

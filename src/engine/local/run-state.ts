@@ -1,0 +1,131 @@
+/** Reads what one run of a container left or is leaving: is it alive, how did it end, did its hooks pass? */
+import { constants } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readHookOutcome, type HookOutcome } from '../../bundle/hook-runner.ts'
+import type { Termination } from '../../reconcile/types.ts'
+import { printable } from '../../errors.ts'
+import { isMissing, listFolder, readText } from './disk.ts'
+import { runPaths, type StatePaths } from './paths.ts'
+import { currentBootId, isSameProcess, parseProcessIdentity, type ProcessIdentity } from './process-facts.ts'
+import { SETUP_FAILED_EXIT_CODE } from './supervise-script.ts'
+
+export type RunState =
+  /** Launched or about to be, but its supervisor has not said who it is. */
+  | { readonly kind: 'launching' }
+  | { readonly kind: 'alive'; readonly supervisor: ProcessIdentity; readonly containerPid: number | undefined; readonly startedAtMs: number }
+  | { readonly kind: 'ended'; readonly termination: Termination }
+  /** The supervisor is gone without a word: killed from outside, or the host rebooted. */
+  | { readonly kind: 'lost'; readonly termination: Termination }
+
+const HOOK_FILE_MAX_BYTES = 64 * 1024
+const SIGKILL_EXIT_CODE = 137
+
+export async function readRun(paths: StatePaths, id: string, run: number, hasHooks: boolean): Promise<RunState> {
+  const files = runPaths(paths, id, run)
+  const exit = await readText(files.exit)
+  if (exit !== undefined) return { kind: 'ended', termination: await termination(files, exit, hasHooks) }
+  const supervisorText = await readText(files.supervisor)
+  const supervisor = supervisorText === undefined ? undefined : parseProcessIdentity(supervisorText)
+  if (supervisor === undefined) return { kind: 'launching' }
+  const startedAtMs = await modifiedMs(files.supervisor)
+  if (isSameProcess(supervisor)) {
+    const pid = await readText(files.pid)
+    return { kind: 'alive', supervisor, containerPid: pid === undefined || pid === '' ? undefined : Number(pid), startedAtMs }
+  }
+  // It may have written its last word between the two reads.
+  const late = await readText(files.exit)
+  if (late !== undefined) return { kind: 'ended', termination: await termination(files, late, hasHooks) }
+  const rebooted = supervisor.bootId !== currentBootId()
+  return {
+    kind: 'lost',
+    termination: {
+      exitCode: SIGKILL_EXIT_CODE,
+      reason: rebooted ? 'Rebooted' : 'Lost',
+      message: rebooted ? 'the host was restarted' : 'its supervisor was killed from outside',
+      startedAtMs,
+      finishedAtMs: startedAtMs,
+    },
+  }
+}
+
+interface ExitFile {
+  readonly exitCode: number
+  readonly oomKills: number
+  readonly startedAt: number
+  readonly finishedAt: number
+}
+
+async function termination(files: ReturnType<typeof runPaths>, text: string, hasHooks: boolean): Promise<Termination> {
+  const exit = JSON.parse(text) as ExitFile
+  const times = { startedAtMs: exit.startedAt * 1000, finishedAtMs: exit.finishedAt * 1000 }
+  const code = exit.exitCode
+  if ((await readText(files.stopping)) !== undefined) {
+    return { exitCode: code, reason: 'Stopped', message: 'stopped as asked', ...times }
+  }
+  const hooks = hasHooks ? await hookOutcome(files.hooks) : undefined
+  if (hooks?.kind === 'failed') return { exitCode: code, reason: 'HookFailed', message: hookMessage(hooks), ...times }
+  const runtimeError = await runtimeFailure(files.runtimeLog, code, hooks)
+  if (runtimeError !== undefined) return { exitCode: code, reason: 'RuntimeFailed', message: runtimeError, ...times }
+  if (exit.oomKills > 0 && code === SIGKILL_EXIT_CODE) {
+    return { exitCode: code, reason: 'OutOfMemory', message: 'killed: it reached its memory limit', ...times }
+  }
+  return { exitCode: code, reason: 'Exited', message: exitMessage(code), ...times }
+}
+
+/** The runtime's own failure, told apart from the app's exit: only then does its log hold an error and no hook passed. */
+async function runtimeFailure(logFile: string, code: number, hooks: HookOutcome | undefined): Promise<string | undefined> {
+  const log = (await readText(logFile)) ?? ''
+  const lines = log.split('\n').filter((line) => line !== '' && !line.includes('level=warning'))
+  if (code === SETUP_FAILED_EXIT_CODE || hooks?.kind === 'missing' || (code !== 0 && lines.length > 0)) {
+    return printable(lines.at(-1) ?? 'the container could not be started', 400)
+  }
+  return undefined
+}
+
+/** Results lie in a folder that the container could write: nothing is followed, only small regular files are read. */
+export async function hookOutcome(dir: string): Promise<HookOutcome> {
+  const files: Record<string, string> = {}
+  for (const name of await listFolder(dir)) {
+    const content = await readSmallRegularFile(join(dir, name))
+    if (content !== undefined) files[name] = content
+  }
+  return readHookOutcome(files)
+}
+
+async function readSmallRegularFile(path: string): Promise<string | undefined> {
+  try {
+    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      if (!(await handle.stat()).isFile()) return undefined
+      const buffer = Buffer.alloc(HOOK_FILE_MAX_BYTES)
+      const { bytesRead } = await handle.read(buffer, 0, HOOK_FILE_MAX_BYTES, 0)
+      return buffer.toString('utf8', 0, bytesRead)
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'ELOOP') return undefined
+    throw error
+  }
+}
+
+function hookMessage(outcome: Extract<HookOutcome, { kind: 'failed' }>): string {
+  const how = outcome.timedOut ? 'ran past its timeout and was killed' : `ended with ${outcome.exitCode}`
+  const said = outcome.stderr.trim() === '' ? 'it wrote nothing to stderr' : `stderr: ${printable(outcome.stderr.trim(), 600)}`
+  return `spec.hooks[${outcome.index}] (${printable(outcome.path)}) ${how}; ${said}`
+}
+
+function exitMessage(code: number): string {
+  if (code > 128 && code < 165) return `ended by signal ${code - 128}`
+  return code === 0 ? 'ended by itself' : `ended with exit code ${code}`
+}
+
+async function modifiedMs(path: string): Promise<number> {
+  try {
+    return (await stat(path)).mtimeMs
+  } catch (error) {
+    if (isMissing(error)) return 0
+    throw error
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Persistent folders, one per volume, keyed by (namespace, app, path). Nothing here deletes data except `remove`, which
+ * only an explicit word reaches (invariant 2). Seeding happens once, in a sibling folder that is renamed into place, so
+ * that a crash leaves either nothing or all of it (rule V6).
+ */
+import { join } from 'node:path'
+import type { AppKey } from '../../reconcile/names.ts'
+import type { DesiredVolume } from '../../reconcile/types.ts'
+import type { Identity } from '../../bundle/types.ts'
+import { ExpectedError } from '../../errors.ts'
+import { ensureFolder, listFolder, readJson, removeFolder, writeJson } from './disk.ts'
+import { sharedClaimPaths, volumePaths, type StatePaths } from './paths.ts'
+import { seedVolume, type SeedPhase } from './seed.ts'
+
+/** What is known of a stored volume. */
+export interface VolumeRecord {
+  readonly namespace: string
+  /** The app that owns the path; `_claims` for a claim that only its name owns. */
+  readonly app: string
+  readonly path: string
+  readonly claimName: string
+  readonly retain: 'Retain' | 'Delete'
+  readonly phase: SeedPhase | 'Ready'
+  /** Digest whose content seeded it; undefined when it was created empty. */
+  readonly seededFrom: string | undefined
+}
+
+export interface StoredVolume {
+  readonly record: VolumeRecord
+  readonly dataDir: string
+  readonly dir: string
+}
+
+export interface EnsureOptions {
+  readonly rootfsDir: string
+  readonly digest: string
+  readonly identity: Identity
+}
+
+export const SHARED_CLAIMS = '_claims'
+
+export class VolumeStore {
+  readonly #paths: StatePaths
+
+  constructor(paths: StatePaths) {
+    this.#paths = paths
+  }
+
+  /** Creates and seeds what is not there yet; a volume that is ready is only looked at. */
+  async ensure(key: AppKey, volume: DesiredVolume, options: EnsureOptions): Promise<void> {
+    const files = await this.#filesOf(key, volume)
+    if (files === undefined) return
+    const record = (await readJson(files.record)) as VolumeRecord | undefined
+    if (record?.phase === 'Ready') {
+      if (record.retain !== volume.retain) await writeJson(files.record, { ...record, retain: volume.retain })
+      return
+    }
+    await ensureFolder(files.dir)
+    const next: Omit<VolumeRecord, 'phase'> = {
+      namespace: key.namespace,
+      app: volume.storage.kind === 'claim' ? SHARED_CLAIMS : key.name,
+      path: volume.path,
+      claimName: volume.claimName,
+      retain: volume.retain,
+      seededFrom: undefined,
+    }
+    const seeded = await seedVolume({
+      dir: files.dir,
+      dataDir: files.data,
+      volume,
+      rootfsDir: options.rootfsDir,
+      identity: options.identity,
+      interrupted: record?.phase,
+      announce: (phase) => writeJson(files.record, { ...next, phase }),
+    })
+    await writeJson(files.record, { ...next, phase: 'Ready', seededFrom: seeded ? options.digest : undefined })
+  }
+
+  /** Host folder of a volume's data, or undefined for storage that is not ours to keep. */
+  async dataDir(key: AppKey, volume: DesiredVolume): Promise<string | undefined> {
+    return (await this.#filesOf(key, volume))?.data
+  }
+
+  /** Whether the volume is there, whole and seeded. */
+  async isReady(key: AppKey, volume: DesiredVolume): Promise<boolean> {
+    const files = await this.#filesOf(key, volume)
+    const record = files === undefined ? undefined : ((await readJson(files.record)) as VolumeRecord | undefined)
+    return record?.phase === 'Ready'
+  }
+
+  /** The stored volumes of one app. */
+  async list(key: AppKey): Promise<readonly StoredVolume[]> {
+    return this.#readAll(join(this.#paths.volumes, key.namespace, key.name))
+  }
+
+  /** Every stored volume, of apps that exist and of apps that are gone. */
+  async listAll(): Promise<readonly StoredVolume[]> {
+    const all: StoredVolume[] = []
+    for (const namespace of await listFolder(this.#paths.volumes)) {
+      for (const app of await listFolder(join(this.#paths.volumes, namespace))) {
+        all.push(...(await this.#readAll(join(this.#paths.volumes, namespace, app))))
+      }
+    }
+    return all
+  }
+
+  /** Deletes data for good. Only for an explicit word of the user. */
+  async remove(stored: StoredVolume): Promise<void> {
+    await removeFolder(stored.dir)
+  }
+
+  async #filesOf(key: AppKey, volume: DesiredVolume) {
+    if (volume.storage.kind === 'own') return volumePaths(this.#paths, key, volume.path)
+    if (volume.storage.kind !== 'claim') return undefined
+    const { claimName } = volume.storage
+    const found = (await this.listAll()).find(
+      ({ record }) => record.namespace === key.namespace && record.claimName === claimName,
+    )
+    if (found === undefined) return sharedClaimPaths(this.#paths, key.namespace, claimName)
+    return { dir: found.dir, record: join(found.dir, 'volume.json'), data: found.dataDir }
+  }
+
+  async #readAll(parent: string): Promise<readonly StoredVolume[]> {
+    const volumes: StoredVolume[] = []
+    for (const name of await listFolder(parent)) {
+      if (name.startsWith('.')) continue
+      const dir = join(parent, name)
+      const record = (await readJson(join(dir, 'volume.json'))) as VolumeRecord | undefined
+      if (record !== undefined) volumes.push({ record, dir, dataDir: join(dir, 'data') })
+    }
+    return volumes.sort((a, b) => (a.record.path < b.record.path ? -1 : 1))
+  }
+}
+
+export function volumeNotFound(what: string): ExpectedError {
+  return new ExpectedError('VolumeNotFound', `there is no volume ${what}; 'fairlead volumes ls' lists what there is`)
+}

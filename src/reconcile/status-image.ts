@@ -1,0 +1,45 @@
+/** `status.image`: what the user typed, what it was pinned to, and what ran before (rules R1, R2). Pure. */
+import type { ImageStatus } from '../crd/status.ts'
+import { MAX_HISTORY } from '../crd/schema/status.ts'
+import { formatPlatform } from '../image/platform.ts'
+import type { ResolvedImage } from '../image/types.ts'
+
+export interface ImageFacts {
+  readonly resolved: ResolvedImage
+  /** The request that this resolution answers, for `status.lastHandledRequest`. */
+  readonly request: string | undefined
+  /** Whether the source was asked just now; else `resolvedAt` stays. */
+  readonly fresh: boolean
+}
+
+export function imageStatus(facts: ImageFacts, previous: ImageStatus | undefined, now: string): ImageStatus {
+  const { resolved } = facts
+  const same = previous !== undefined && previous.digest === resolved.digest && previous.reference === resolved.reference.original
+  return {
+    reference: resolved.reference.original,
+    canonical: resolved.canonical,
+    digest: resolved.digest,
+    shortDigest: shortDigest(resolved.digest),
+    platformDigests: resolved.platforms.map(({ platform, digest }) => ({ platform: formatPlatform(platform), digest })),
+    manifestDigest: resolved.manifestDigest,
+    configDigest: resolved.configDigest,
+    platform: formatPlatform(resolved.config.platform),
+    resolvedAt: previous !== undefined && (!facts.fresh || (same && facts.request === undefined)) ? previous.resolvedAt : now,
+    source: same && previous.source !== undefined && !facts.fresh ? previous.source : resolved.source,
+    history: historyOf(previous, resolved),
+  }
+}
+
+/** The first hex digits, enough for people to compare. */
+export function shortDigest(digest: string): string {
+  return (digest.split(':')[1] ?? digest).slice(0, 12)
+}
+
+/** What ran before, newest first, each digest once: targets for a rollback. */
+function historyOf(previous: ImageStatus | undefined, resolved: ResolvedImage): NonNullable<ImageStatus['history']> {
+  const before = previous?.history ?? []
+  if (previous === undefined || previous.digest === resolved.digest) return before
+  const { digest, reference, resolvedAt } = previous
+  const others = before.filter((entry) => entry.digest !== digest && entry.digest !== resolved.digest)
+  return [{ digest, reference, resolvedAt }, ...others].slice(0, MAX_HISTORY)
+}

@@ -1,0 +1,229 @@
+/**
+ * Says what was done: the only place that makes conditions (DESIGN §4). Pure; equal facts give an equal status, so a
+ * converged app is never written again (invariant 8).
+ */
+import {
+  CONDITION_TYPES,
+  IMAGE_OUTDATED,
+  IMAGE_RESOLVED,
+  READY,
+  RECONCILING,
+  RENDERED,
+  STALLED,
+  VOLUMES_EXECUTABLE,
+  VOLUMES_READY,
+  WORKLOAD_AVAILABLE,
+  removeCondition,
+  setCondition,
+  type Condition,
+  type NextCondition,
+} from '../crd/conditions.ts'
+import type { AppStatus } from '../crd/status.ts'
+import type { App } from '../crd/types.ts'
+import type { Digest } from '../image/types.ts'
+import type { ExpectedError, Issue } from '../errors.ts'
+import { imageStatus, type ImageFacts } from './status-image.ts'
+import { volumeStatuses } from './status-volumes.ts'
+import { isAlive, lastRun } from './plan.ts'
+import type { Desired, Observed, ObservedInstance } from './types.ts'
+
+export interface Facts {
+  readonly app: App | undefined
+  readonly generation: number
+  readonly previous: AppStatus | undefined
+  readonly image: ImageFacts | undefined
+  /** Why the image, the rendering or a step failed; undefined when all went well. */
+  readonly error: ExpectedError | undefined
+  /** Which part failed: it decides which condition says so. */
+  readonly failedAt: 'resource' | 'image' | 'rendering' | 'volumes' | 'workload' | undefined
+  readonly warnings: readonly Issue[]
+  readonly desired: Desired | undefined
+  /** Id of the instance that should run. */
+  readonly targetId: string | undefined
+  readonly observed: Observed
+  readonly addresses: readonly string[]
+  /** The digest that the tag has moved to, when it has. */
+  readonly movedTo: Digest | undefined
+  /** A request whose resolution failed while the pin stays good. */
+  readonly resolveError: ExpectedError | undefined
+  readonly wakeAtMs: number | undefined
+  readonly nowMs: number
+}
+
+export function statusOf(facts: Facts): AppStatus {
+  const now = new Date(facts.nowMs).toISOString()
+  const next = [
+    readyCondition(facts),
+    imageCondition(facts),
+    renderedCondition(facts),
+    volumesReadyCondition(facts),
+    executableCondition(facts),
+    availableCondition(facts),
+    ...reconcilingCondition(facts),
+    ...stalledCondition(facts),
+    ...outdatedCondition(facts),
+  ]
+  const workload = workloadStatus(facts)
+  const image = facts.image === undefined ? facts.previous?.image : imageStatus(facts.image, facts.previous?.image, now)
+  const lastHandledRequest = facts.image?.request ?? facts.previous?.lastHandledRequest
+  return {
+    observedGeneration: facts.generation,
+    ...(image === undefined ? {} : { image }),
+    volumes: volumeStatuses(facts.desired, facts.observed, facts.previous),
+    workload,
+    ...(lastHandledRequest === undefined ? {} : { lastHandledRequest }),
+    inventory: inventoryOf(facts),
+    conditions: mergeConditions(facts.previous?.conditions ?? [], next, facts.generation, now),
+  }
+}
+
+/** Conditions in their fixed order; those that are present only while true vanish when they are not in `next`. */
+function mergeConditions(previous: readonly Condition[], next: readonly NextCondition[], generation: number, now: string): Condition[] {
+  let conditions: readonly Condition[] = previous
+  for (const type of CONDITION_TYPES) {
+    const condition = next.find((entry) => entry.type === type)
+    conditions = condition === undefined ? removeCondition(conditions, type) : setCondition(conditions, { ...condition, observedGeneration: generation }, now)
+  }
+  return CONDITION_TYPES.flatMap((type) => conditions.find((condition) => condition.type === type) ?? [])
+}
+
+function condition(type: string, status: Condition['status'], reason: string, message: string): NextCondition {
+  return { type, status, reason, message }
+}
+
+function readyCondition(facts: Facts): NextCondition {
+  if (facts.error !== undefined) return condition(READY, 'False', facts.error.reason, facts.error.message)
+  if (facts.desired?.running === false) return condition(READY, 'True', 'Suspended', 'suspended: everything but the workload is kept')
+  const target = targetOf(facts)
+  const denied = deniedVolumes(facts)
+  if (denied.length > 0) return condition(READY, 'False', 'VolumeNotExecutable', deniedMessage(denied))
+  if (target?.state === 'running') return condition(READY, 'True', 'Running', 'the app is running')
+  return { ...workloadTrouble(facts, target), type: READY }
+}
+
+function imageCondition(facts: Facts): NextCondition {
+  if (facts.failedAt === 'image' && facts.error !== undefined) return condition(IMAGE_RESOLVED, 'False', facts.error.reason, facts.error.message)
+  if (facts.resolveError !== undefined) {
+    return condition(IMAGE_RESOLVED, 'False', facts.resolveError.reason, `${facts.resolveError.message}; what was pinned stays`)
+  }
+  if (facts.image !== undefined) return condition(IMAGE_RESOLVED, 'True', 'Resolved', `${facts.image.resolved.canonical} is ${facts.image.resolved.digest}`)
+  const before = facts.previous?.conditions?.find(({ type }) => type === IMAGE_RESOLVED)
+  return before ?? condition(IMAGE_RESOLVED, 'Unknown', 'Pending', 'not resolved yet')
+}
+
+function renderedCondition(facts: Facts): NextCondition {
+  const broken = facts.failedAt === 'rendering' || facts.failedAt === 'resource'
+  if (broken && facts.error !== undefined) return condition(RENDERED, 'False', facts.error.reason, facts.error.message)
+  if (facts.desired === undefined) return condition(RENDERED, 'Unknown', 'Pending', 'waits for the image')
+  const warnings = facts.warnings.map(({ path, message }) => `${path}: ${message}`)
+  return condition(RENDERED, 'True', warnings.length === 0 ? 'Rendered' : 'RenderedWithWarnings', warnings.length === 0 ? 'all fields are honoured' : warnings.join('; '))
+}
+
+function volumesReadyCondition(facts: Facts): NextCondition {
+  if (facts.failedAt === 'volumes' && facts.error !== undefined) return condition(VOLUMES_READY, 'False', facts.error.reason, facts.error.message)
+  if (facts.desired === undefined) return condition(VOLUMES_READY, 'Unknown', 'Pending', 'waits for the image')
+  const wanted = facts.desired.volumes.filter(({ storage }) => storage.kind === 'own')
+  const missing = wanted.filter(({ path }) => !facts.observed.volumes.some((volume) => volume.path === path && volume.phase === 'Bound'))
+  if (missing.length > 0) return condition(VOLUMES_READY, 'False', 'VolumePending', `not made yet: ${missing.map(({ path }) => path).join(', ')}`)
+  return condition(VOLUMES_READY, 'True', 'VolumesReady', `${facts.desired.volumes.length} of ${facts.desired.volumes.length} ready`)
+}
+
+function deniedVolumes(facts: Facts): readonly string[] {
+  return (facts.desired?.volumes ?? [])
+    .filter(({ path, exec }) => exec === 'Required' && facts.observed.execByPath.get(path) === 'noexec')
+    .map(({ path }) => path)
+}
+
+function deniedMessage(paths: readonly string[]): string {
+  return `mounted noexec although exec was asked: ${paths.join(', ')}; the host's file system forbids it and the kernel locks the flag in a user namespace`
+}
+
+function executableCondition(facts: Facts): NextCondition {
+  const denied = deniedVolumes(facts)
+  if (denied.length > 0) return condition(VOLUMES_EXECUTABLE, 'False', 'VolumeNotExecutable', deniedMessage(denied))
+  const wanted = (facts.desired?.volumes ?? []).filter(({ exec }) => exec !== 'Forbidden')
+  const seen = wanted.filter(({ path }) => facts.observed.execByPath.get(path) === 'exec')
+  if (wanted.length > 0 && seen.length < wanted.length) {
+    const before = facts.previous?.conditions?.find(({ type }) => type === VOLUMES_EXECUTABLE)
+    // Between two runs nothing can be read back; what was seen last still stands.
+    if (before?.status === 'True' && facts.desired !== undefined) return before
+    return condition(VOLUMES_EXECUTABLE, 'Unknown', 'NotRunning', 'mount flags are read back once the container runs')
+  }
+  return condition(VOLUMES_EXECUTABLE, 'True', 'Executable', 'every volume that should be is mounted exec, as read from the kernel')
+}
+
+function availableCondition(facts: Facts): NextCondition {
+  const running = facts.observed.instances.find(({ state }) => state === 'running')
+  if (running !== undefined) {
+    const old = facts.targetId !== undefined && running.id !== facts.targetId
+    return condition(WORKLOAD_AVAILABLE, 'True', 'Running', old ? `revision ${running.revision} still runs` : `revision ${running.revision} runs`)
+  }
+  if (facts.desired?.running === false) return condition(WORKLOAD_AVAILABLE, 'False', 'Suspended', 'suspended')
+  return { ...workloadTrouble(facts, lastRun(facts.observed.instances)), type: WORKLOAD_AVAILABLE }
+}
+
+/** Why nothing runs, in the words of the last end. */
+function workloadTrouble(facts: Facts, instance: ObservedInstance | undefined): NextCondition {
+  const end = instance?.termination
+  if (end === undefined || end.reason === 'Stopped' || end.reason === 'Rebooted' || end.reason === 'Lost') {
+    return condition('', 'False', 'Starting', 'the container is being started')
+  }
+  const again = facts.wakeAtMs === undefined ? '' : `; next start ${new Date(facts.wakeAtMs).toISOString()}`
+  const looping = (instance?.failures ?? 0) > 1 && end.reason === 'Exited'
+  return condition('', 'False', looping ? 'CrashLoopBackOff' : end.reason, `${end.message}${again}`)
+}
+
+function reconcilingCondition(facts: Facts): NextCondition[] {
+  if (facts.error !== undefined && facts.error.retry === 'terminal') return []
+  const target = targetOf(facts)
+  const busy = facts.error !== undefined || facts.resolveError !== undefined || (facts.desired?.running === true && target?.state !== 'running')
+  return busy ? [condition(RECONCILING, 'True', 'Progressing', facts.error?.message ?? facts.resolveError?.message ?? 'the container is being started')] : []
+}
+
+function stalledCondition(facts: Facts): NextCondition[] {
+  if (facts.error === undefined || facts.error.retry !== 'terminal') return []
+  return [condition(STALLED, 'True', facts.error.reason, facts.error.message)]
+}
+
+function outdatedCondition(facts: Facts): NextCondition[] {
+  const pinned = facts.image?.resolved.digest ?? facts.previous?.image?.digest
+  if (facts.movedTo === undefined || pinned === undefined || facts.movedTo === pinned) return []
+  const message = `${facts.app?.spec.image ?? ''} now is ${facts.movedTo}; what runs stays until it is asked: fairlead rebuild ${facts.app?.metadata.name ?? ''}`
+  return [condition(IMAGE_OUTDATED, 'True', 'TagMoved', message)]
+}
+
+function targetOf(facts: Facts): ObservedInstance | undefined {
+  return facts.observed.instances.find(({ id }) => id === facts.targetId)
+}
+
+function workloadStatus(facts: Facts): NonNullable<AppStatus['workload']> {
+  const alive = facts.observed.instances.filter(isAlive)
+  const shown = alive[0] ?? lastRun(facts.observed.instances)
+  const ended = lastRun(facts.observed.instances.filter(({ termination }) => termination !== undefined))?.termination
+  const last = ended === undefined ? facts.previous?.workload?.lastTermination : terminationStatus(ended)
+  return {
+    replicas: alive.length,
+    ready: alive.filter(({ state }) => state === 'running').length,
+    ...(shown === undefined ? {} : { revision: shown.revision, restarts: shown.restarts }),
+    ...(facts.addresses.length === 0 ? {} : { addresses: facts.addresses.slice(0, 64) }),
+    ...(last === undefined ? {} : { lastTermination: last }),
+  }
+}
+
+function terminationStatus(end: NonNullable<ObservedInstance['termination']>) {
+  return {
+    exitCode: end.exitCode,
+    ...(end.exitCode > 128 && end.exitCode < 193 ? { signal: end.exitCode - 128 } : {}),
+    reason: end.reason,
+    message: end.message,
+    finishedAt: new Date(end.finishedAtMs).toISOString(),
+  }
+}
+
+function inventoryOf(facts: Facts) {
+  const api = 'local.fairlead.dev/v1alpha1'
+  return [
+    ...facts.observed.instances.map(({ id }) => ({ apiVersion: api, kind: 'Instance', name: id })),
+    ...facts.observed.volumes.map(({ claimName }) => ({ apiVersion: api, kind: 'Volume', name: claimName })),
+  ]
+}

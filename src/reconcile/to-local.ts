@@ -1,0 +1,143 @@
+/**
+ * Renders what is wanted into what one host runs: the bundle's config.json and everything its mounts need. Pure; where
+ * things lie on the host comes in as `LocalPlaces`.
+ */
+import type { ContainerMount, HostFacts, MountView } from '../bundle/types.ts'
+import { renderSpec } from '../bundle/spec.ts'
+import type { RuntimeSpec } from '../bundle/runtime-spec.ts'
+import { workingDir } from '../bundle/process.ts'
+import { RUNNER_DIR, runnerHook, runnerScript } from '../bundle/hook-runner.ts'
+import { toBytes, toText } from '../image/bytes.ts'
+import { resolvePath } from '../rootfs/lookup.ts'
+import type { FileTree } from '../rootfs/types.ts'
+import type { Issue } from '../errors.ts'
+import { APP_LABEL, IMAGE_DIGEST, IMAGE_REFERENCE, REVISION } from '../crd/labels.ts'
+import { appId, instanceId } from './names.ts'
+import type { Desired, DesiredVolume } from './types.ts'
+
+export interface LocalPlaces {
+  /** Host folder or file that is bound for a volume. */
+  volumeSource(volume: DesiredVolume): string
+  /** Host path of a file that the engine owns: hosts, hostname, resolv.conf. */
+  engineFile(name: EngineFile): string
+  /** Static busybox on the host, for the hook runner. */
+  readonly busybox: string
+  readonly hookScript: string
+  readonly hookResults: string
+  readonly bundleRootfs: string
+}
+
+export const ENGINE_FILES = ['hosts', 'hostname', 'resolv.conf'] as const
+export type EngineFile = (typeof ENGINE_FILES)[number]
+
+export interface RenderedLocal {
+  readonly id: string
+  readonly config: RuntimeSpec
+  /** Content of the hook runner's script; undefined when the app has no startContainer hooks. */
+  readonly hookScript: string | undefined
+  readonly workingDir: string
+  readonly warnings: readonly Issue[]
+}
+
+export function toLocal(desired: Desired, tree: FileTree, host: HostFacts, places: LocalPlaces): RenderedLocal {
+  const id = instanceId(desired.key, desired.revision)
+  const inner = desired.hooks.filter((hook) => hook.stage === 'startContainer')
+  const cwd = workingDir(desired.image.config, desired.process, tree)
+  const rendered = renderSpec({
+    config: desired.image.config,
+    process: desired.process,
+    identity: desired.identity,
+    hostname: desired.key.name,
+    mounts: [...volumeMounts(desired, places), ...(inner.length > 0 ? runnerMounts(places) : [])],
+    engineFiles: engineFiles(tree, places),
+    hooks: runtimeHooks(desired),
+    limits: desired.limits,
+    security: desired.security,
+    cgroupsPath: `/fairlead/${id}`,
+    network: 'host',
+    annotations: annotationsOf(desired),
+    host,
+  })
+  return {
+    id,
+    config: { ...rendered.spec, root: { path: places.bundleRootfs, readonly: desired.security.readOnlyRootFilesystem } },
+    hookScript: inner.length === 0 ? undefined : runnerScript({ hooks: inner, runnerDir: RUNNER_DIR }),
+    workingDir: cwd,
+    warnings: rendered.warnings,
+  }
+}
+
+/** The volumes as mounts, parents first (rule V8). */
+export function volumeMounts(desired: Desired, places: Pick<LocalPlaces, 'volumeSource'>): ContainerMount[] {
+  return desired.volumes.map((volume) => ({
+    destination: volume.destination,
+    source: places.volumeSource(volume),
+    readOnly: volume.readOnly || volume.storage.kind === 'configMap' || volume.storage.kind === 'secret',
+    exec: volume.exec !== 'Forbidden',
+    label: `volume ${volume.path}`,
+  }))
+}
+
+/** The volumes as the checks must see them: with what will be in them once they are seeded. */
+export function volumeViews(desired: Desired, contentOf: (volume: DesiredVolume) => FileTree): MountView[] {
+  return desired.volumes.map((volume) => ({
+    destination: volume.destination,
+    tree: contentOf(volume),
+    noexec: volume.exec === 'Forbidden',
+    label: `volume ${volume.path}`,
+  }))
+}
+
+function runnerMounts(places: LocalPlaces): ContainerMount[] {
+  const mount = (name: string, source: string, readOnly: boolean, exec: boolean): ContainerMount => ({
+    destination: `${RUNNER_DIR}/${name}`,
+    source,
+    readOnly,
+    exec,
+    label: 'the hook runner',
+  })
+  return [
+    mount('busybox', places.busybox, true, true),
+    mount('hooks.sh', places.hookScript, true, false),
+    mount('run', places.hookResults, false, false),
+  ]
+}
+
+/** /etc/hosts and its like, where the image has them as links: at the links' targets. */
+function engineFiles(tree: FileTree, places: LocalPlaces): ContainerMount[] {
+  return ENGINE_FILES.flatMap((name) => {
+    const found = resolvePath(tree, toBytes(`/etc/${name}`), { allowMissing: true })
+    const usable = 'names' in found && (found.node === undefined || found.node.type === 'file')
+    // A link to nowhere sensible (Debian's resolv.conf -> ../run/systemd/…) is mounted over at its own target.
+    if (!usable) return []
+    return [{ destination: `/${found.names.map(toText).join('/')}`, source: places.engineFile(name), readOnly: false, exec: false, label: `/etc/${name}` }]
+  })
+}
+
+function runtimeHooks(desired: Desired) {
+  const hooks: Record<string, { path: string; args: readonly string[]; env: readonly string[]; timeout: number }[]> = {}
+  const inner = desired.hooks.filter((hook) => hook.stage === 'startContainer')
+  if (inner.length > 0) hooks['startContainer'] = [runnerHook(inner)]
+  for (const hook of desired.hooks.filter((hook) => hook.stage !== 'startContainer')) {
+    hooks[hook.stage] = [
+      ...(hooks[hook.stage] ?? []),
+      {
+        path: hook.path,
+        // Always args[0], always an environment of their own: an empty one would inherit ours (rule H2).
+        args: [hook.path, ...hook.args],
+        env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...hook.env.map(({ name, value }) => `${name}=${value}`)],
+        timeout: hook.timeoutSeconds,
+      },
+    ]
+  }
+  return hooks
+}
+
+function annotationsOf(desired: Desired): Record<string, string> {
+  return {
+    [APP_LABEL]: appId(desired.key),
+    [REVISION]: desired.revision,
+    [IMAGE_REFERENCE]: desired.app.spec.image,
+    [IMAGE_DIGEST]: desired.image.digest,
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The values that flow through the middle: what is wanted (`Desired`), what is there (`Observed`), what is to be done
+ * (`Step`). All plain data.
+ */
+import type { App } from '../crd/types.ts'
+import type { HookWish, Identity, ProcessWish, ResourceLimits, SecurityWish } from '../bundle/types.ts'
+import type { Digest, ResolvedImage } from '../image/types.ts'
+import type { Issue, Reason } from '../errors.ts'
+import type { AppKey } from './names.ts'
+
+/** Where a volume's bytes live. */
+export type VolumeStorage =
+  /** Ours, keyed by (namespace, name, path); survives everything but an explicit word. */
+  | { readonly kind: 'own' }
+  /** An existing claim of the namespace, by its claim name. */
+  | { readonly kind: 'claim'; readonly claimName: string }
+  | { readonly kind: 'hostPath'; readonly path: string }
+  | { readonly kind: 'configMap' | 'secret'; readonly name: string; readonly optional: boolean }
+  /** `medium: Memory`: a tmpfs, gone at stop, by the user's word. */
+  | { readonly kind: 'memory'; readonly sizeBytes: number | undefined }
+
+export interface DesiredVolume {
+  /** Normalised path as declared; the key of the volume for ever. */
+  readonly path: string
+  /** Where it is mounted: `path` with the tree's symlinks resolved (rule V3). */
+  readonly destination: string
+  readonly origin: 'Image' | 'Spec'
+  readonly claimName: string
+  readonly storage: VolumeStorage
+  readonly subPath: string | undefined
+  readonly readOnly: boolean
+  /** `Forbidden` mounts noexec; `Required` and `Any` mount exec; `Required` fails the app when the host forbids it. */
+  readonly exec: 'Required' | 'Any' | 'Forbidden'
+  readonly seed: 'IfEmpty' | 'Never'
+  readonly retain: 'Retain' | 'Delete'
+  /** The image has a folder there whose content seeds the volume; else the volume is created empty for the user. */
+  readonly inImage: boolean
+  /** Nested volumes' destinations below this one: they are seeded into their own storage (rule V8). */
+  readonly nested: readonly string[]
+}
+
+/** Everything that decides how an app runs. */
+export interface Desired {
+  readonly key: AppKey
+  readonly app: App
+  readonly image: ResolvedImage
+  /** Changes exactly when the container must be replaced. */
+  readonly revision: string
+  readonly volumes: readonly DesiredVolume[]
+  readonly process: ProcessWish
+  readonly identity: Identity
+  readonly hooks: readonly HookWish[]
+  readonly limits: ResourceLimits
+  readonly security: SecurityWish
+  /** False while suspended or scaled to zero. */
+  readonly running: boolean
+  readonly graceSeconds: number
+  readonly stopSignal: string
+  readonly warnings: readonly Issue[]
+}
+
+/** The end of one run of a container. */
+export interface Termination {
+  readonly exitCode: number
+  readonly reason: Extract<Reason, 'Exited' | 'OutOfMemory' | 'HookFailed' | 'RuntimeFailed'> | 'Lost' | 'Rebooted' | 'Stopped'
+  readonly message: string
+  readonly startedAtMs: number
+  readonly finishedAtMs: number
+}
+
+export interface ObservedInstance {
+  readonly id: string
+  readonly revision: string
+  /** Digest that this instance was rendered from. */
+  readonly digest: Digest
+  /** `prepared`: never started. `starting`: supervisor alive, app not yet proven up. `ended`: no process left. */
+  readonly state: 'prepared' | 'starting' | 'running' | 'ended'
+  /** Number of the current run, from 1; 0 while prepared. */
+  readonly run: number
+  readonly startedAtMs: number | undefined
+  readonly termination: Termination | undefined
+  /** Ended runs in a row that count for the backoff, including the last one once it was recorded. */
+  readonly failures: number
+  readonly restarts: number
+  /** Whether `failures` already counts the current run's end. */
+  readonly recorded: boolean
+}
+
+export interface ObservedVolume {
+  readonly path: string
+  readonly claimName: string
+  readonly phase: 'Bound' | 'Pending'
+  readonly seeded: boolean
+  readonly retain: 'Retain' | 'Delete'
+}
+
+export interface Observed {
+  readonly instances: readonly ObservedInstance[]
+  /** Stored volumes of the app: also those that no revision mounts any more. */
+  readonly volumes: readonly ObservedVolume[]
+  /** Mount flags of every volume of the running container, by path, read back from the kernel. */
+  readonly execByPath: ReadonlyMap<string, 'exec' | 'noexec'>
+}
+
+/** One thing to do. `keep` is a step so that doing nothing is visible in logs and tests. */
+export type Step =
+  | { readonly kind: 'keep'; readonly id: string }
+  | { readonly kind: 'ensure-volume'; readonly volume: DesiredVolume }
+  | { readonly kind: 'prepare'; readonly id: string }
+  | { readonly kind: 'stop'; readonly id: string }
+  | { readonly kind: 'record-end'; readonly id: string; readonly failures: number; readonly restarts: number }
+  | { readonly kind: 'start'; readonly id: string; readonly run: number }
+  | { readonly kind: 'remove-instance'; readonly id: string }
+  | { readonly kind: 'remove-volume'; readonly path: string }
+
+export interface Plan {
+  readonly steps: readonly Step[]
+  /** When to look again although nothing happened: a backoff that runs out. Milliseconds since the epoch. */
+  readonly wakeAtMs: number | undefined
+}
