@@ -1,0 +1,103 @@
+/**
+ * Writes images as an OCI image layout (image-spec image-layout.md), as a folder or as a tar archive of one.
+ */
+import { createReadStream } from 'node:fs'
+import { copyFile, mkdir, open, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { Digest } from '../../src/image/types.ts'
+import { jsonBytes, MEDIA_TYPES } from './oci-image.ts'
+import type { Artifact, IndexDocument } from './oci-image.ts'
+import { tarEnd, tarEntry, tarHeader, tarPadding } from './tar.ts'
+
+/** One entry of index.json: an image or an index, with its name and annotations. */
+export interface LayoutItem {
+  readonly image?: Artifact
+  readonly index?: Artifact
+  /** Becomes `org.opencontainers.image.ref.name`. */
+  readonly tag?: string
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+const LAYOUT_FILE = Buffer.from('{"imageLayoutVersion":"1.0.0"}')
+
+/** Writes (or rewrites) a layout into `dir`. Blobs that are there already are written again. */
+export async function writeLayout(dir: string, items: readonly LayoutItem[]): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  await writeFile(path.join(dir, 'oci-layout'), LAYOUT_FILE)
+  for (const [digest, content] of allBlobs(items)) {
+    const target = path.join(dir, blobPath(digest))
+    await mkdir(path.dirname(target), { recursive: true })
+    await (Buffer.isBuffer(content) ? writeFile(target, content) : copyFile(content.file, target))
+  }
+  await writeFile(path.join(dir, 'index.json'), jsonBytes(layoutIndex(items)))
+}
+
+/** Writes the tar archive of a layout, uncompressed, with fixed times and owners. */
+export async function writeArchive(file: string, items: readonly LayoutItem[]): Promise<void> {
+  await using handle = await open(file, 'w')
+  await pipeline(archiveChunks(items), handle.createWriteStream({ autoClose: false }))
+}
+
+/** What index.json of a layout with these items says. */
+export function layoutIndex(items: readonly LayoutItem[]): IndexDocument {
+  return {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.oci.index,
+    manifests: items.map((item) => {
+      const annotations = {
+        ...item.annotations,
+        ...(item.tag === undefined ? {} : { 'org.opencontainers.image.ref.name': item.tag }),
+      }
+      const { descriptor } = artifactOf(item)
+      return Object.keys(annotations).length === 0 ? descriptor : { ...descriptor, annotations }
+    }),
+  }
+}
+
+/** Where a blob lies in a layout, relative to its root. */
+export function blobPath(digest: Digest): string {
+  return `blobs/${digest.replace(':', '/')}`
+}
+
+async function* archiveChunks(items: readonly LayoutItem[]): AsyncGenerator<Buffer> {
+  yield fileEntry('oci-layout', LAYOUT_FILE)
+  yield fileEntry('index.json', jsonBytes(layoutIndex(items)))
+  yield directoryEntry('blobs/')
+  const algorithms = new Set<string>()
+  for (const [digest, content] of allBlobs(items)) {
+    const name = blobPath(digest)
+    const folder = `${path.posix.dirname(name)}/`
+    if (!algorithms.has(folder)) yield directoryEntry(folder)
+    algorithms.add(folder)
+    if (Buffer.isBuffer(content)) {
+      yield fileEntry(name, content)
+      continue
+    }
+    yield tarHeader({ name, type: 'file', mode: 0o644, size: content.size })
+    yield* createReadStream(content.file) as AsyncIterable<Buffer>
+    yield Buffer.alloc(tarPadding(content.size))
+  }
+  yield tarEnd()
+}
+
+function directoryEntry(name: string): Buffer {
+  return tarEntry({ name, type: 'directory', mode: 0o755 })
+}
+
+function fileEntry(name: string, content: Buffer): Buffer {
+  return tarEntry({ name, type: 'file', mode: 0o644 }, content)
+}
+
+type BlobContent = Buffer | { readonly file: string; readonly size: number }
+
+function allBlobs(items: readonly LayoutItem[]): ReadonlyMap<Digest, BlobContent> {
+  const artifacts = items.map(artifactOf)
+  return new Map<Digest, BlobContent>(artifacts.flatMap((artifact) => [...artifact.files, ...artifact.blobs]))
+}
+
+function artifactOf(item: LayoutItem): Artifact {
+  const artifact = item.image ?? item.index
+  if (artifact === undefined) throw new Error('a layout item needs an image or an index')
+  return artifact
+}
