@@ -82,21 +82,14 @@ function didYouMean(word: string, known: readonly string[]): string {
 
 /** Ends the sentence "must be …". */
 function expectation(issue: ZodIssue, schema: z.ZodType | undefined): string {
-  switch (issue.code) {
-    case 'too_big':
-      return sizeLimit(issue.origin, 'at most', issue.maximum)
-    case 'too_small':
-      return issue.minimum === 1 && issue.origin !== 'number' && issue.origin !== 'int'
-        ? 'not empty'
-        : sizeLimit(issue.origin, 'at least', issue.minimum)
-    case 'invalid_value':
-      return listed(issue.values.map(String))
-    case 'invalid_format':
-    case 'invalid_union':
-      return issue.message
-    default:
-      return expectedType(issue, schema)
+  if (issue.code === 'too_big') return sizeLimit(issue.origin, 'at most', issue.maximum)
+  if (issue.code === 'too_small') {
+    const isCount = issue.origin === 'string' || issue.origin === 'array'
+    return isCount && issue.minimum === 1 ? 'not empty' : sizeLimit(issue.origin, 'at least', issue.minimum)
   }
+  if (issue.code === 'invalid_value') return listed(issue.values.map(String))
+  if (issue.code === 'invalid_format' || issue.code === 'invalid_union') return issue.message
+  return expectedType(issue, schema)
 }
 
 function expectedType(issue: ZodIssue, schema: z.ZodType | undefined): string {
@@ -191,5 +184,5 @@ function unwrap(schema: z.ZodType): z.ZodType {
 }
 
 function knownFields(schema: z.ZodType | undefined): readonly string[] {
-  return schema instanceof z.ZodObject ? Object.keys(schema.shape as Readonly<Record<string, unknown>>) : []
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
 }

@@ -59,7 +59,9 @@ export function found(value: unknown, path: FieldPath): string {
   if (typeof value === 'object') return 'an object'
   if (isSecret(path)) return typeof value === 'string' ? foundSecretText(value, path) : `a ${typeof value}`
   if (typeof value === 'string') return value === '' ? 'an empty string' : quoted(value)
-  return `the ${typeof value} ${String(value)}`
+  return typeof value === 'number' || typeof value === 'boolean'
+    ? `the ${typeof value} ${value}`
+    : `a ${typeof value}`
 }
 
 /** Whether the value at this path may be a secret. */

@@ -59,8 +59,9 @@ function checkWhole(value: unknown, path: FieldPath): readonly Finding[] {
   const text = quantityOf(value)
   if (text === undefined || parseQuantity(text) === undefined) return checkBounds(value, path)
   if (isWholeQuantity(text)) return []
-  const meant = /m$/.test(String(text))
-    ? `; "m" means thousandths, did you mean ${quoted(String(text).replace(/m$/, 'Mi'))}?`
+  const written = String(text)
+  const meant = written.endsWith('m')
+    ? `; "m" means thousandths, did you mean ${quoted(`${written.slice(0, -1)}Mi`)}?`
     : ''
   return [finding(path, `found ${found(value, path)}; must be a whole number of bytes or pieces${meant}`)]
 }

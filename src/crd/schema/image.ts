@@ -21,12 +21,10 @@ export const imagePolicySchema = z.strictObject({
         { rule: "duration(self) >= duration('1m')", message: 'must be at least 1m' },
       ],
     }),
-  platform: matching(PLATFORM, 'a platform such as linux/amd64 or linux/arm64/v8', 64)
-    .optional()
-    .meta({
-      description:
-        "Platform to choose from an index: os/architecture[/variant]. Default: the host's or the nodes'.",
-    }),
+  platform: matching(PLATFORM, 'a platform such as linux/amd64 or linux/arm64/v8', 64).optional().meta({
+    description:
+      "Platform to choose from an index: os/architecture[/variant]. Default: the host's or the nodes'.",
+  }),
 })
 
 export const pullSecretSchema = z.strictObject({

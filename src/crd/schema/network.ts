@@ -26,12 +26,9 @@ export const portSchema = z.strictObject({
 })
 
 export const serviceSchema = z.strictObject({
-  enabled: z
-    .boolean()
-    .optional()
-    .meta({
-      description: 'false: no Service. Default: one with the name of the resource where there are ports.',
-    }),
+  enabled: z.boolean().optional().meta({
+    description: 'false: no Service. Default: one with the name of the resource where there are ports.',
+  }),
   type: z
     .enum(SERVICE_TYPES)
     .optional()

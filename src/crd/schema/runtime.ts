@@ -16,18 +16,14 @@ const CAPABILITY = /^([ABD-Z]|C[B-Z])[A-Z0-9_]*$/
 const quantities = z.record(z.string().max(317), quantity('500m or 1Gi'))
 
 export const resourcesSchema = z.strictObject({
-  requests: quantities
-    .optional()
-    .meta({
-      description: 'What is set aside: cpu, memory, ephemeral-storage and extended resources.',
-      maxProperties: 16,
-    }),
-  limits: quantities
-    .optional()
-    .meta({
-      description: 'What is not exceeded: cpu, memory, ephemeral-storage and extended resources.',
-      maxProperties: 16,
-    }),
+  requests: quantities.optional().meta({
+    description: 'What is set aside: cpu, memory, ephemeral-storage and extended resources.',
+    maxProperties: 16,
+  }),
+  limits: quantities.optional().meta({
+    description: 'What is not exceeded: cpu, memory, ephemeral-storage and extended resources.',
+    maxProperties: 16,
+  }),
 })
 
 const probePort = z.union([whole(1, 65_535), portName()], {
@@ -45,14 +41,10 @@ export const probeSchema = z
   .strictObject({
     exec: z
       .strictObject({
-        command: z
-          .array(text(MAX_ARGUMENT))
-          .min(1)
-          .max(MAX_ARGUMENTS)
-          .meta({
-            description: 'Program and arguments, run in the container without a shell.',
-            'x-kubernetes-list-type': 'atomic',
-          }),
+        command: z.array(text(MAX_ARGUMENT)).min(1).max(MAX_ARGUMENTS).meta({
+          description: 'Program and arguments, run in the container without a shell.',
+          'x-kubernetes-list-type': 'atomic',
+        }),
       })
       .optional()
       .meta({ description: 'Good when the program exits with 0.' }),
@@ -78,12 +70,9 @@ export const probeSchema = z
       .meta({ description: 'Wait before the first try. Default 0.' }),
     periodSeconds: whole(1, MAX_SECONDS).optional().meta({ description: 'Time between tries. Default 10.' }),
     timeoutSeconds: whole(1, MAX_SECONDS).optional().meta({ description: 'Time for one try. Default 1.' }),
-    successThreshold: whole(1, 1000)
-      .optional()
-      .meta({
-        description:
-          'Good tries in a row that count as good. Default 1, and only 1 for liveness and startup.',
-      }),
+    successThreshold: whole(1, 1000).optional().meta({
+      description: 'Good tries in a row that count as good. Default 1, and only 1 for liveness and startup.',
+    }),
     failureThreshold: whole(1, 1000)
       .optional()
       .meta({ description: 'Bad tries in a row that count as bad. Default 3.' }),

@@ -96,11 +96,9 @@ export const specSchema = z
       description: 'OCI runtime hooks, run in this order and checked before the old revision stops.',
       'x-kubernetes-list-type': 'atomic',
     }),
-    replicas: whole(0, MAX_REPLICAS)
-      .optional()
-      .meta({
-        description: 'How many containers. Default 1. More than one needs volumes that several may write.',
-      }),
+    replicas: whole(0, MAX_REPLICAS).optional().meta({
+      description: 'How many containers. Default 1. More than one needs volumes that several may write.',
+    }),
     suspend: z
       .boolean()
       .optional()

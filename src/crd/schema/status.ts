@@ -71,14 +71,10 @@ const imageStatusSchema = z.object({
   platform: text(64).optional().meta({ description: 'The chosen platform.' }),
   resolvedAt: time().meta({ description: 'When the reference was resolved.' }),
   source: imageSourceSchema.optional().meta({ description: 'Where the bytes came from.' }),
-  history: z
-    .array(historySchema)
-    .max(MAX_HISTORY)
-    .optional()
-    .meta({
-      description: 'What ran before, newest first, for a rollback.',
-      'x-kubernetes-list-type': 'atomic',
-    }),
+  history: z.array(historySchema).max(MAX_HISTORY).optional().meta({
+    description: 'What ran before, newest first, for a rollback.',
+    'x-kubernetes-list-type': 'atomic',
+  }),
 })
 
 const volumeStatusSchema = z.object({

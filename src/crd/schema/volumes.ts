@@ -57,11 +57,9 @@ export const volumeSourceSchema = z
       })
       .optional()
       .meta({ description: 'The keys of a Secret as read-only files.' }),
-    subPath: matching(RELATIVE_PATH, 'a relative path inside the source', MAX_PATH)
-      .optional()
-      .meta({
-        description: 'A folder or key inside the source instead of the whole of it. Relative, without "..".',
-      }),
+    subPath: matching(RELATIVE_PATH, 'a relative path inside the source', MAX_PATH).optional().meta({
+      description: 'A folder or key inside the source instead of the whole of it. Relative, without "..".',
+    }),
   })
   .meta({
     'x-kubernetes-validations': [
@@ -83,11 +81,9 @@ const dataSourceRefSchema = z.strictObject({
 
 /** Fields that a volume and the defaults share. */
 const common = {
-  size: quantity('5Gi')
-    .optional()
-    .meta({
-      description: 'Capacity to ask for. May grow, never shrink. For medium: Memory the limit of the tmpfs.',
-    }),
+  size: quantity('5Gi').optional().meta({
+    description: 'Capacity to ask for. May grow, never shrink. For medium: Memory the limit of the tmpfs.',
+  }),
   storageClassName: text(253)
     .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$/, 'the name of a StorageClass, or "" for none')
     .optional()
@@ -126,11 +122,9 @@ export const volumeSchema = z
     source: volumeSourceSchema
       .optional()
       .meta({ description: 'Storage that exists already, instead of new storage. Exactly one kind.' }),
-    dataSourceRef: dataSourceRefSchema
-      .optional()
-      .meta({
-        description: "What a new claim is filled from, as a claim's field of that name. Kubernetes only.",
-      }),
+    dataSourceRef: dataSourceRefSchema.optional().meta({
+      description: "What a new claim is filled from, as a claim's field of that name. Kubernetes only.",
+    }),
   })
   .meta({
     'x-kubernetes-validations': [
