@@ -246,8 +246,23 @@ function compressionOf(bytes: Buffer): Compression {
 
 function decompress(bytes: Buffer, compression: Compression): Buffer {
   if (compression === 'gzip') return gunzipSync(bytes)
-  if (compression === 'zstd') return zstdDecompressSync(bytes)
+  if (compression === 'zstd') return decompressZstd(bytes)
   return bytes
+}
+
+/** Node's decoder stops after the first frame and says how far it came, so frames are taken one after the other. */
+function decompressZstd(bytes: Buffer): Buffer {
+  const frames: Buffer[] = []
+  for (let offset = 0; offset < bytes.length;) {
+    const { buffer, engine } = zstdDecompressSync(bytes.subarray(offset), { info: true }) as unknown as {
+      readonly buffer: Buffer
+      readonly engine: { readonly bytesWritten: number }
+    }
+    if (engine.bytesWritten === 0) throw new Error(`zstd layer: no frame at byte ${offset}`)
+    frames.push(buffer)
+    offset += engine.bytesWritten
+  }
+  return Buffer.concat(frames)
 }
 
 function configDocument(input: ConfigInput, platform: Platform, diffIds: readonly Digest[]): ConfigDocument {

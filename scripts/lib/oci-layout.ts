@@ -1,8 +1,8 @@
 /**
  * Writes images as an OCI image layout (image-spec image-layout.md), as a folder or as a tar archive of one.
  */
-import { createReadStream } from 'node:fs'
-import { copyFile, mkdir, open, writeFile } from 'node:fs/promises'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../../src/image/types.ts'
@@ -35,8 +35,7 @@ export async function writeLayout(dir: string, items: readonly LayoutItem[]): Pr
 
 /** Writes the tar archive of a layout, uncompressed, with fixed times and owners. */
 export async function writeArchive(file: string, items: readonly LayoutItem[]): Promise<void> {
-  await using handle = await open(file, 'w')
-  await pipeline(archiveChunks(items), handle.createWriteStream({ autoClose: false }))
+  await pipeline(archiveChunks(items), createWriteStream(file))
 }
 
 /** What index.json of a layout with these items says. */
