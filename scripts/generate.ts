@@ -1,0 +1,14 @@
+/** `npm run generate`: writes every file that is generated from the schema. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+import { generatedFiles } from '../src/crd/publish/files.ts'
+
+const root = join(import.meta.dirname, '..')
+
+for (const { path, content } of generatedFiles()) {
+  const target = join(root, path)
+  mkdirSync(dirname(target), { recursive: true })
+  writeFileSync(target, content)
+  console.log(`wrote ${path} (${Buffer.byteLength(content)} bytes)`)
+}
