@@ -30,7 +30,9 @@ export function imageAnnotations(
 ): { readonly annotations: Readonly<Record<string, string>>; readonly warnings: readonly Issue[] } {
   const labels = Object.entries(config.labels)
   const safe = labels.filter(([name]) => name !== '' && !drivesRuntime(name))
-  const warnings = labels.filter(([name]) => name === '' || drivesRuntime(name)).map(([name]) => labelIgnored(name))
+  const warnings = labels
+    .filter(([name]) => name === '' || drivesRuntime(name))
+    .map(([name]) => labelIgnored(name))
   const all = new Map([...implicitAnnotations(config), ...safe, ...Object.entries(own)])
   return { annotations: Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1))), warnings }
 }

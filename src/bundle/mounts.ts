@@ -71,7 +71,12 @@ function defaultMounts(security: SecurityWish, host: HostFacts): readonly Runtim
       source: 'devpts',
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
-    { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...kernel, 'mode=1777', 'size=65536k'] },
+    {
+      destination: '/dev/shm',
+      type: 'tmpfs',
+      source: 'shm',
+      options: [...kernel, 'mode=1777', 'size=65536k'],
+    },
     ...(host.filesystems.includes('mqueue') ? [mqueue] : []),
     {
       destination: '/sys/fs/cgroup',
@@ -87,7 +92,10 @@ function checkDestinations(mounts: readonly ContainerMount[]): void {
   for (const { destination, label } of mounts) {
     const problem = destinationProblem(destination)
     if (problem !== undefined) {
-      throw new ExpectedError('MountConflict', `${printable(label)} can't be mounted on ${printable(destination)}: ${problem}`)
+      throw new ExpectedError(
+        'MountConflict',
+        `${printable(label)} can't be mounted on ${printable(destination)}: ${problem}`,
+      )
     }
     const other = labels.get(destination)
     if (other !== undefined) {
@@ -102,9 +110,11 @@ function checkDestinations(mounts: readonly ContainerMount[]): void {
 
 function destinationProblem(destination: string): string | undefined {
   const parts = destination.split('/').slice(1)
-  const normalised = destination.startsWith('/') && parts.every((part) => part !== '' && part !== '.' && part !== '..')
+  const normalised =
+    destination.startsWith('/') && parts.every((part) => part !== '' && part !== '.' && part !== '..')
   if (destination === '/') return 'it would hide the whole image'
-  if (!normalised || destination.includes('\0')) return 'the path must be absolute and without ".", "..", "//" or a final "/"'
+  if (!normalised || destination.includes('\0'))
+    return 'the path must be absolute and without ".", "..", "//" or a final "/"'
   const kernelTree = KERNEL_TREES.find((tree) => destination === tree || destination.startsWith(`${tree}/`))
   if (kernelTree !== undefined) return `${kernelTree} belongs to the kernel`
   return destination === '/dev' ? 'the runtime makes the device nodes there' : undefined

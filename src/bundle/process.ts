@@ -4,14 +4,20 @@
  */
 import { ExpectedError, printable } from '../errors.ts'
 import type { Issue } from '../errors.ts'
-import { toText } from '../image/bytes.ts'
+import { toBytes } from '../image/bytes.ts'
 import type { ImageConfig } from '../image/types.ts'
-import { resolvePath } from '../rootfs/lookup.ts'
+import { locate, pathText } from './locate.ts'
 import type { FileTree } from '../rootfs/types.ts'
 import type { Identity, ProcessWish } from './types.ts'
 
 /** What Docker and Kubernetes runtimes give a process whose image names no PATH. */
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+const PATH_PROBLEMS = {
+  loop: 'is a loop of symlinks',
+  'not-directory': 'leads through something that is not a directory',
+  dangling: 'leads by a symlink to something that does not exist',
+}
 
 /**
  * What to execute. A `command` replaces the image's Entrypoint and drops its Cmd; `args` alone replaces Cmd. An empty
@@ -21,12 +27,17 @@ export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 export function processArgs(config: ImageConfig, wish: ProcessWish): readonly string[] {
   const command = given(wish.command)
   const args = given(wish.args)
-  const words = command === undefined ? [...config.entrypoint, ...(args ?? config.cmd)] : [...command, ...(args ?? [])]
+  const words =
+    command === undefined ? [...config.entrypoint, ...(args ?? config.cmd)] : [...command, ...(args ?? [])]
   const nul = words.find((word) => word.includes('\0'))
   if (nul !== undefined) {
-    throw new ExpectedError('InvalidConfig', `the command holds a NUL character, which no program can be given: "${printable(nul)}"`, {
-      path: 'spec.command',
-    })
+    throw new ExpectedError(
+      'InvalidConfig',
+      `the command holds a NUL character, which no program can be given: "${printable(nul)}"`,
+      {
+        path: 'spec.command',
+      },
+    )
   }
   if (words[0] === undefined || words[0] === '') {
     const found = words.length === 0 ? 'neither Entrypoint nor Cmd' : 'an empty first word'
@@ -91,13 +102,15 @@ export function wantedWorkingDir(config: ImageConfig, wish: ProcessWish): string
 export function workingDir(config: ImageConfig, wish: ProcessWish, view: FileTree): string {
   const dir = wantedWorkingDir(config, wish)
   checkWorkingDirText(dir)
-  const found = resolvePath(view, dir)
+  const found = locate(view, toBytes(dir))
   if ('problem' in found) {
-    if (found.problem !== 'missing') throw workingDirInvalid(dir, problemText(found.problem))
+    if (found.problem !== 'missing') throw workingDirInvalid(dir, PATH_PROBLEMS[found.problem])
     return dir
   }
-  if (found.names[0] === 'proc') throw workingDirInvalid(dir, `leads to /${toText(found.names.join('/'))}, below /proc`)
-  if (found.node.type !== 'directory') throw workingDirInvalid(dir, `is a ${found.node.type}, not a directory`)
+  if (found.names[0] === 'proc')
+    throw workingDirInvalid(dir, `leads to ${pathText(found.names)}, below /proc`)
+  if (found.node.type !== 'directory')
+    throw workingDirInvalid(dir, `is a ${found.node.type}, not a directory`)
   return dir
 }
 
@@ -106,7 +119,8 @@ export function workingDir(config: ImageConfig, wish: ProcessWish, view: FileTre
  * @throws ExpectedError WorkingDirInvalid
  */
 export function checkWorkingDirText(dir: string): void {
-  if (!dir.startsWith('/')) throw workingDirInvalid(dir, 'is not absolute; write it from the root, such as /app')
+  if (!dir.startsWith('/'))
+    throw workingDirInvalid(dir, 'is not absolute; write it from the root, such as /app')
   if (dir.includes('\0')) throw workingDirInvalid(dir, 'holds a NUL character')
   if (lexicalNames(dir)[0] === 'proc') throw workingDirInvalid(dir, 'is below /proc')
 }
@@ -118,17 +132,6 @@ function lexicalNames(path: string): readonly string[] {
     else if (part !== '' && part !== '.') names.push(part)
   }
   return names
-}
-
-function problemText(problem: 'loop' | 'not-directory' | 'dangling'): string {
-  switch (problem) {
-    case 'loop':
-      return 'is a loop of symlinks'
-    case 'not-directory':
-      return 'leads through something that is not a directory'
-    case 'dangling':
-      return 'is a symlink to something that does not exist'
-  }
 }
 
 function workingDirInvalid(dir: string, problem: string): ExpectedError {

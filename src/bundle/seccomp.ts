@@ -71,7 +71,12 @@ function socketRules(): readonly SeccompRule[] {
 function cloneRules(architecture: string): readonly SeccompRule[] {
   const flagsIndex = architecture === 's390x' ? 1 : 0
   return [
-    allow(['clone'], { index: flagsIndex, value: CLONE_NAMESPACE_FLAGS, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }),
+    allow(['clone'], {
+      index: flagsIndex,
+      value: CLONE_NAMESPACE_FLAGS,
+      valueTwo: 0,
+      op: 'SCMP_CMP_MASKED_EQ',
+    }),
     { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
   ]
 }

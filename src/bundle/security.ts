@@ -42,7 +42,10 @@ const USABLE_DEVICES: readonly { readonly major: number; readonly minor?: number
  */
 export function maskedPaths(wish: SecurityWish, host: HostFacts): readonly string[] {
   if (wish.privileged) return []
-  const cpus = Array.from({ length: host.cpus ?? 0 }, (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`)
+  const cpus = Array.from(
+    { length: host.cpus ?? 0 },
+    (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`,
+  )
   return [...MASKED_PATHS, ...cpus]
 }
 

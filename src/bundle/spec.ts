@@ -7,7 +7,13 @@ import { imageAnnotations } from './annotations.ts'
 import { capabilitySets, grantedCapabilities } from './capabilities.ts'
 import { containerMounts } from './mounts.ts'
 import { checkWorkingDirText, envIssues, processArgs, processEnv, wantedWorkingDir } from './process.ts'
-import type { RuntimeLinux, RuntimeProcess, RuntimeResources, RuntimeRlimit, RuntimeSpec } from './runtime-spec.ts'
+import type {
+  RuntimeLinux,
+  RuntimeProcess,
+  RuntimeResources,
+  RuntimeRlimit,
+  RuntimeSpec,
+} from './runtime-spec.ts'
 import { defaultSeccomp } from './seccomp.ts'
 import { deviceRules, maskedPaths, readonlyPaths } from './security.ts'
 import { HOOK_STAGES } from './types.ts'
@@ -24,7 +30,10 @@ const OPEN_FILES = { soft: 1024, hard: 524_288 }
  * @returns the spec, and warnings for what had to differ from what image or user asked.
  * @throws ExpectedError CommandMissing, WorkingDirInvalid, MountConflict, InvalidSpec (unknown capability).
  */
-export function renderSpec(input: SpecInput): { readonly spec: RuntimeSpec; readonly warnings: readonly Issue[] } {
+export function renderSpec(input: SpecInput): {
+  readonly spec: RuntimeSpec
+  readonly warnings: readonly Issue[]
+} {
   const { annotations, warnings: labelWarnings } = imageAnnotations(input.config, input.annotations)
   const granted = grantedCapabilities(input.security)
   const hooks = HOOK_STAGES.flatMap((stage) => {
@@ -41,7 +50,15 @@ export function renderSpec(input: SpecInput): { readonly spec: RuntimeSpec; read
     annotations,
     linux: renderLinux(input, granted),
   }
-  return { spec, warnings: [...labelWarnings, ...envIssues(input.config), ...limitIssues(input), ...privilegeIssues(input)] }
+  return {
+    spec,
+    warnings: [
+      ...labelWarnings,
+      ...envIssues(input.config),
+      ...limitIssues(input),
+      ...privilegeIssues(input),
+    ],
+  }
 }
 
 function renderProcess(input: SpecInput, granted: readonly string[]): RuntimeProcess {
@@ -138,5 +155,7 @@ function privilegeIssues(input: SpecInput): readonly Issue[] {
   if (!input.security.privileged) return []
   const message =
     'a privileged container gets every capability and no seccomp filter, but not the nodes of the host in /dev; the app can make those it needs with mknod'
-  return [{ severity: 'warning', reason: 'UnsupportedField', path: 'spec.securityContext.privileged', message }]
+  return [
+    { severity: 'warning', reason: 'UnsupportedField', path: 'spec.securityContext.privileged', message },
+  ]
 }

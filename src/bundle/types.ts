@@ -52,7 +52,13 @@ export interface MountView {
   readonly label: string
 }
 
-export const HOOK_STAGES = ['startContainer', 'createRuntime', 'createContainer', 'poststart', 'poststop'] as const
+export const HOOK_STAGES = [
+  'startContainer',
+  'createRuntime',
+  'createContainer',
+  'poststart',
+  'poststop',
+] as const
 export type HookStage = (typeof HOOK_STAGES)[number]
 
 export interface HookWish {

@@ -5,7 +5,7 @@
 import { ExpectedError, printable } from '../errors.ts'
 import { toBytes, toText } from '../image/bytes.ts'
 import type { ByteString } from '../image/bytes.ts'
-import { resolvePath } from '../rootfs/lookup.ts'
+import { locate } from './locate.ts'
 import type { FileTree } from '../rootfs/types.ts'
 import { MAX_ID, parseGroup, parseId, parsePasswd } from './passwd.ts'
 import type { GroupEntry, PasswdEntry } from './passwd.ts'
@@ -25,7 +25,11 @@ export function resolveIdentity(user: string, tree: FileTree): Identity {
   const [userPart, groupPart] = splitUser(user)
   const account = findAccount(userPart, parsePasswd(readAccountFile(tree, '/etc/passwd')), user)
   const groups = parseGroup(readAccountFile(tree, '/etc/group'))
-  const identity = { uid: account.uid, home: account.home, name: account.name === undefined ? undefined : toText(account.name) }
+  const identity = {
+    uid: account.uid,
+    home: account.home,
+    name: account.name === undefined ? undefined : toText(account.name),
+  }
   if (groupPart !== '') {
     return { ...identity, gid: findGroup(groupPart, groups, user), additionalGids: [] }
   }
@@ -54,7 +58,10 @@ function findAccount(wanted: string, accounts: readonly PasswdEntry[], user: str
   const name = toBytes(wanted)
   const entry = accounts.find((account) => account.name === name)
   if (entry !== undefined) return usable(entry, user)
-  throw userNotFound(user, `the image's /etc/passwd has no user "${printable(wanted)}"; use one that it lists, or a numeric id`)
+  throw userNotFound(
+    user,
+    `the image's /etc/passwd has no user "${printable(wanted)}"; use one that it lists, or a numeric id`,
+  )
 }
 
 function usable(entry: PasswdEntry, user: string): Account {
@@ -75,10 +82,16 @@ function findGroup(wanted: string, groups: readonly GroupEntry[], user: string):
   const name = toBytes(wanted)
   const entry = groups.find((group) => group.name === name)
   if (entry === undefined) {
-    throw userNotFound(user, `the image's /etc/group has no group "${printable(wanted)}"; use one that it lists, or a numeric id`)
+    throw userNotFound(
+      user,
+      `the image's /etc/group has no group "${printable(wanted)}"; use one that it lists, or a numeric id`,
+    )
   }
   if (entry.gid === undefined) {
-    throw userNotFound(user, `the image's /etc/group lists "${printable(wanted)}" with an id that is not a number from 0 to ${MAX_ID}`)
+    throw userNotFound(
+      user,
+      `the image's /etc/group lists "${printable(wanted)}" with an id that is not a number from 0 to ${MAX_ID}`,
+    )
   }
   return entry.gid
 }
@@ -87,7 +100,9 @@ function findGroup(wanted: string, groups: readonly GroupEntry[], user: string):
 function groupsOf(account: Account, groups: readonly GroupEntry[]): readonly number[] {
   const { name } = account
   if (name === undefined) return []
-  const listed = groups.flatMap((group) => (group.gid !== undefined && group.members.includes(name) ? [group.gid] : []))
+  const listed = groups.flatMap((group) =>
+    group.gid !== undefined && group.members.includes(name) ? [group.gid] : [],
+  )
   return [...new Set([account.gid, ...listed])]
 }
 
@@ -96,21 +111,33 @@ function numericId(text: string, user: string, what: 'user' | 'group'): number |
   if (!/^[+-]?\d+$/.test(text)) return undefined
   const id = parseId(text)
   if (id !== undefined) return id
-  throw userNotFound(user, `the numeric ${what} "${printable(text)}" is out of range; ids go from 0 to ${MAX_ID}`)
+  throw userNotFound(
+    user,
+    `the numeric ${what} "${printable(text)}" is out of range; ids go from 0 to ${MAX_ID}`,
+  )
 }
 
 /** The file's bytes, symlinks followed inside the image (Nix images have them); empty when there is none. */
 function readAccountFile(tree: FileTree, path: string): ByteString {
-  const found = resolvePath(tree, path)
+  const found = locate(tree, path)
   if ('problem' in found) {
-    if (found.problem === 'loop') throw new ExpectedError('UserNotFound', `the image's ${path} is a loop of symlinks`, { path })
+    if (found.problem === 'loop')
+      throw new ExpectedError('UserNotFound', `the image's ${path} is a loop of symlinks`, { path })
     return ''
   }
   if (found.node.type !== 'file') {
-    throw new ExpectedError('UserNotFound', `the image's ${path} is a ${found.node.type}, not a regular file`, { path })
+    throw new ExpectedError(
+      'UserNotFound',
+      `the image's ${path} is a ${found.node.type}, not a regular file`,
+      { path },
+    )
   }
   if (found.node.size > MAX_FILE_BYTES) {
-    throw new ExpectedError('UserNotFound', `the image's ${path} has ${found.node.size} bytes; at most ${MAX_FILE_BYTES} are read`, { path })
+    throw new ExpectedError(
+      'UserNotFound',
+      `the image's ${path} has ${found.node.size} bytes; at most ${MAX_FILE_BYTES} are read`,
+      { path },
+    )
   }
   return found.node.read(MAX_FILE_BYTES).toString('latin1')
 }

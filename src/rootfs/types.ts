@@ -108,4 +108,6 @@ export interface FileNode {
 export interface FileTree {
   /** `names` are components from the root, none of them `.` or `..`; [] is the root itself. */
   lookup(names: readonly ByteString[]): FileNode | undefined
+  /** Names in a directory, in any order; undefined when it is none. Trees that can't tell leave the method out. */
+  list?(names: readonly ByteString[]): readonly ByteString[] | undefined
 }
