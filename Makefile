@@ -1,0 +1,53 @@
+# One command each. `make setup` is called by those that need it and is quick when there is nothing to do.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+# The tools below must run on the Node 24 of node_modules, never on the machine's own.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+TYPESCRIPT := src test bench scripts
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fairlead
+
+.PHONY: help setup demo images check test unit e2e generate format bench build clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## install npm dependencies and Debian packages (needs root when some are missing)
+	@scripts/setup.sh
+
+demo: setup ## show what Fairlead does, side by side with umoci and runc (needs root)
+	@node scripts/demo/main.ts
+
+images: setup ## build the images that the demo and the tests run, into a cache
+	@node scripts/build-demo-image.ts
+	@node scripts/build-postgres-image.ts
+
+check: setup ## types, lint, format, generated files: fast
+	tsc -p tsconfig.json
+	oxlint --type-aware --deny-warnings $(TYPESCRIPT)
+	oxfmt --check $(TYPESCRIPT)
+	node scripts/check-generated.ts
+
+test: check images ## everything: check, unit tests, end-to-end tests on real runtimes (needs root)
+	vitest run
+
+unit: setup ## unit tests only; need neither root nor runtimes
+	vitest run --project unit
+
+e2e: images ## end-to-end tests only (needs root)
+	vitest run --project e2e
+
+generate: setup ## write the files that are made from the schema
+	node scripts/generate.ts
+
+format: setup ## rewrite the source in the one format
+	oxfmt $(TYPESCRIPT)
+
+bench: setup ## measure against peers in the same run; takes minutes
+	@set -e; for file in bench/*.ts; do echo "== $$file"; node "$$file"; done
+
+build: setup ## compile to dist/
+	npm run --silent build
+
+clean: ## remove what the targets above made (never volumes, state or Debian packages)
+	rm -rf dist coverage .cache node_modules "$(CACHE)"
