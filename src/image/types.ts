@@ -98,4 +98,9 @@ export interface ResolvedImage {
 /** Where bytes came from: shown in status so that a later change can be noticed (rules R2, L11, X5). */
 export type ImageOrigin =
   | { readonly kind: 'registry'; readonly host: string; readonly mirror: boolean }
-  | { readonly kind: 'oci' | 'oci-archive'; readonly path: string; readonly realPath: string; readonly indexDigest: Digest }
+  | {
+      readonly kind: 'oci' | 'oci-archive'
+      readonly path: string
+      readonly realPath: string
+      readonly indexDigest: Digest
+    }
