@@ -35,8 +35,10 @@ export class OutdatedWatch {
     this.#options = options
   }
 
-  movedTo(key: AppKey): Digest | undefined {
-    return this.#seen.get(appId(key))?.digest
+  /** The digest that `reference` was last seen at; undefined when nobody asked, or asked for another reference. */
+  movedTo(key: AppKey, reference: string): Digest | undefined {
+    const seen = this.#seen.get(appId(key))
+    return seen?.reference === reference ? seen.digest : undefined
   }
 
   forget(key: AppKey): void {
@@ -52,7 +54,8 @@ export class OutdatedWatch {
   async check(stored: StoredApp, signal: AbortSignal): Promise<boolean> {
     const id = appId(stored.key)
     const pinned = stored.status?.image
-    const known = this.#seen.get(id) ?? this.#first(stored)
+    const before = this.#seen.get(id)
+    const known = before !== undefined && before.reference === pinned?.reference ? before : this.#first(stored)
     this.#seen.set(id, known)
     if (pinned === undefined || this.#options.now() < known.nextAtMs) return false
     const parsed = parseApp(stored.resource, id)

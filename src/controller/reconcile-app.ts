@@ -5,7 +5,7 @@
 import { parseApp } from '../crd/app.ts'
 import type { AppStatus } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
-import { parseDurationMs } from '../crd/duration.ts'
+import { parseDuration } from '../crd/duration.ts'
 import { ExpectedError, IssuesError, type Issue } from '../errors.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
 import type { BackoffPolicy } from '../reconcile/backoff.ts'
@@ -28,7 +28,7 @@ export interface ReconcileDeps {
   readonly now: () => number
   readonly log: Logger
   /** The digest that the app's tag has moved to, as last seen; undefined when it has not. */
-  readonly movedTo: (key: AppKey) => Digest | undefined
+  readonly movedTo: (key: AppKey, reference: string) => Digest | undefined
 }
 
 export interface Outcome {
@@ -147,7 +147,7 @@ async function pinEarly(deps: ReconcileDeps, stored: StoredApp, image: ImageFact
 
 function intervalOf(app: App): number {
   const text = app.spec.imagePolicy?.interval
-  return (text === undefined ? undefined : parseDurationMs(text)) ?? DEFAULT_INTERVAL_MS
+  return (text === undefined ? undefined : parseDuration(text)) ?? DEFAULT_INTERVAL_MS
 }
 
 function planFor(deps: ReconcileDeps, attempt: Attempt, observed: Observed): Plan {
@@ -202,7 +202,7 @@ function factsOf(deps: ReconcileDeps, stored: StoredApp, attempt: Attempt, failu
     targetId: desired === undefined ? undefined : instanceId(desired.key, desired.revision),
     observed,
     addresses: desired === undefined ? (stored.status?.workload?.addresses ?? []) : deps.engine.addresses(desired),
-    movedTo: deps.movedTo(stored.key),
+    movedTo: attempt.app === undefined ? undefined : deps.movedTo(stored.key, attempt.app.spec.image),
     resolveError: attempt.resolveError,
     wakeAtMs,
     nowMs: deps.now(),

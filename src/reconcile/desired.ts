@@ -3,7 +3,7 @@
  * Pure: files are seen through `FileTree`, Secrets and ConfigMaps come in as values. Finds all problems at once.
  */
 import type { App, ResourcesSpec } from '../crd/types.ts'
-import { parseCpuMillis, parseQuantity } from '../crd/quantity.ts'
+import { parseMilliQuantity, parseQuantity } from '../crd/quantity.ts'
 import type { HookStage, HookWish, Identity, ProcessWish, ResourceLimits, SecurityWish } from '../bundle/types.ts'
 import { resolveIdentity } from '../bundle/user.ts'
 import { processArgs } from '../bundle/process.ts'
@@ -126,12 +126,12 @@ export function resourceLimits(resources: ResourcesSpec | undefined): ResourceLi
     const parsed = value === undefined ? undefined : parseQuantity(String(value))
     return parsed === undefined ? undefined : Number(parsed)
   }
-  const millis = (value: string | number | undefined) => (value === undefined ? undefined : parseCpuMillis(String(value)))
-  const cpuLimit = millis(resources?.limits?.cpu)
-  const cpuRequest = millis(resources?.requests?.cpu)
+  const millis = (value: string | number | undefined) => (value === undefined ? undefined : Number(parseMilliQuantity(value) ?? 0n))
+  const cpuLimit = millis(resources?.limits?.['cpu'])
+  const cpuRequest = millis(resources?.requests?.['cpu'])
   return {
-    memoryBytes: bytes(resources?.limits?.memory),
-    memoryReservationBytes: bytes(resources?.requests?.memory),
+    memoryBytes: bytes(resources?.limits?.['memory']),
+    memoryReservationBytes: bytes(resources?.requests?.['memory']),
     cpuQuotaUs: cpuLimit === undefined ? undefined : Math.max(Math.round((cpuLimit * CPU_PERIOD_US) / 1000), 1000),
     cpuShares: cpuRequest === undefined ? undefined : Math.max(Math.round((cpuRequest * 1024) / 1000), 2),
     pids: DEFAULT_PIDS,

@@ -14,6 +14,14 @@ export function localSupportIssues(app: App): Issue[] {
   if ((spec.replicas ?? 1) > 1) {
     refuse('spec.replicas', `${spec.replicas} replicas would share one host's ports; the local engine runs 0 or 1`)
   }
+  for (const name of Object.keys(spec.resources?.limits ?? {})) {
+    if (name === 'cpu' || name === 'memory') continue
+    const message = 'the local engine holds limits of cpu and memory only; a limit that would not hold is refused'
+    issues.push({ severity: 'error', reason: 'LimitUnsupported', path: `spec.resources.limits.${name}`, message })
+  }
+  for (const name of Object.keys(spec.resources?.requests ?? {})) {
+    if (name !== 'cpu' && name !== 'memory') report(`spec.resources.requests.${name}`, 'has no meaning on one host')
+  }
   for (const [index, port] of (spec.ports ?? []).entries()) {
     if (port.hostPort !== undefined && port.hostPort !== port.port) {
       refuse(

@@ -2,7 +2,7 @@
 import type { ImageStatus } from '../crd/status.ts'
 import { MAX_HISTORY } from '../crd/schema/status.ts'
 import { formatPlatform } from '../image/platform.ts'
-import type { ResolvedImage } from '../image/types.ts'
+import type { Digest, ResolvedImage } from '../image/types.ts'
 
 export interface ImageFacts {
   readonly resolved: ResolvedImage
@@ -12,7 +12,7 @@ export interface ImageFacts {
   readonly fresh: boolean
 }
 
-export function imageStatus(facts: ImageFacts, previous: ImageStatus | undefined, now: string): ImageStatus {
+export function imageStatus(facts: ImageFacts, previous: ImageStatus | undefined, now: string, movedTo?: Digest): ImageStatus {
   const { resolved } = facts
   const same = previous !== undefined && previous.digest === resolved.digest && previous.reference === resolved.reference.original
   return {
@@ -25,6 +25,7 @@ export function imageStatus(facts: ImageFacts, previous: ImageStatus | undefined
     configDigest: resolved.configDigest,
     platform: formatPlatform(resolved.config.platform),
     resolvedAt: previous !== undefined && (!facts.fresh || (same && facts.request === undefined)) ? previous.resolvedAt : now,
+    ...(movedTo === undefined || movedTo === resolved.digest ? {} : { availableDigest: movedTo }),
     source: same && previous.source !== undefined && !facts.fresh ? previous.source : resolved.source,
     history: historyOf(previous, resolved),
   }

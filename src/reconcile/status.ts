@@ -64,7 +64,7 @@ export function statusOf(facts: Facts): AppStatus {
     ...outdatedCondition(facts),
   ]
   const workload = workloadStatus(facts)
-  const image = facts.image === undefined ? facts.previous?.image : imageStatus(facts.image, facts.previous?.image, now)
+  const image = facts.image === undefined ? facts.previous?.image : imageStatus(facts.image, facts.previous?.image, now, facts.movedTo)
   const lastHandledRequest = facts.image?.request ?? facts.previous?.lastHandledRequest
   return {
     observedGeneration: facts.generation,

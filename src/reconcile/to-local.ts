@@ -6,7 +6,8 @@ import type { ContainerMount, HostFacts, MountView } from '../bundle/types.ts'
 import { renderSpec } from '../bundle/spec.ts'
 import type { RuntimeSpec } from '../bundle/runtime-spec.ts'
 import { workingDir } from '../bundle/process.ts'
-import { RUNNER_DIR, runnerHook, runnerScript } from '../bundle/hook-runner.ts'
+import { runtimeHooks } from '../bundle/hooks.ts'
+import { runnerMounts, runnerScript, type RunnerFiles } from '../bundle/hook-runner.ts'
 import { toBytes, toText } from '../image/bytes.ts'
 import { resolvePath } from '../rootfs/lookup.ts'
 import type { FileTree } from '../rootfs/types.ts'
@@ -20,10 +21,7 @@ export interface LocalPlaces {
   volumeSource(volume: DesiredVolume): string
   /** Host path of a file that the engine owns: hosts, hostname, resolv.conf. */
   engineFile(name: EngineFile): string
-  /** Static busybox on the host, for the hook runner. */
-  readonly busybox: string
-  readonly hookScript: string
-  readonly hookResults: string
+  readonly runner: RunnerFiles
   readonly bundleRootfs: string
 }
 
@@ -48,9 +46,9 @@ export function toLocal(desired: Desired, tree: FileTree, host: HostFacts, place
     process: desired.process,
     identity: desired.identity,
     hostname: desired.key.name,
-    mounts: [...volumeMounts(desired, places), ...(inner.length > 0 ? runnerMounts(places) : [])],
+    mounts: [...volumeMounts(desired, places), ...(inner.length > 0 ? runnerMounts(places.runner) : [])],
     engineFiles: engineFiles(tree, places),
-    hooks: runtimeHooks(desired),
+    hooks: runtimeHooks(desired.hooks),
     limits: desired.limits,
     security: desired.security,
     cgroupsPath: `/fairlead/${id}`,
@@ -61,7 +59,7 @@ export function toLocal(desired: Desired, tree: FileTree, host: HostFacts, place
   return {
     id,
     config: { ...rendered.spec, root: { path: places.bundleRootfs, readonly: desired.security.readOnlyRootFilesystem } },
-    hookScript: inner.length === 0 ? undefined : runnerScript({ hooks: inner, runnerDir: RUNNER_DIR }),
+    hookScript: inner.length === 0 ? undefined : runnerScript({ hooks: inner }),
     workingDir: cwd,
     warnings: rendered.warnings,
   }
@@ -88,21 +86,6 @@ export function volumeViews(desired: Desired, contentOf: (volume: DesiredVolume)
   }))
 }
 
-function runnerMounts(places: LocalPlaces): ContainerMount[] {
-  const mount = (name: string, source: string, readOnly: boolean, exec: boolean): ContainerMount => ({
-    destination: `${RUNNER_DIR}/${name}`,
-    source,
-    readOnly,
-    exec,
-    label: 'the hook runner',
-  })
-  return [
-    mount('busybox', places.busybox, true, true),
-    mount('hooks.sh', places.hookScript, true, false),
-    mount('run', places.hookResults, false, false),
-  ]
-}
-
 /** /etc/hosts and its like, where the image has them as links: at the links' targets. */
 function engineFiles(tree: FileTree, places: LocalPlaces): ContainerMount[] {
   return ENGINE_FILES.flatMap((name) => {
@@ -112,25 +95,6 @@ function engineFiles(tree: FileTree, places: LocalPlaces): ContainerMount[] {
     if (!usable) return []
     return [{ destination: `/${found.names.map(toText).join('/')}`, source: places.engineFile(name), readOnly: false, exec: false, label: `/etc/${name}` }]
   })
-}
-
-function runtimeHooks(desired: Desired) {
-  const hooks: Record<string, { path: string; args: readonly string[]; env: readonly string[]; timeout: number }[]> = {}
-  const inner = desired.hooks.filter((hook) => hook.stage === 'startContainer')
-  if (inner.length > 0) hooks['startContainer'] = [runnerHook(inner)]
-  for (const hook of desired.hooks.filter((hook) => hook.stage !== 'startContainer')) {
-    hooks[hook.stage] = [
-      ...(hooks[hook.stage] ?? []),
-      {
-        path: hook.path,
-        // Always args[0], always an environment of their own: an empty one would inherit ours (rule H2).
-        args: [hook.path, ...hook.args],
-        env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...hook.env.map(({ name, value }) => `${name}=${value}`)],
-        timeout: hook.timeoutSeconds,
-      },
-    ]
-  }
-  return hooks
 }
 
 function annotationsOf(desired: Desired): Record<string, string> {

@@ -15,7 +15,7 @@ export type VolumeStorage =
   /** An existing claim of the namespace, by its claim name. */
   | { readonly kind: 'claim'; readonly claimName: string }
   | { readonly kind: 'hostPath'; readonly path: string }
-  | { readonly kind: 'configMap' | 'secret'; readonly name: string; readonly optional: boolean }
+  | { readonly kind: 'configMap' | 'secret'; readonly name: string; readonly optional: boolean; readonly mode: number | undefined }
   /** `medium: Memory`: a tmpfs, gone at stop, by the user's word. */
   | { readonly kind: 'memory'; readonly sizeBytes: number | undefined }
 

@@ -98,10 +98,10 @@ function storageOf(spec: VolumeSpec | undefined, app: App): VolumeStorage {
   if (source?.claimName !== undefined) return { kind: 'claim', claimName: source.claimName }
   if (source?.hostPath !== undefined) return { kind: 'hostPath', path: source.hostPath.path }
   if (source?.configMap !== undefined) {
-    return { kind: 'configMap', name: source.configMap.name, optional: source.configMap.optional ?? false }
+    return { kind: 'configMap', name: source.configMap.name, optional: source.configMap.optional ?? false, mode: source.configMap.defaultMode }
   }
   if (source?.secret !== undefined) {
-    return { kind: 'secret', name: source.secret.secretName, optional: source.secret.optional ?? false }
+    return { kind: 'secret', name: source.secret.secretName, optional: source.secret.optional ?? false, mode: source.secret.defaultMode }
   }
   if ((spec?.medium ?? app.spec.volumeDefaults?.medium) === 'Memory') {
     const size = spec?.size === undefined ? undefined : parseQuantity(String(spec.size))

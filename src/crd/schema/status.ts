@@ -70,6 +70,9 @@ const imageStatusSchema = z.object({
   configDigest: digest().optional().meta({ description: 'Digest of the image config.' }),
   platform: text(64).optional().meta({ description: 'The chosen platform.' }),
   resolvedAt: time().meta({ description: 'When the reference was resolved.' }),
+  availableDigest: digest()
+    .optional()
+    .meta({ description: 'What the tag points at now, where it has moved since. See ImageOutdated.' }),
   source: imageSourceSchema.optional().meta({ description: 'Where the bytes came from.' }),
   history: z.array(historySchema).max(MAX_HISTORY).optional().meta({
     description: 'What ran before, newest first, for a rollback.',

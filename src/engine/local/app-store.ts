@@ -98,6 +98,16 @@ export class LocalAppStore implements AppStore {
     await this.trigger()
   }
 
+  /** When there is no app, runs `work` while nothing can be submitted, and returns true. */
+  async ifEmpty(work: () => Promise<void>): Promise<boolean> {
+    if ((await this.list()).length > 0) return false
+    return withLock(this.#paths.appsLock, async () => {
+      if ((await this.list()).length > 0) return false
+      await work()
+      return true
+    })
+  }
+
   /** Wakes a controller that watches the apps folder. */
   async trigger(): Promise<void> {
     await ensureFolder(this.#paths.apps)

@@ -1,9 +1,9 @@
 /** The local engine: implements the middle's `Engine` port on one host with runc or crun. */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { checkExecutable } from '../../bundle/executable.ts'
 import { checkHooks } from '../../bundle/hooks.ts'
-import { processArgs, processEnv, workingDir } from '../../bundle/process.ts'
+import { DEFAULT_PATH, envValue, processArgs, processEnv, workingDir } from '../../bundle/process.ts'
 import type { HostFacts } from '../../bundle/types.ts'
 import { containerView } from '../../bundle/view.ts'
 import { unsafeMountTargets } from '../../rootfs/unsafe-targets.ts'
@@ -103,21 +103,24 @@ export class LocalEngine implements Engine {
   async #processIssues(desired: Desired, view: ReturnType<typeof containerView>): Promise<readonly Issue[]> {
     const { config } = desired.image
     const env = processEnv(config, desired.process, desired.identity, desired.key.name)
-    const common = { view, identity: desired.identity, platform: config.platform }
+    const cwd = workingDir(config, desired.process, view)
+    const common = { view, identity: desired.identity, platform: config.platform, cwd }
+    const libraryPath = envValue(env, 'LD_LIBRARY_PATH')
     return [
       ...checkExecutable({
         ...common,
         path: processArgs(config, desired.process)[0] ?? '',
         what: 'entrypoint',
         field: desired.process.command === undefined ? 'image entrypoint' : 'spec.command[0]',
-        env,
-        cwd: workingDir(config, desired.process, view),
+        searchPath: envValue(env, 'PATH') ?? DEFAULT_PATH,
+        ...(libraryPath === undefined ? {} : { libraryPath }),
       }),
       ...checkHooks({
         ...common,
         hooks: desired.hooks,
         allowedHostHooks: this.#options.hostHooks,
-        existsOnHost: (path) => existsSync(path),
+        hostHookProblem,
+        existsOnHost: (path: string) => existsSync(path),
       }),
       ...this.#hookRunnerIssues(desired),
     ]
@@ -147,7 +150,7 @@ export class LocalEngine implements Engine {
 
   async #start(key: AppKey, id: string, run: number): Promise<void> {
     const record = await this.#record(id)
-    const before = await readRun(this.#options.paths, id, run - 1, false)
+    const before = await readRun(this.#options.paths, id, run - 1, [])
     if (run > 1 && before.kind === 'lost') await reap(this.#runtime(record.runtime), record)
     await this.#refreshFiles(key, id)
     await launch(this.#options.paths, record, run)
@@ -189,6 +192,18 @@ export class LocalEngine implements Engine {
 
   #runtime(name: RuntimeName): Runtime {
     return runtimeFor(name, this.#options.paths.runtime, this.#options.host)
+  }
+}
+
+/** A host hook runs as root: it must be root's, and nobody else may be able to change it (rule H3). */
+function hostHookProblem(path: string): string | undefined {
+  try {
+    const stats = statSync(path)
+    if (!stats.isFile()) return 'is not a regular file on this host'
+    if (stats.uid !== 0) return `belongs to uid ${stats.uid} on this host; it must be root's`
+    return (stats.mode & 0o022) === 0 ? undefined : 'can be changed by others than root on this host'
+  } catch {
+    return 'does not exist on this host'
   }
 }
 

@@ -22,7 +22,8 @@ export interface InstanceRecord {
   readonly env: readonly string[]
   readonly stopSignal: string
   readonly graceSeconds: number
-  readonly hasHooks: boolean
+  /** The startContainer hooks, in the order in which the runner counts them. */
+  readonly hooks: readonly { readonly field: string; readonly path: string }[]
   readonly volumes: readonly { readonly path: string; readonly destination: string; readonly exec: 'Required' | 'Any' | 'Forbidden' }[]
 }
 

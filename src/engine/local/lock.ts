@@ -46,6 +46,7 @@ function heldBy(child: ChildProcess, ended: Promise<number | null>): HeldLock {
   return {
     lost: ended.then(() => (released ? new Promise<void>(() => undefined) : undefined)),
     async release() {
+      if (released) return
       released = true
       child.stdin?.end()
       await ended

@@ -37,7 +37,7 @@ export async function observeApp(paths: StatePaths, instances: InstanceStore, vo
 async function observeInstance(paths: StatePaths, instances: InstanceStore, record: InstanceRecord) {
   const run = (await instances.runs(record.id)).at(-1) ?? 0
   const restarts = await instances.restarts(record.id)
-  const state: RunState = run === 0 ? { kind: 'launching' } : await readRun(paths, record.id, run, record.hasHooks)
+  const state: RunState = run === 0 ? { kind: 'launching' } : await readRun(paths, record.id, run, record.hooks)
   const base = {
     id: record.id,
     revision: record.revision,

@@ -35,9 +35,7 @@ export async function placesOf(input: PrepareInput, id: string, desired: Desired
   return {
     volumeSource: (volume) => hostPaths.get(volume.path) ?? '',
     engineFile: (name) => join(files.files, name),
-    busybox: BUSYBOX,
-    hookScript: join(files.files, 'hooks.sh'),
-    hookResults: join(files.bundle, 'hooks'),
+    runner: { busybox: BUSYBOX, script: join(files.files, 'hooks.sh'), runDir: join(files.bundle, 'hooks') },
     bundleRootfs: join(files.bundle, 'rootfs'),
   }
 }
@@ -72,7 +70,7 @@ function recordOf(input: PrepareInput, id: string, desired: Desired, rendered: R
     env: rendered.config.process.env,
     stopSignal: desired.stopSignal,
     graceSeconds: desired.graceSeconds,
-    hasHooks: rendered.hookScript !== undefined,
+    hooks: desired.hooks.filter(({ stage }) => stage === 'startContainer').map(({ field, path }) => ({ field, path })),
     volumes: desired.volumes.map(({ path, destination, exec }) => ({ path, destination, exec })),
   }
 }
@@ -115,7 +113,8 @@ async function writeSourceFolders(input: PrepareInput, id: string, desired: Desi
     if (data === undefined) continue
     const dir = join(foldersOf(input.paths, id).filesDir, instanceVolumeName(volume))
     await ensureFolder(dir, 0o755)
-    for (const [key, value] of Object.entries(data)) await writeFileAtomic(join(dir, key), value, 0o644)
+    const mode = volume.storage.kind === 'secret' || volume.storage.kind === 'configMap' ? volume.storage.mode : undefined
+    for (const [key, value] of Object.entries(data)) await writeFileAtomic(join(dir, key), value, mode ?? 0o644)
   }
 }
 

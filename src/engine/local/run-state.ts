@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { readHookOutcome, type HookOutcome } from '../../bundle/hook-runner.ts'
 import type { Termination } from '../../reconcile/types.ts'
 import { printable } from '../../errors.ts'
+import type { InstanceRecord } from './instance-store.ts'
 import { isMissing, listFolder, readText } from './disk.ts'
 import { runPaths, type StatePaths } from './paths.ts'
 import { currentBootId, isSameProcess, parseProcessIdentity, type ProcessIdentity } from './process-facts.ts'
@@ -21,10 +22,10 @@ export type RunState =
 const HOOK_FILE_MAX_BYTES = 64 * 1024
 const SIGKILL_EXIT_CODE = 137
 
-export async function readRun(paths: StatePaths, id: string, run: number, hasHooks: boolean): Promise<RunState> {
+export async function readRun(paths: StatePaths, id: string, run: number, hooks: InstanceRecord['hooks']): Promise<RunState> {
   const files = runPaths(paths, id, run)
   const exit = await readText(files.exit)
-  if (exit !== undefined) return { kind: 'ended', termination: await termination(files, exit, hasHooks) }
+  if (exit !== undefined) return { kind: 'ended', termination: await termination(files, exit, hooks) }
   const supervisorText = await readText(files.supervisor)
   const supervisor = supervisorText === undefined ? undefined : parseProcessIdentity(supervisorText)
   if (supervisor === undefined) return { kind: 'launching' }
@@ -35,7 +36,7 @@ export async function readRun(paths: StatePaths, id: string, run: number, hasHoo
   }
   // It may have written its last word between the two reads.
   const late = await readText(files.exit)
-  if (late !== undefined) return { kind: 'ended', termination: await termination(files, late, hasHooks) }
+  if (late !== undefined) return { kind: 'ended', termination: await termination(files, late, hooks) }
   const rebooted = supervisor.bootId !== currentBootId()
   return {
     kind: 'lost',
@@ -56,16 +57,18 @@ interface ExitFile {
   readonly finishedAt: number
 }
 
-async function termination(files: ReturnType<typeof runPaths>, text: string, hasHooks: boolean): Promise<Termination> {
+async function termination(files: ReturnType<typeof runPaths>, text: string, hooks: InstanceRecord['hooks']): Promise<Termination> {
   const exit = JSON.parse(text) as ExitFile
   const times = { startedAtMs: exit.startedAt * 1000, finishedAtMs: exit.finishedAt * 1000 }
   const code = exit.exitCode
   if ((await readText(files.stopping)) !== undefined) {
     return { exitCode: code, reason: 'Stopped', message: 'stopped as asked', ...times }
   }
-  const hooks = hasHooks ? await hookOutcome(files.hooks) : undefined
-  if (hooks?.kind === 'failed') return { exitCode: code, reason: 'HookFailed', message: hookMessage(hooks), ...times }
-  const runtimeError = await runtimeFailure(files.runtimeLog, code, hooks)
+  const outcome = hooks.length > 0 ? await hookOutcome(files.hooks) : undefined
+  if (outcome !== undefined && 'failed' in outcome) {
+    return { exitCode: code, reason: 'HookFailed', message: hookMessage(outcome, hooks[outcome.failed]), ...times }
+  }
+  const runtimeError = await runtimeFailure(files.runtimeLog, code, outcome)
   if (runtimeError !== undefined) return { exitCode: code, reason: 'RuntimeFailed', message: runtimeError, ...times }
   if (exit.oomKills > 0 && code === SIGKILL_EXIT_CODE) {
     return { exitCode: code, reason: 'OutOfMemory', message: 'killed: it reached its memory limit', ...times }
@@ -74,10 +77,10 @@ async function termination(files: ReturnType<typeof runPaths>, text: string, has
 }
 
 /** The runtime's own failure, told apart from the app's exit: only then does its log hold an error and no hook passed. */
-async function runtimeFailure(logFile: string, code: number, hooks: HookOutcome | undefined): Promise<string | undefined> {
+async function runtimeFailure(logFile: string, code: number, outcome: HookOutcome | undefined): Promise<string | undefined> {
   const log = (await readText(logFile)) ?? ''
   const lines = log.split('\n').filter((line) => line !== '' && !line.includes('level=warning'))
-  if (code === SETUP_FAILED_EXIT_CODE || hooks?.kind === 'missing' || (code !== 0 && lines.length > 0)) {
+  if (code === SETUP_FAILED_EXIT_CODE || (outcome !== undefined && 'unfinished' in outcome) || (code !== 0 && lines.length > 0)) {
     return printable(lines.at(-1) ?? 'the container could not be started', 400)
   }
   return undefined
@@ -110,10 +113,10 @@ async function readSmallRegularFile(path: string): Promise<string | undefined> {
   }
 }
 
-function hookMessage(outcome: Extract<HookOutcome, { kind: 'failed' }>): string {
-  const how = outcome.timedOut ? 'ran past its timeout and was killed' : `ended with ${outcome.exitCode}`
+function hookMessage(outcome: Extract<HookOutcome, { readonly failed: number }>, hook: InstanceRecord['hooks'][number] | undefined): string {
+  const how = outcome.timedOut ? 'ran past its timeout and was killed' : `ended with exit code ${outcome.code ?? 'unknown'}`
   const said = outcome.stderr.trim() === '' ? 'it wrote nothing to stderr' : `stderr: ${printable(outcome.stderr.trim(), 600)}`
-  return `spec.hooks[${outcome.index}] (${printable(outcome.path)}) ${how}; ${said}`
+  return `${hook?.field ?? 'a hook'} (${printable(hook?.path ?? 'unknown')}) ${how}; ${said}`
 }
 
 function exitMessage(code: number): string {

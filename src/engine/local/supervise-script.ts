@@ -4,7 +4,7 @@
  * the foreground and records how it ended. Exit codes are never lost because the script, not the controller, is the
  * runtime's parent.
  */
-import { shellWord, shellWords } from './shell.ts'
+import { shellQuote as shellWord } from '../../bundle/shell-quote.ts'
 
 export interface MemoryMount {
   readonly dir: string
@@ -173,6 +173,10 @@ function hookMountLines(input: SuperviseInput): string[] {
     // The bundle names one fixed folder; the run's own mount is bound there.
     'mkdir -p "$bundle/hooks" && mount --bind "$run/hooks-mount" "$bundle/hooks" || fail "cannot bind the hook results"',
   ]
+}
+
+function shellWords(words: readonly string[]): string {
+  return words.map(shellWord).join(' ')
 }
 
 /** Commas, colons and backslashes separate overlay options. */

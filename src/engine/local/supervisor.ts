@@ -53,7 +53,7 @@ export async function launch(paths: StatePaths, record: InstanceRecord, run: num
 /** Stops a run: the image's StopSignal, then after the grace period SIGKILL. Returns when nothing of it is left. */
 export async function stop(paths: StatePaths, runtime: Runtime, record: InstanceRecord, run: number): Promise<void> {
   const files = runPaths(paths, record.id, run)
-  const ended = async () => (await readRun(paths, record.id, run, false)).kind !== 'alive'
+  const ended = async () => (await readRun(paths, record.id, run, [])).kind !== 'alive'
   await writeFileAtomic(files.stopping, 'asked\n')
   if (!(await ended())) await killContainer(runtime, record.id, record.stopSignal)
   if (!(await settles(files.dir, record.graceSeconds * 1000, ended))) {
@@ -76,9 +76,9 @@ export async function reap(runtime: Runtime, record: InstanceRecord): Promise<vo
 
 /** Whether the container's process is past its hooks and running the app. */
 export async function isUp(paths: StatePaths, record: InstanceRecord, run: number): Promise<boolean> {
-  const state = await readRun(paths, record.id, run, record.hasHooks)
+  const state = await readRun(paths, record.id, run, record.hooks)
   if (state.kind !== 'alive' || state.containerPid === undefined) return false
-  if (!record.hasHooks) return true
+  if (record.hooks.length === 0) return true
   // The results are on a tmpfs that only the supervisor's mount namespace sees.
   const results = runPaths(paths, record.id, run).hookMount
   return isSameProcess(state.supervisor) && (await readText(`/proc/${state.supervisor.pid}/root${results}/ok`)) !== undefined

@@ -4,13 +4,14 @@
  * that a crash leaves either nothing or all of it (rule V6).
  */
 import { join } from 'node:path'
-import type { AppKey } from '../../reconcile/names.ts'
+import { claimName, type AppKey } from '../../reconcile/names.ts'
 import type { DesiredVolume } from '../../reconcile/types.ts'
 import type { Identity } from '../../bundle/types.ts'
 import { ExpectedError } from '../../errors.ts'
 import { ensureFolder, listFolder, readJson, removeFolder, writeJson } from './disk.ts'
 import { sharedClaimPaths, volumePaths, type StatePaths } from './paths.ts'
 import { seedVolume, type SeedPhase } from './seed.ts'
+import { finishImport } from './volume-transfer.ts'
 
 /** What is known of a stored volume. */
 export interface VolumeRecord {
@@ -20,7 +21,10 @@ export interface VolumeRecord {
   readonly path: string
   readonly claimName: string
   readonly retain: 'Retain' | 'Delete'
-  readonly phase: SeedPhase | 'Ready'
+  /** `Importing`: imported content is whole beside the volume and only has to be swapped in. */
+  readonly phase: SeedPhase | 'Importing' | 'Ready'
+  /** Suffix of the folders of an import that is being swapped in. */
+  readonly importing?: string
   /** Digest whose content seeded it; undefined when it was created empty. */
   readonly seededFrom: string | undefined
 }
@@ -50,7 +54,7 @@ export class VolumeStore {
   async ensure(key: AppKey, volume: DesiredVolume, options: EnsureOptions): Promise<void> {
     const files = await this.#filesOf(key, volume)
     if (files === undefined) return
-    const record = (await readJson(files.record)) as VolumeRecord | undefined
+    const record = await this.#recovered(files)
     if (record?.phase === 'Ready') {
       if (record.retain !== volume.retain) await writeJson(files.record, { ...record, retain: volume.retain })
       return
@@ -70,7 +74,7 @@ export class VolumeStore {
       volume,
       rootfsDir: options.rootfsDir,
       identity: options.identity,
-      interrupted: record?.phase,
+      interrupted: record?.phase === 'Importing' ? undefined : record?.phase,
       announce: (phase) => writeJson(files.record, { ...next, phase }),
     })
     await writeJson(files.record, { ...next, phase: 'Ready', seededFrom: seeded ? options.digest : undefined })
@@ -104,9 +108,33 @@ export class VolumeStore {
     return all
   }
 
+  /** The volume of an app's path as it is, or as it will be once something is imported into it. */
+  async find(key: AppKey, path: string): Promise<StoredVolume> {
+    const files = volumePaths(this.#paths, key, path)
+    const record = await this.#recovered(files)
+    const fresh: VolumeRecord = {
+      namespace: key.namespace,
+      app: key.name,
+      path,
+      claimName: claimName(key.name, path),
+      retain: 'Retain',
+      phase: 'Ready',
+      seededFrom: undefined,
+    }
+    return { record: record ?? fresh, dir: files.dir, dataDir: files.data }
+  }
+
   /** Deletes data for good. Only for an explicit word of the user. */
   async remove(stored: StoredVolume): Promise<void> {
     await removeFolder(stored.dir)
+  }
+
+  /** The record, after an import that a crash cut off was finished. */
+  async #recovered(files: { readonly dir: string; readonly record: string; readonly data: string }): Promise<VolumeRecord | undefined> {
+    const record = (await readJson(files.record)) as VolumeRecord | undefined
+    if (record?.phase !== 'Importing' || record.importing === undefined) return record
+    await finishImport({ record, dir: files.dir, dataDir: files.data }, record.importing)
+    return (await readJson(files.record)) as VolumeRecord | undefined
   }
 
   async #filesOf(key: AppKey, volume: DesiredVolume) {

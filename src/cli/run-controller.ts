@@ -1,0 +1,128 @@
+/**
+ * Wires and runs the controller of one state folder in this process: the lock, the sweep of what crashes left, the
+ * loop, and a graceful end. Containers keep running when it ends.
+ */
+import { readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { Controller } from '../controller/controller.ts'
+import { OutdatedWatch } from '../controller/outdated.ts'
+import { ensureFolder, sweepRemoved, writeJson } from '../engine/local/disk.ts'
+import { takeLock } from '../engine/local/lock.ts'
+import type { LocalState } from '../engine/local/open.ts'
+import { currentBootId, startTicksOf } from '../engine/local/process-facts.ts'
+import { pulseOf } from '../engine/local/pulse.ts'
+import { sweepStaging } from '../engine/local/unpack/staging.ts'
+import { watchApps } from '../engine/local/watch-apps.ts'
+import { ExpectedError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+
+export interface RunControllerOptions {
+  readonly log: Logger
+  /** End by itself once no app is left: for a controller that `up` started. */
+  readonly exitWhenIdle: boolean
+  readonly signal: AbortSignal
+}
+
+/** Who runs the controller; `fairlead status` and `up` show it. */
+export interface ControllerInfo {
+  readonly pid: number
+  readonly startTicks: string
+  readonly bootId: string
+  readonly startedAt: string
+  readonly version: string
+  readonly runtime: string
+}
+
+const PULSE_INTERVAL_MS = 500
+const IDLE_CHECK_MS = 1000
+const WIDTH = 4
+
+/** Returns when asked to stop, or when idle. Throws ControllerRunning when another one has the lock. */
+export async function runController(state: LocalState, options: RunControllerOptions): Promise<void> {
+  const { paths } = state
+  for (const dir of [paths.root, paths.apps, paths.instances, paths.rootfs, paths.volumes, paths.runtime]) await ensureFolder(dir)
+  const lock = await takeLock(paths.controllerLock, { wait: false })
+  if (lock === undefined) throw new ExpectedError('ControllerRunning', `another controller serves ${paths.root} already; it needs only one`)
+  const stopping = AbortSignal.any([options.signal, abortWhen(lock.lost)])
+  try {
+    await sweep(state)
+    await writeJson(paths.controllerInfo, controllerInfo(state.config.runtime))
+    const controller = buildController(state, options.log)
+    await controller.start()
+    options.log.info({ state: paths.root, runtime: state.config.runtime, pid: process.pid }, 'controller started')
+    if (await waitForEnd(state, options, stopping, () => lock.release())) options.log.info({}, 'no app is left')
+    await controller.stop()
+    await rm(paths.controllerInfo, { force: true })
+    options.log.info({}, 'controller stopped')
+  } finally {
+    await lock.release()
+  }
+}
+
+function buildController(state: LocalState, log: Logger): Controller {
+  const { paths, apps, images, engine, config, instances } = state
+  const now = Date.now
+  const outdated = new OutdatedWatch({ images, intervalMs: config.outdatedCheckMs, now, random: Math.random, log })
+  return new Controller({
+    deps: { apps, images, engine, backoff: config.backoff, now, log, movedTo: (key, reference) => outdated.movedTo(key, reference) },
+    outdated,
+    pulse: (key) => pulseOf(paths, instances, key),
+    watch: (onChange) => watchApps(paths, onChange),
+    pulseIntervalMs: PULSE_INTERVAL_MS,
+    width: WIDTH,
+  })
+}
+
+/** Removes what a crash cut off, before anything new is begun. */
+async function sweep(state: LocalState): Promise<void> {
+  await sweepRemoved(state.paths.apps)
+  await state.instances.sweep()
+  await sweepStaging(state.paths.rootfs)
+  await state.blobs.sweep()
+}
+
+/** Resolves true when idle, false when stopped. */
+function waitForEnd(state: LocalState, options: RunControllerOptions, stopping: AbortSignal, release: () => Promise<void>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    let checking = false
+    const timer = setInterval(() => {
+      if (!options.exitWhenIdle || checking) return
+      checking = true
+      // The lock goes while nobody can submit: an app that comes now finds no controller and starts one.
+      state.apps
+        .ifEmpty(release)
+        .then((idle) => idle && done(true), reject)
+        .finally(() => {
+          checking = false
+        })
+    }, IDLE_CHECK_MS)
+    const done = (idle: boolean) => {
+      clearInterval(timer)
+      resolve(idle)
+    }
+    if (stopping.aborted) done(false)
+    else stopping.addEventListener('abort', () => done(false), { once: true })
+  })
+}
+
+function controllerInfo(runtime: string): ControllerInfo {
+  return {
+    pid: process.pid,
+    startTicks: startTicksOf(process.pid) ?? '',
+    bootId: currentBootId(),
+    startedAt: new Date().toISOString(),
+    version: packageVersion(),
+    runtime,
+  }
+}
+
+export function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version?: string }
+  return manifest.version ?? 'unknown'
+}
+
+function abortWhen(event: Promise<void>): AbortSignal {
+  const controller = new AbortController()
+  void event.then(() => controller.abort())
+  return controller.signal
+}

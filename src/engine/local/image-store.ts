@@ -1,0 +1,164 @@
+/**
+ * Images on this host: verified blobs, one merged tree per chain of layers, and what a digest resolved to. Everything
+ * is published by rename, so what is there is whole; several processes may share the store.
+ */
+import { join } from 'node:path'
+import type { App } from '../../crd/types.ts'
+import { canonical, parseReference } from '../../image/reference.ts'
+import { formatPlatform, hostPlatform, parsePlatform } from '../../image/platform.ts'
+import { hexOf } from '../../image/digest.ts'
+import type { ImageSource, TagState } from '../../image/source.ts'
+import type { Digest, Platform, ResolvedImage } from '../../image/types.ts'
+import { shortHash } from '../../reconcile/names.ts'
+import type { Images, PreparedImage, StoredApp } from '../../reconcile/ports.ts'
+import type { BlobStore } from '../../registry/blob-store.ts'
+import { ExpectedError, type Issue } from '../../errors.ts'
+import type { FairleadConfig } from './config.ts'
+import { ensureFolder, readJson, writeJson } from './disk.ts'
+import { hostTree } from './host-tree.ts'
+import type { StatePaths } from './paths.ts'
+import { appPaths } from './paths.ts'
+import { progressFileSink, type ProgressSink } from './progress.ts'
+import { StoredBlobs } from './stored-blobs.ts'
+import { unpackImage, type UnpackReport } from './unpack/unpack-image.ts'
+
+/** Opens the source that an app's reference names, with the credentials that the app may use. */
+export type OpenSource = (app: App, baseDir: string) => Promise<ImageSource>
+
+export interface LocalImagesOptions {
+  readonly paths: StatePaths
+  readonly config: FairleadConfig
+  readonly blobs: BlobStore
+  readonly open: OpenSource
+  readonly now: () => number
+}
+
+/** Part of every tree's key: raise it when flattening gives another result for the same layers. */
+const SEMANTICS_VERSION = 1
+
+export class LocalImages implements Images {
+  readonly #options: LocalImagesOptions
+  /** Trees being made right now: two apps with one image share the work. */
+  readonly #making = new Map<string, Promise<void>>()
+
+  constructor(options: LocalImagesOptions) {
+    this.#options = options
+  }
+
+  async resolve(app: App, stored: StoredApp, pin: Digest | undefined, signal: AbortSignal): Promise<ResolvedImage> {
+    const reference = parseReference(app.spec.image)
+    if (app.spec.imagePolicy?.resolve === 'Never' && reference.digest === undefined) {
+      throw new ExpectedError('DigestRequired', `imagePolicy.resolve is Never, so spec.image must carry a digest: ${canonical(reference)}@sha256:…`, { path: 'spec.image' })
+    }
+    const progress = this.#progress(stored)
+    progress.report({ phase: 'Resolving' })
+    const source = await this.#options.open(app, stored.baseDir)
+    try {
+      const image = await source.resolve(this.#platform(app), signal, pin)
+      await ensureFolder(join(this.#options.paths.blobs, 'resolved'))
+      await writeJson(this.#resolvedFile(app, image.digest), { ...image, manifest: withoutData(image) })
+      return image
+    } finally {
+      progress.end()
+      await source.close()
+    }
+  }
+
+  async recall(app: App, _stored: StoredApp, digest: Digest): Promise<ResolvedImage | undefined> {
+    const known = (await readJson(this.#resolvedFile(app, digest))) as ResolvedImage | undefined
+    if (known === undefined) return undefined
+    const reference = parseReference(app.spec.image)
+    return { ...known, reference, canonical: reference.kind === 'registry' ? canonical(reference) : known.canonical }
+  }
+
+  async prepare(app: App, stored: StoredApp, image: ResolvedImage, signal: AbortSignal): Promise<PreparedImage> {
+    const key = treeKey(image)
+    const dir = join(this.#options.paths.rootfs, key)
+    if ((await readJson(reportFile(dir))) === undefined) await this.#makeOnce(key, () => this.#make(app, stored, image, dir, signal))
+    const report = (await readJson(reportFile(dir))) as UnpackReport
+    const rootfsDir = join(dir, 'rootfs')
+    return { image, tree: hostTree(rootfsDir), rootfsDir, warnings: droppedWarnings(report) }
+  }
+
+  async head(app: App, stored: StoredApp, signal: AbortSignal): Promise<TagState> {
+    const source = await this.#options.open(app, stored.baseDir)
+    try {
+      return await source.head(signal)
+    } finally {
+      await source.close()
+    }
+  }
+
+  async #makeOnce(key: string, make: () => Promise<void>): Promise<void> {
+    const running = this.#making.get(key)
+    if (running !== undefined) return running
+    const work = make().finally(() => this.#making.delete(key))
+    this.#making.set(key, work)
+    return work
+  }
+
+  async #make(app: App, stored: StoredApp, image: ResolvedImage, dir: string, signal: AbortSignal): Promise<void> {
+    const progress = this.#progress(stored)
+    const source = await this.#options.open(app, stored.baseDir)
+    try {
+      const blobs = image.source.kind === 'registry' ? await this.#pull(source, image, progress.report, signal) : source
+      await unpackImage({
+        source: blobs,
+        manifest: image.manifest,
+        config: image.config,
+        limits: this.#options.config.limits,
+        dir,
+        signal,
+        onProgress: (done, total) => progress.report({ phase: 'Unpacking', done, total }),
+      })
+    } finally {
+      progress.end()
+      await source.close()
+    }
+  }
+
+  /** Layers of a registry go through the blob store: shared by images, kept through outages. */
+  async #pull(source: ImageSource, image: ResolvedImage, report: ProgressSink, signal: AbortSignal): Promise<StoredBlobs> {
+    const total = image.manifest.layers.reduce((sum, layer) => sum + layer.size, 0)
+    let done = 0
+    const onBytes = (bytes: number) => report({ phase: 'Pulling', done: (done += bytes), total })
+    await Promise.all(
+      [...new Map(image.manifest.layers.map((layer) => [layer.digest, layer])).values()].map((layer) => this.#options.blobs.fetch(source, layer, signal, onBytes)),
+    )
+    return new StoredBlobs(this.#options.blobs)
+  }
+
+  #platform(app: App): Platform {
+    const text = app.spec.imagePolicy?.platform
+    return text === undefined ? hostPlatform(process.arch) : parsePlatform(text)
+  }
+
+  #resolvedFile(app: App, digest: Digest): string {
+    return join(this.#options.paths.blobs, 'resolved', `${hexOf(digest)}_${formatPlatform(this.#platform(app)).replaceAll('/', '-')}.json`)
+  }
+
+  #progress(stored: StoredApp) {
+    return progressFileSink(appPaths(this.#options.paths, stored.key).progress, this.#options.now)
+  }
+}
+
+/** Folder name of a merged tree: the chain of layers and how they were merged, nothing else (oci.md §10). */
+export function treeKey(image: ResolvedImage): string {
+  return `${shortHash(image.config.diffIds.join('\n'), 32)}-v${SEMANTICS_VERSION}`
+}
+
+function reportFile(dir: string): string {
+  return join(dir, 'report.json')
+}
+
+function droppedWarnings(report: UnpackReport): Issue[] {
+  if (report.dropped.length === 0) return []
+  const first = report.dropped[0]
+  const message = `${report.dropped.length} entries of the layers were left out, first ${first?.path ?? ''}: ${first?.message ?? ''}; fairlead unpack --report lists all`
+  return [{ severity: 'warning', reason: 'InvalidLayer', path: 'spec.image', message }]
+}
+
+function withoutData(image: ResolvedImage) {
+  const strip = <T extends { readonly data?: Buffer }>({ data: _data, ...rest }: T) => rest
+  return { ...image.manifest, config: strip(image.manifest.config), layers: image.manifest.layers.map(strip) }
+}

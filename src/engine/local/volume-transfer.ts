@@ -1,0 +1,125 @@
+/**
+ * Volumes in and out as tar streams that keep owners, modes, links, xattrs and times, so that a host or a disk can be
+ * changed. GNU tar does the work on private folders; an import is whole or not at all.
+ */
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { Readable, Writable } from 'node:stream'
+import { ExpectedError, printable } from '../../errors.ts'
+import { crashPoint } from './crash-point.ts'
+import { isMissing, writeJson } from './disk.ts'
+import type { StoredVolume } from './volume-store.ts'
+
+const COMMON = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls']
+const IMPORT_PREFIX = '.import-'
+const REPLACED_PREFIX = '.replaced-'
+const STDERR_MAX_CHARS = 4000
+
+/** Writes the volume as a PAX tar; the folder's own attributes are its first entry `./`. */
+export async function exportVolume(stored: StoredVolume, out: Writable): Promise<void> {
+  const child = spawn('tar', ['--create', '--format=pax', '--sort=name', ...COMMON, '--directory', stored.dataDir, '--file', '-', '.'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = endOf(child)
+  await pipeline(child.stdout, out, { end: false })
+  const { code, stderr } = await ended
+  // 1: a file changed while it was read, which a running app makes likely; the archive is whole all the same.
+  if (code > 1) throw transferError('export', stored, stderr)
+}
+
+export interface ImportOptions {
+  /** Content that is there is replaced; without it a volume that has content refuses. */
+  readonly replace: boolean
+}
+
+/** Reads a tar into a folder beside the volume and swaps the two when all of it arrived. */
+export async function importVolume(stored: StoredVolume, input: Readable, options: ImportOptions): Promise<void> {
+  const content = await contentOf(stored.dataDir)
+  if (content.length > 0 && !options.replace) {
+    throw new ExpectedError('VolumeInUse', `volume ${stored.record.path} of ${stored.record.namespace}/${stored.record.app} has content; --replace deletes it for what is imported`)
+  }
+  const suffix = randomBytes(6).toString('hex')
+  const arrived = join(stored.dir, `${IMPORT_PREFIX}${suffix}`)
+  try {
+    await mkdir(arrived, { mode: 0o700, recursive: true })
+    await extract(stored, input, arrived)
+  } catch (error) {
+    await rm(arrived, { recursive: true, force: true })
+    throw error
+  }
+  // From here on the import is whole; a crash is finished by whoever looks at the volume next.
+  await writeJson(join(stored.dir, 'volume.json'), { ...stored.record, phase: 'Importing', importing: suffix })
+  await finishImport(stored, suffix)
+}
+
+/**
+ * Swaps imported content into place. May be repeated from the start after a crash at any point: neither the old nor
+ * the new content is ever without a name, and the old goes last.
+ */
+export async function finishImport(stored: StoredVolume, suffix: string): Promise<void> {
+  const arrived = join(stored.dir, `${IMPORT_PREFIX}${suffix}`)
+  const replaced = join(stored.dir, `${REPLACED_PREFIX}${suffix}`)
+  if ((await kindOf(arrived)) !== undefined) {
+    if ((await kindOf(stored.dataDir)) !== undefined && (await kindOf(replaced)) === undefined) await rename(stored.dataDir, replaced)
+    crashPoint(`${stored.dataDir} (stepped aside)`)
+    await rename(arrived, stored.dataDir)
+    crashPoint(stored.dataDir)
+  }
+  await rm(replaced, { recursive: true, force: true })
+  const { importing: _finished, ...record } = stored.record
+  await writeJson(join(stored.dir, 'volume.json'), { ...record, phase: 'Ready' })
+}
+
+async function kindOf(path: string): Promise<'there' | undefined> {
+  try {
+    await lstat(path)
+    return 'there'
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+async function extract(stored: StoredVolume, input: Readable, target: string): Promise<void> {
+  const child = spawn('tar', ['--extract', '--same-permissions', '--same-owner', ...COMMON, '--directory', target, '--file', '-'], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  })
+  const ended = endOf(child)
+  try {
+    await pipeline(input, child.stdin)
+  } catch (error) {
+    // tar that refuses its input closes the pipe; its own words below say why.
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+  }
+  const { code, stderr } = await ended
+  if (code !== 0) throw transferError('import', stored, stderr)
+}
+
+async function contentOf(dir: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(dir)).filter((name) => name !== 'lost+found')
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+function endOf(child: ReturnType<typeof spawn>): Promise<{ readonly code: number; readonly stderr: string }> {
+  let stderr = ''
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr = (stderr + chunk.toString('utf8')).slice(-STDERR_MAX_CHARS)
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code: code ?? 137, stderr }))
+  })
+}
+
+function transferError(what: 'import' | 'export', stored: StoredVolume, stderr: string): ExpectedError {
+  if (/No space left/i.test(stderr)) return new ExpectedError('DiskFull', `no space left for the ${what} of volume ${stored.record.path}; nothing was changed`)
+  const line = printable(stderr.trim().split('\n')[0] ?? 'tar failed')
+  return new ExpectedError('SeedFailed', `${what} of volume ${stored.record.path} failed, nothing was changed: ${line}`)
+}
