@@ -112,6 +112,12 @@ const common = {
   readOnly: z.boolean().optional().meta({ description: 'true: the container cannot write.' }),
 }
 
+/** Storage can't be made smaller without losing what is on it. */
+const NO_SHRINK = {
+  rule: '!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0',
+  message: 'size can grow but not shrink',
+}
+
 export const volumeSchema = z
   .strictObject({
     path: absolutePath().meta({
@@ -128,10 +134,7 @@ export const volumeSchema = z
   })
   .meta({
     'x-kubernetes-validations': [
-      {
-        rule: '!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0',
-        message: 'size can grow but not shrink',
-      },
+      NO_SHRINK,
       {
         rule: "!has(self.medium) || self.medium != 'Memory' || !(has(self.source) || has(self.storageClassName) || has(self.accessModes) || has(self.dataSourceRef) || has(self.retain))",
         message: 'medium: Memory excludes source, storageClassName, accessModes, dataSourceRef and retain',
@@ -139,10 +142,12 @@ export const volumeSchema = z
     ],
   })
 
-export const volumeDefaultsSchema = z.strictObject({
+export const volumeDefaultsSchema = z
+  .strictObject({
   layout: z.enum(LAYOUTS).optional().meta({
     description:
       'ClaimPerPath (default): a claim for each path. OneClaim: one claim with a folder for each path, where the number of disks a node can attach is short.',
   }),
   ...common,
 })
+  .meta({ 'x-kubernetes-validations': [NO_SHRINK] })
