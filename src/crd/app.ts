@@ -33,8 +33,8 @@ const metadataSchema = z.looseObject({
 
 /** The envelope; the order here is the order of the report. */
 const appSchema = z.strictObject({
-  apiVersion: z.unknown(),
-  kind: z.unknown(),
+  apiVersion: z.unknown().optional(),
+  kind: z.unknown().optional(),
   metadata: metadataSchema,
   spec: specSchema,
   status: statusSchema.optional(),

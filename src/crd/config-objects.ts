@@ -51,14 +51,14 @@ const secretSchema = z.strictObject({
   ...envelope,
   kind: z.literal('Secret'),
   type: text(253).optional(),
-  data: z.unknown(),
-  stringData: z.unknown(),
+  data: z.unknown().optional(),
+  stringData: z.unknown().optional(),
 })
 const configMapSchema = z.strictObject({
   ...envelope,
   kind: z.literal('ConfigMap'),
-  data: z.unknown(),
-  binaryData: z.unknown(),
+  data: z.unknown().optional(),
+  binaryData: z.unknown().optional(),
 })
 
 export function findSecretProblems(input: Fields): readonly Finding[] {

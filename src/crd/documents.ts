@@ -1,7 +1,7 @@
 /**
  * What `-f` reads: any number of documents in YAML or JSON, Lists unwrapped, every problem with its file and line.
  */
-import { IssuesError } from '../errors.ts'
+import { IssuesError, printable } from '../errors.ts'
 import type { Issue } from '../errors.ts'
 import { buildApp, findAppProblems } from './app.ts'
 import { buildConfigMap, buildSecret, findConfigMapProblems, findSecretProblems } from './config-objects.ts'
@@ -31,6 +31,19 @@ export interface Documents {
 export interface ParsedDocuments {
   readonly documents: Documents
   readonly issues: readonly Issue[]
+  /** Documents of a derived kind, left out: `kind namespace/name`, where it stood. */
+  readonly skipped: readonly SkippedDocument[]
+}
+
+export interface SkippedDocument {
+  readonly kind: string
+  readonly name: string
+  readonly location: string
+}
+
+export interface DocumentOptions {
+  /** Kinds of documents that `render` derives from an app: recognised and left out, never refused. */
+  readonly derivedKinds?: readonly string[]
 }
 
 /** One text of an input and what to call it in messages. */
@@ -57,16 +70,18 @@ export function parseDocuments(
   text: string,
   sourceName: string,
   defaultNamespace: string = DEFAULTS.namespace,
+  options: DocumentOptions = {},
 ): ParsedDocuments {
-  return parseSources([{ name: sourceName, text }], defaultNamespace)
+  return parseSources([{ name: sourceName, text }], defaultNamespace, options)
 }
 
 /** The same for several texts that are one input: two objects of one kind and name are refused across all of them. */
 export function parseSources(
   sources: readonly Source[],
   defaultNamespace: string = DEFAULTS.namespace,
+  options: DocumentOptions = {},
 ): ParsedDocuments {
-  const collected = new Collector(defaultNamespace)
+  const collected = new Collector(defaultNamespace, options.derivedKinds ?? [])
   for (const { name, text } of sources) {
     const read = readSource(text)
     for (const error of read.errors) collected.report([error.finding], () => `${name}:${error.line}`)
@@ -80,7 +95,10 @@ export function parseSources(
 }
 
 /** The documents, or an `IssuesError` with everything that is wrong. */
-export function requireDocuments({ documents, issues }: ParsedDocuments): Documents {
+export function requireDocuments({
+  documents,
+  issues,
+}: Pick<ParsedDocuments, 'documents' | 'issues'>): Documents {
   if (issues.length > 0) throw new IssuesError(issues)
   return documents
 }
@@ -99,17 +117,20 @@ function unwrapList(candidate: Candidate): readonly Candidate[] {
 
 class Collector implements ParsedDocuments {
   readonly issues: Issue[] = []
+  readonly skipped: SkippedDocument[] = []
   readonly documents = {
     apps: [] as AppDocument[],
     secrets: [] as SecretDoc[],
     configMaps: [] as ConfigMapDoc[],
   }
   readonly #defaultNamespace: string
+  readonly #derivedKinds: readonly string[]
   /** `kind namespace/name` to where it was seen first. */
   readonly #seen = new Map<string, string>()
 
-  constructor(defaultNamespace: string) {
+  constructor(defaultNamespace: string, derivedKinds: readonly string[]) {
     this.#defaultNamespace = defaultNamespace
+    this.#derivedKinds = derivedKinds
   }
 
   report(findings: readonly Finding[], location: (path: FieldPath) => string): void {
@@ -118,7 +139,10 @@ class Collector implements ParsedDocuments {
 
   add({ value, source, location }: Candidate): void {
     const kind = isFields(value) ? value['kind'] : undefined
-    if (isFields(value) && kind === KIND) {
+    if (isFields(value) && typeof kind === 'string' && this.#derivedKinds.includes(kind)) {
+      const name = printable(textOf(fieldsOf(value['metadata'])['name']) ?? '')
+      this.skipped.push({ kind, name, location: location([]) })
+    } else if (isFields(value) && kind === KIND) {
       if (!this.#accept(findAppProblems(value), location)) return
       const app = buildApp(value, this.#defaultNamespace)
       if (this.#isNew(KIND, app.metadata, location)) this.documents.apps.push({ app, source })

@@ -44,7 +44,10 @@ export function openApi(schema: z.ZodType): JsonSchema {
 
 function structural(node: JsonSchema): JsonSchema {
   if (node['anyOf'] !== undefined) return intOrString(node)
-  invariant(node['oneOf'] === undefined && node['allOf'] === undefined, 'no structural form for oneOf and allOf')
+  invariant(
+    node['oneOf'] === undefined && node['allOf'] === undefined,
+    'no structural form for oneOf and allOf',
+  )
   const copied = COPIED.flatMap((key) => (node[key] === undefined ? [] : [[key, node[key]] as const]))
   return { ...withoutNoise(Object.fromEntries(copied)), ...children(node) }
 }
@@ -53,7 +56,9 @@ function children(node: JsonSchema): Fields {
   if (isFields(node['items'])) return { items: structural(node['items']) }
   const properties = Object.entries(fieldsOf(node['properties']))
   if (properties.length > 0) {
-    return { properties: Object.fromEntries(properties.map(([name, child]) => [name, structural(fieldsOf(child))])) }
+    return {
+      properties: Object.fromEntries(properties.map(([name, child]) => [name, structural(fieldsOf(child))])),
+    }
   }
   const values = node['additionalProperties']
   if (!isFields(values)) return {}
@@ -86,7 +91,10 @@ function intOrString(node: JsonSchema): JsonSchema {
   const members = itemsOf(node['anyOf']).map(fieldsOf)
   const text = members.find((member) => member['type'] === 'string')
   const number = members.find((member) => member['type'] === 'integer')
-  invariant(members.length === 2 && text !== undefined && number !== undefined, 'anyOf is only for int-or-string')
+  invariant(
+    members.length === 2 && text !== undefined && number !== undefined,
+    'anyOf is only for int-or-string',
+  )
   const { minimum, maximum } = withoutNoise(number)
   return {
     ...(node['description'] === undefined ? {} : { description: node['description'] }),

@@ -1,5 +1,8 @@
 /** A valid ContainerApp as the parser's input, with members of `spec` laid over it. */
-export function anApp(spec: Readonly<Record<string, unknown>> = {}, envelope: Readonly<Record<string, unknown>> = {}): unknown {
+export function anApp(
+  spec: Readonly<Record<string, unknown>> = {},
+  envelope: Readonly<Record<string, unknown>> = {},
+): unknown {
   return {
     apiVersion: 'fairlead.dev/v1alpha1',
     kind: 'ContainerApp',

@@ -1,16 +1,45 @@
 import { expect, test } from 'vitest'
 
-import { findCondition, MAX_CONDITION_MESSAGE, READY, removeCondition, setCondition, STALLED } from '../../src/crd/conditions.ts'
+import {
+  findCondition,
+  MAX_CONDITION_MESSAGE,
+  READY,
+  removeCondition,
+  setCondition,
+  STALLED,
+} from '../../src/crd/conditions.ts'
 import type { Condition } from '../../src/crd/conditions.ts'
 
 const THEN = '2026-01-01T00:00:00Z'
 const NOW = '2026-02-02T00:00:00Z'
-const ready: Condition = { type: READY, status: 'True', reason: 'Running', message: 'all good', lastTransitionTime: THEN }
-const stalled: Condition = { type: STALLED, status: 'True', reason: 'InvalidSpec', message: 'no', lastTransitionTime: THEN }
+const ready: Condition = {
+  type: READY,
+  status: 'True',
+  reason: 'Running',
+  message: 'all good',
+  lastTransitionTime: THEN,
+}
+const stalled: Condition = {
+  type: STALLED,
+  status: 'True',
+  reason: 'InvalidSpec',
+  message: 'no',
+  lastTransitionTime: THEN,
+}
 
 test.each([
-  ['adds a new condition at the end with the time', [stalled], { status: 'True' }, [stalled, { ...ready, lastTransitionTime: NOW }]],
-  ['keeps the time while the status is the same', [ready, stalled], { reason: 'Other' }, [{ ...ready, reason: 'Other' }, stalled]],
+  [
+    'adds a new condition at the end with the time',
+    [stalled],
+    { status: 'True' },
+    [stalled, { ...ready, lastTransitionTime: NOW }],
+  ],
+  [
+    'keeps the time while the status is the same',
+    [ready, stalled],
+    { reason: 'Other' },
+    [{ ...ready, reason: 'Other' }, stalled],
+  ],
   [
     'sets the time when the status changes',
     [ready, stalled],

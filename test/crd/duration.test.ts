@@ -17,9 +17,20 @@ test.each([
   expect(parseDuration(text)).toBe(ms)
 })
 
-test.each(['', '5', 'h', '1d', '-1h', '1h ', '1,5h', '1h30', '.5h', '1e3s', '2562048h', '1h\n', `${'1'.repeat(70)}h`])(
-  'refuses %j',
-  (text) => {
-    expect(parseDuration(text)).toBeUndefined()
-  },
-)
+test.each([
+  '',
+  '5',
+  'h',
+  '1d',
+  '-1h',
+  '1h ',
+  '1,5h',
+  '1h30',
+  '.5h',
+  '1e3s',
+  '2562048h',
+  '1h\n',
+  `${'1'.repeat(70)}h`,
+])('refuses %j', (text) => {
+  expect(parseDuration(text)).toBeUndefined()
+})

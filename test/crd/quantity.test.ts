@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { isWholeQuantity, parseMilliQuantity, parseQuantity } from '../../src/crd/quantity.ts'
@@ -51,14 +51,20 @@ describe('parseQuantity', () => {
   test('reads whole numbers with every decimal unit as the product', () => {
     const units = { '': 1n, k: 10n ** 3n, M: 10n ** 6n, Ki: 1024n, Mi: 1024n ** 2n, Gi: 1024n ** 3n }
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 10 ** 9 }), fc.constantFrom(...Object.entries(units)), (number, [unit, factor]) => {
-        expect(parseQuantity(`${number}${unit}`)).toBe(BigInt(number) * factor)
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 10 ** 9 }),
+        fc.constantFrom(...Object.entries(units)),
+        (number, [unit, factor]) => {
+          expect(parseQuantity(`${number}${unit}`)).toBe(BigInt(number) * factor)
+        },
+      ),
     )
   })
 
   test('never throws', () => {
-    fc.assert(fc.property(fc.string(), (text) => ['bigint', 'undefined'].includes(typeof parseQuantity(text))))
+    fc.assert(
+      fc.property(fc.string(), (text) => ['bigint', 'undefined'].includes(typeof parseQuantity(text))),
+    )
   })
 })
 

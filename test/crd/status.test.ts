@@ -20,7 +20,9 @@ const status: AppStatus = {
     source: { kind: 'registry', host: 'example.com', mirror: false },
     history: [{ digest, reference: 'example.com/a:0', resolvedAt: '2026-01-30T12:00:00.123+02:00' }],
   },
-  volumes: [{ path: '/data', claimName: 'a-data', origin: 'Image', phase: 'Ready', exec: 'Allowed', seeded: true }],
+  volumes: [
+    { path: '/data', claimName: 'a-data', origin: 'Image', phase: 'Ready', exec: 'Allowed', seeded: true },
+  ],
   workload: {
     replicas: 1,
     ready: 1,
@@ -28,11 +30,25 @@ const status: AppStatus = {
     selector: 'fairlead.dev/app=a',
     addresses: ['10.0.0.1:80'],
     restarts: 2,
-    lastTermination: { exitCode: 137, signal: 9, reason: 'OutOfMemory', finishedAt: '2026-01-31T12:00:00Z', message: '' },
+    lastTermination: {
+      exitCode: 137,
+      signal: 9,
+      reason: 'OutOfMemory',
+      finishedAt: '2026-01-31T12:00:00Z',
+      message: '',
+    },
   },
   lastHandledRequest: 'now',
   inventory: [{ apiVersion: 'v1', kind: 'Service', name: 'a' }],
-  conditions: [{ type: 'Ready', status: 'True', reason: 'Running', message: '', lastTransitionTime: '2026-01-31T12:00:00Z' }],
+  conditions: [
+    {
+      type: 'Ready',
+      status: 'True',
+      reason: 'Running',
+      message: '',
+      lastTransitionTime: '2026-01-31T12:00:00Z',
+    },
+  ],
 }
 
 test('reads back every field', () => {
@@ -53,10 +69,24 @@ test.each([
   ['an upper-case digest', { image: { ...status.image, digest: DIGEST.toUpperCase() } }],
   ['an unknown algorithm', { image: { ...status.image, digest: `md5:${'a'.repeat(64)}` } }],
   ['a digest with a line end', { image: { ...status.image, manifestDigest: `${DIGEST}\n` } }],
-  ['a wrong digest in the history', { image: { ...status.image, history: [{ digest: 'x', reference: 'a', resolvedAt: '2026-01-31T12:00:00Z' }] } }],
-  ['a history that is too long', { image: { ...status.image, history: Array.from({ length: 6 }, () => status.image?.history?.[0]) } }],
+  [
+    'a wrong digest in the history',
+    {
+      image: {
+        ...status.image,
+        history: [{ digest: 'x', reference: 'a', resolvedAt: '2026-01-31T12:00:00Z' }],
+      },
+    },
+  ],
+  [
+    'a history that is too long',
+    { image: { ...status.image, history: Array.from({ length: 6 }, () => status.image?.history?.[0]) } },
+  ],
   ['an unknown origin', { volumes: [{ path: '/a', origin: 'Magic', phase: 'Ready' }] }],
-  ['a condition without a time', { conditions: [{ type: 'Ready', status: 'True', reason: '', message: '' }] }],
+  [
+    'a condition without a time',
+    { conditions: [{ type: 'Ready', status: 'True', reason: '', message: '' }] },
+  ],
 ])('gives nothing for %s', (_what, input) => {
   expect(parseStatus(input)).toBeUndefined()
 })

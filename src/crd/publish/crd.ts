@@ -13,7 +13,12 @@ const COLUMNS = [
   { name: 'Digest', type: 'string', jsonPath: '.status.image.shortDigest' },
   { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
   { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason', priority: 1 },
-  { name: 'Message', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].message', priority: 1 },
+  {
+    name: 'Message',
+    type: 'string',
+    jsonPath: '.status.conditions[?(@.type=="Ready")].message',
+    priority: 1,
+  },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ]
 
@@ -79,5 +84,8 @@ function resourceSchema(): JsonSchema {
 /** The one default that is written into the object: `kubectl scale` and autoscalers read the field. */
 function withScaleDefault(spec: JsonSchema): JsonSchema {
   const properties = fieldsOf(spec['properties'])
-  return { ...spec, properties: { ...properties, replicas: { ...fieldsOf(properties['replicas']), default: 1 } } }
+  return {
+    ...spec,
+    properties: { ...properties, replicas: { ...fieldsOf(properties['replicas']), default: 1 } },
+  }
 }

@@ -144,10 +144,10 @@ export const volumeSchema = z
 
 export const volumeDefaultsSchema = z
   .strictObject({
-  layout: z.enum(LAYOUTS).optional().meta({
-    description:
-      'ClaimPerPath (default): a claim for each path. OneClaim: one claim with a folder for each path, where the number of disks a node can attach is short.',
-  }),
-  ...common,
-})
+    layout: z.enum(LAYOUTS).optional().meta({
+      description:
+        'ClaimPerPath (default): a claim for each path. OneClaim: one claim with a folder for each path, where the number of disks a node can attach is short.',
+    }),
+    ...common,
+  })
   .meta({ 'x-kubernetes-validations': [NO_SHRINK] })
