@@ -31,10 +31,9 @@ export interface Documents {
 export interface ParsedDocuments {
   readonly documents: Documents
   readonly issues: readonly Issue[]
-  /** Documents of a derived kind, left out: `kind namespace/name`, where it stood. */
-  readonly skipped: readonly SkippedDocument[]
 }
 
+/** A document that was left out: its kind and name, safe to print, and where it stands. */
 export interface SkippedDocument {
   readonly kind: string
   readonly name: string
@@ -44,6 +43,7 @@ export interface SkippedDocument {
 export interface DocumentOptions {
   /** Kinds of documents that `render` derives from an app: recognised and left out, never refused. */
   readonly derivedKinds?: readonly string[]
+  readonly onDerived?: (document: SkippedDocument) => void
 }
 
 /** One text of an input and what to call it in messages. */
@@ -81,7 +81,7 @@ export function parseSources(
   defaultNamespace: string = DEFAULTS.namespace,
   options: DocumentOptions = {},
 ): ParsedDocuments {
-  const collected = new Collector(defaultNamespace, options.derivedKinds ?? [])
+  const collected = new Collector(defaultNamespace, options)
   for (const { name, text } of sources) {
     const read = readSource(text)
     for (const error of read.errors) collected.report([error.finding], () => `${name}:${error.line}`)
@@ -117,20 +117,19 @@ function unwrapList(candidate: Candidate): readonly Candidate[] {
 
 class Collector implements ParsedDocuments {
   readonly issues: Issue[] = []
-  readonly skipped: SkippedDocument[] = []
   readonly documents = {
     apps: [] as AppDocument[],
     secrets: [] as SecretDoc[],
     configMaps: [] as ConfigMapDoc[],
   }
   readonly #defaultNamespace: string
-  readonly #derivedKinds: readonly string[]
+  readonly #options: DocumentOptions
   /** `kind namespace/name` to where it was seen first. */
   readonly #seen = new Map<string, string>()
 
-  constructor(defaultNamespace: string, derivedKinds: readonly string[]) {
+  constructor(defaultNamespace: string, options: DocumentOptions) {
     this.#defaultNamespace = defaultNamespace
-    this.#derivedKinds = derivedKinds
+    this.#options = options
   }
 
   report(findings: readonly Finding[], location: (path: FieldPath) => string): void {
@@ -139,9 +138,9 @@ class Collector implements ParsedDocuments {
 
   add({ value, source, location }: Candidate): void {
     const kind = isFields(value) ? value['kind'] : undefined
-    if (isFields(value) && typeof kind === 'string' && this.#derivedKinds.includes(kind)) {
+    if (isFields(value) && typeof kind === 'string' && this.#options.derivedKinds?.includes(kind) === true) {
       const name = printable(textOf(fieldsOf(value['metadata'])['name']) ?? '')
-      this.skipped.push({ kind, name, location: location([]) })
+      this.#options.onDerived?.({ kind, name, location: location([]) })
     } else if (isFields(value) && kind === KIND) {
       if (!this.#accept(findAppProblems(value), location)) return
       const app = buildApp(value, this.#defaultNamespace)
