@@ -74,6 +74,7 @@ export const REASONS = [
   'ControllerRunning',
   'ControllerUnavailable',
   'TimedOut',
+  'PermissionDenied',
   'DiskFull',
   'InternalError',
 ] as const
