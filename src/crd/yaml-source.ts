@@ -2,18 +2,17 @@
  * Text to values, and back from a field to its line. YAML 1.2 core (JSON is a part of it), unique keys, many documents;
  * every bound is checked before the memory is spent. Messages are our own: the text may hold secrets.
  */
-import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, Parser } from 'yaml'
-import type { CST, Document, ParsedNode, YAMLError } from 'yaml'
+import { Composer, isAlias, isMap, isSeq, LineCounter, Parser } from 'yaml'
+import type { CST, Document, YAMLError } from 'yaml'
 
 import { finding } from './findings.ts'
 import type { FieldPath, Finding } from './findings.ts'
+import { keyText, MAX_ALIASES, startOf, yamlTraps } from './yaml-traps.ts'
 
 export const MAX_TEXT_BYTES = 3 * 1024 * 1024
 export const MAX_DOCUMENTS = 1000
 /** A resource is about ten levels deep; `podTemplate` may add as many. */
 const MAX_DEPTH = 100
-/** Aliases in one document, and how far they may multiply what they stand for, as the parser counts it. */
-const MAX_ALIASES = 100
 
 /** Duplicate keys are looked for below: the library compares each key with each, which 100,000 keys turn into minutes. */
 const OPTIONS = {
@@ -25,9 +24,6 @@ const OPTIONS = {
   stringKeys: true,
   strict: true,
 } as const
-
-/** `0644` is 420 for YAML 1.1 (kubectl) and 644 for YAML 1.2. */
-const LEADING_ZERO = /^[-+]?0[0-9_]+$/
 
 const SYNTAX: Readonly<Record<string, string>> = {
   BAD_DQ_ESCAPE: 'a text in double quotes has an unknown escape',
@@ -59,7 +55,7 @@ export interface ReadSource {
   readonly errors: readonly SourceError[]
 }
 
-type ParsedDocument = Document.Parsed<ParsedNode>
+type ParsedDocument = Document.Parsed
 
 /** Every document of a text. Never throws. */
 export function readSource(text: string): ReadSource {
@@ -85,7 +81,7 @@ function compose(text: string): ReadSource {
 }
 
 function* composed(text: string, lines: LineCounter): Generator<ParsedDocument | 'too deep'> {
-  const composer = new Composer<ParsedNode>(OPTIONS)
+  const composer = new Composer(OPTIONS)
   for (const token of new Parser(lines.addNewLine).parse(text)) {
     if (isDeeperThan(token, MAX_DEPTH)) {
       yield 'too deep'
@@ -110,13 +106,15 @@ function readDocument(
       errors.push({ line: lineOf([]), finding: finding([], 'an alias leads back to itself') })
     else documents.push({ value, lineOf })
   } catch (error) {
-    // The parser's way to say that there are too many aliases.
-    if (!(error instanceof ReferenceError)) throw error
-    errors.push({
-      line: lineOf([]),
-      finding: finding([], 'aliases multiply its size too much', 'LimitExceeded'),
-    })
+    errors.push({ line: lineOf([]), finding: conversionFinding(error) })
   }
+}
+
+/** The library throws a ReferenceError for too many aliases, and a bare Error for what can't be merged. */
+function conversionFinding(error: unknown): Finding {
+  return error instanceof ReferenceError
+    ? finding([], 'aliases multiply its size too much', 'LimitExceeded')
+    : finding([], 'a merge key (<<) must stand before an object or an alias of one')
 }
 
 /** An anchor that holds its own alias: no resource can be like that, and no walk over it ends. */
@@ -135,8 +133,7 @@ function problemsOf(document: ParsedDocument, lines: LineCounter): readonly Sour
     line: lines.linePos(error.pos[0]).line,
     finding: finding([], describe(error)),
   }))
-  const nodes: NodeProblem[] = []
-  walk(document.contents, [], { anchors: new Set(), aliases: 0 }, nodes)
+  const nodes = yamlTraps(document.contents)
   return [
     ...syntax,
     ...nodes.map((node) => ({ line: lines.linePos(node.offset).line, finding: node.finding })),
@@ -145,47 +142,6 @@ function problemsOf(document: ParsedDocument, lines: LineCounter): readonly Sour
 
 function describe(error: YAMLError): string {
   return `not valid YAML or JSON: ${SYNTAX[error.code] ?? `unexpected text (${error.code})`}`
-}
-
-interface NodeProblem {
-  readonly offset: number
-  readonly finding: Finding
-}
-
-interface Walked {
-  readonly anchors: Set<string>
-  aliases: number
-}
-
-/** Collects what is valid YAML and still a trap; in document order, so that anchors are seen before their aliases. */
-function walk(node: unknown, path: FieldPath, walked: Walked, problems: NodeProblem[]): void {
-  const report = (at: unknown, message: string, field = path): void => {
-    problems.push({ offset: startOf(at) ?? 0, finding: finding(field, message) })
-  }
-  if (isAlias(node)) {
-    walked.aliases += 1
-    if (!walked.anchors.has(node.source)) report(node, 'an alias (*name) has no anchor (&name) before it')
-    if (walked.aliases === MAX_ALIASES + 1) report(node, `more than ${MAX_ALIASES} aliases in one document`)
-    return
-  }
-  if ((isMap(node) || isSeq(node) || isScalar(node)) && node.anchor !== undefined)
-    walked.anchors.add(node.anchor)
-  if (isMap(node)) {
-    const keys = new Set<string>()
-    for (const { key, value } of node.items) {
-      const name = keyText(key)
-      if (keys.has(name)) report(key, 'stands twice in one object: keep one of them', [...path, name])
-      keys.add(name)
-      walk(value, [...path, name], walked, problems)
-    }
-  } else if (isSeq(node)) {
-    for (const [index, item] of node.items.entries()) walk(item, [...path, index], walked, problems)
-  } else if (isScalar(node) && typeof node.value === 'number' && LEADING_ZERO.test(node.source ?? '')) {
-    report(
-      node,
-      'a number must not begin with 0: YAML 1.1 reads it as octal, YAML 1.2 as decimal; write the decimal number, or quotes for text',
-    )
-  }
 }
 
 /** Where the field stands, or its nearest ancestor that stands in the text. */
@@ -205,14 +161,6 @@ function offsetOf(document: ParsedDocument, path: FieldPath): number {
     } else return offset
   }
   return offset
-}
-
-function startOf(node: unknown): number | undefined {
-  return isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? node.range?.[0] : undefined
-}
-
-function keyText(key: unknown): string {
-  return isScalar(key) ? String(key.value) : ''
 }
 
 /**

@@ -29,6 +29,9 @@ function accepts(rows: readonly (readonly [title: string, spec: Readonly<Record<
   })
 }
 
+const one = (volume: unknown) => ({ volumes: [volume] })
+const liveness = (probe: unknown, more: object = {}) => ({ ...more, probes: { liveness: probe } })
+
 describe('the envelope', () => {
   test.each([
     ['text', 'hello', [''], 'must be a ContainerApp object'],
@@ -205,7 +208,6 @@ describe('the image', () => {
 })
 
 describe('volumes', () => {
-  const one = (volume: unknown) => ({ volumes: [volume] })
   refuses([
     ['a map', { volumes: { '/data': {} } }, 'spec.volumes', 'must be a list'],
     ['text', { volumes: ['/data'] }, 'spec.volumes[0]', 'an object with path'],
@@ -613,7 +615,6 @@ describe('the process', () => {
 })
 
 describe('network, resources and probes', () => {
-  const liveness = (probe: unknown, more: object = {}) => ({ ...more, probes: { liveness: probe } })
   refuses([
     ['port 0', { ports: [{ port: 0 }] }, 'spec.ports[0].port', 'at least 1'],
     ['port 65536', { ports: [{ port: 65_536 }] }, 'spec.ports[0].port', 'at most 65535'],

@@ -181,6 +181,7 @@ describe('what is refused, with file and line', () => {
     ['a tag', 'kind: !!binary aGk=', 'app.yaml:1: not valid YAML or JSON: a tag (!name) is unknown'],
     ['an unknown alias', 'kind: *nobody', 'app.yaml:1: kind: an alias (*name) has no anchor'],
     ['an endless alias', 'a: &a [*a]', 'app.yaml:1: an alias leads back to itself'],
+    ['a merge of text', 'kind: Pod\n<<: text', 'app.yaml:1: a merge key (<<) must stand before an object'],
     ['a key that is a list', '[a]: b', 'app.yaml:1: not valid YAML or JSON: a key is no text'],
     [
       'data that is no base64',
