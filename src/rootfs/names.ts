@@ -1,0 +1,39 @@
+/** Names of entries: from what stands in the archive to components that can be walked. */
+import type { ByteString } from '../image/bytes.ts'
+import { layerError } from './layer-error.ts'
+import { MAX_NAME_BYTES } from './limits.ts'
+
+export interface CleanName {
+  /** Components without empty ones, `.` and `..`. */
+  readonly names: readonly ByteString[]
+  readonly isAbsolute: boolean
+  /** A `..` went above the root; it is left out of `names`. */
+  readonly escapes: boolean
+}
+
+/** Cleans a name as text, as every tar reader does: `/a/./x/../b/` becomes a, b. Symlinks are not looked at. */
+export function cleanName(path: ByteString): CleanName {
+  const names: ByteString[] = []
+  let escapes = false
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue
+    if (part === '..') escapes = names.pop() === undefined || escapes
+    else names.push(part)
+  }
+  return { names, isAbsolute: path.startsWith('/'), escapes }
+}
+
+/** An entry's own name: must stay in the root, and every component must be one that file systems take. */
+export function entryNames(path: ByteString, layer: number): CleanName {
+  const clean = cleanName(path)
+  if (clean.escapes) throw layerError('PathEscape', layer, path, 'the name leads out of the root with ".."')
+  if (clean.names.some((name) => name.length > MAX_NAME_BYTES)) {
+    throw layerError(
+      'InvalidLayer',
+      layer,
+      path,
+      `a component is longer than ${MAX_NAME_BYTES} bytes, which no file system takes`,
+    )
+  }
+  return clean
+}

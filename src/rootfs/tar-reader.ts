@@ -1,0 +1,228 @@
+/**
+ * A push parser for tar streams: bytes in, entries and their content out, nothing buffered but headers. It reads
+ * ustar, GNU long names and base-256 numbers, PAX and old V7 archives; what it can't read exactly (sparse files,
+ * unknown types) it refuses by name, because a guess would be a silently different file.
+ */
+import { toText, type ByteString } from '../image/bytes.ts'
+import { assertNever, printable } from '../errors.ts'
+import { layerError, type LayerReason } from './layer-error.ts'
+import { parsePaxRecords, sparseKey, type PaxRecord } from './pax.ts'
+import { BLOCK_BYTES, isZeroBlock, parseTarHeader, type TarHeader } from './tar-header.ts'
+import { buildEntry, entryName, type ExtendedHeaders, type TarEntry } from './tar-entry.ts'
+import type { LayerLimits } from './types.ts'
+
+export interface TarHandler {
+  /** An entry begins. For files `content` follows as often as there are bytes, then `contentEnd` once. */
+  entry(entry: TarEntry): void
+  /** A view of the chunk that was written: copy it to keep it. */
+  content(bytes: Buffer): void
+  contentEnd(): void
+  /** Something was left out or looks wrong, and reading goes on. */
+  notice(rule: string, path: ByteString, message: string): void
+}
+
+export interface TarReaderContext {
+  /** Number of the layer in the manifest, for messages. */
+  readonly layer: number
+  readonly limits: LayerLimits
+  /** Counts over all layers of the image. */
+  readonly usage: { entries: number }
+}
+
+type State = 'header' | 'extended' | 'content' | 'padding' | 'finished'
+
+/** Typeflags whose blocks describe the entry that follows. */
+const EXTENDED = new Set(['x', 'X', 'g', 'L', 'K'])
+
+const NO_HEADERS: ExtendedHeaders = { records: [], longName: undefined, longLink: undefined }
+
+/** Use once: `write` the whole stream in any pieces, then `end`. Throws ExpectedError; after that it is unusable. */
+export class TarReader {
+  readonly #handler: TarHandler
+  readonly #context: TarReaderContext
+  #state: State = 'header'
+  /** A header that arrives in pieces. */
+  readonly #partial = Buffer.alloc(BLOCK_BYTES)
+  #partialBytes = 0
+  #sawZeroBlock = false
+  #remaining = 0
+  #padding = 0
+  #extendedType = ''
+  #extendedParts: Buffer[] = []
+  #headers: ExtendedHeaders = NO_HEADERS
+  #path: ByteString | undefined
+
+  constructor(handler: TarHandler, context: TarReaderContext) {
+    this.#handler = handler
+    this.#context = context
+  }
+
+  write(chunk: Buffer): void {
+    let at = 0
+    while (at < chunk.length) at = this.#step(chunk, at)
+  }
+
+  /** The stream is over: anything unfinished is an error. An archive may lack its end blocks, as many do. */
+  end(): void {
+    if (this.#state === 'finished') return
+    if (this.#state !== 'header' || this.#partialBytes > 0)
+      this.#fail('InvalidLayer', 'the archive ends in the middle of an entry')
+    this.#requireNoHeaders()
+  }
+
+  #step(chunk: Buffer, at: number): number {
+    switch (this.#state) {
+      case 'header':
+        return this.#readHeader(chunk, at)
+      case 'extended':
+      case 'content':
+        return this.#readContent(chunk, at)
+      case 'padding':
+        return this.#skipPadding(chunk, at)
+      case 'finished':
+        // Writers pad to their record size, and some append more: it counts for the DiffID and for nothing else.
+        return chunk.length
+      default:
+        return assertNever(this.#state)
+    }
+  }
+
+  #readHeader(chunk: Buffer, at: number): number {
+    if (this.#partialBytes === 0 && chunk.length - at >= BLOCK_BYTES) {
+      this.#acceptHeader(chunk.subarray(at, at + BLOCK_BYTES))
+      return at + BLOCK_BYTES
+    }
+    const copied = chunk.copy(this.#partial, this.#partialBytes, at)
+    this.#partialBytes += copied
+    if (this.#partialBytes === BLOCK_BYTES) {
+      this.#partialBytes = 0
+      this.#acceptHeader(this.#partial)
+    }
+    return at + copied
+  }
+
+  #acceptHeader(block: Buffer): void {
+    if (isZeroBlock(block)) {
+      if (this.#sawZeroBlock) this.#finish()
+      this.#sawZeroBlock = true
+      return
+    }
+    // Readers disagree about what follows a lone zero block, so the layer would not mean one thing.
+    if (this.#sawZeroBlock) this.#fail('InvalidLayer', 'a lone zero block stands between entries')
+    const header = parseTarHeader(block)
+    if ('problem' in header)
+      return this.#fail('InvalidLayer', `${header.problem}; the archive is damaged or is no tar`)
+    if (EXTENDED.has(header.typeflag)) this.#beginExtended(header)
+    else this.#beginEntry(header)
+  }
+
+  #finish(): void {
+    this.#requireNoHeaders()
+    this.#state = 'finished'
+  }
+
+  #beginExtended({ typeflag, size }: TarHeader): void {
+    const { maxPaxBytes } = this.#context.limits
+    if (size < 0) this.#fail('InvalidLayer', 'an extended header has a negative size')
+    if (size > maxPaxBytes)
+      this.#fail('LimitExceeded', `an extended header has ${size} bytes; maxPaxBytes is ${maxPaxBytes}`)
+    this.#extendedType = typeflag
+    this.#expectContent('extended', size)
+  }
+
+  #beginEntry(header: TarHeader): void {
+    const { limits, usage } = this.#context
+    const headers = this.#headers
+    this.#path = entryName(header, headers)
+    const sparse = sparseKey(headers.records)
+    if (sparse !== undefined)
+      this.#fail('InvalidLayer', `sparse files (${sparse}) are not supported; archive it without --sparse`)
+    const entry = buildEntry(header, headers, limits, (reason, message) => this.#fail(reason, message))
+    usage.entries += 1
+    if (usage.entries > limits.maxEntries)
+      this.#fail('LimitExceeded', `more than ${limits.maxEntries} entries (maxEntries)`)
+    this.#headers = NO_HEADERS
+    this.#handler.entry(entry)
+    if (entry.type === 'file') this.#expectContent('content', entry.size)
+  }
+
+  #expectContent(state: 'extended' | 'content', size: number): void {
+    this.#state = state
+    this.#remaining = size
+    this.#padding = (BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES
+    if (size === 0) this.#contentDone()
+  }
+
+  #readContent(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#remaining)
+    const bytes = chunk.subarray(at, end)
+    if (this.#state === 'content') this.#handler.content(bytes)
+    else this.#extendedParts.push(Buffer.from(bytes))
+    this.#remaining -= bytes.length
+    if (this.#remaining === 0) this.#contentDone()
+    return end
+  }
+
+  #contentDone(): void {
+    const wasExtended = this.#state === 'extended'
+    this.#state = this.#padding === 0 ? 'header' : 'padding'
+    if (wasExtended) this.#acceptExtended()
+    else this.#handler.contentEnd()
+  }
+
+  #skipPadding(chunk: Buffer, at: number): number {
+    const skipped = Math.min(chunk.length - at, this.#padding)
+    this.#padding -= skipped
+    if (this.#padding === 0) this.#state = 'header'
+    return at + skipped
+  }
+
+  #acceptExtended(): void {
+    const content = Buffer.concat(this.#extendedParts)
+    this.#extendedParts = []
+    switch (this.#extendedType) {
+      case 'L':
+        this.#headers = { ...this.#headers, longName: untilNul(content) }
+        break
+      case 'K':
+        this.#headers = { ...this.#headers, longLink: untilNul(content) }
+        break
+      case 'g':
+        this.#noticeGlobal(this.#parseRecords(content))
+        break
+      default:
+        this.#headers = { ...this.#headers, records: this.#parseRecords(content) }
+    }
+  }
+
+  #parseRecords(content: Buffer): readonly PaxRecord[] {
+    const records = parsePaxRecords(content)
+    return 'problem' in records ? this.#fail('InvalidLayer', records.problem) : records
+  }
+
+  /** Global headers are ignored, as every container engine does; a comment (git archive writes one) is not worth a word. */
+  #noticeGlobal(records: readonly PaxRecord[]): void {
+    const keys = records.map(({ key }) => key).filter((key) => key !== 'comment')
+    if (keys.length > 0) {
+      this.#handler.notice(
+        'pax-global',
+        'pax_global_header',
+        `global PAX header ignored: ${printable(toText(keys.join(', ')))}`,
+      )
+    }
+  }
+
+  #requireNoHeaders(): void {
+    if (this.#headers !== NO_HEADERS)
+      this.#fail('InvalidLayer', 'an extended header is not followed by its entry')
+  }
+
+  #fail(reason: LayerReason, message: string): never {
+    throw layerError(reason, this.#context.layer, this.#path, message)
+  }
+}
+
+function untilNul(content: Buffer): ByteString {
+  const end = content.indexOf(0)
+  return content.toString('latin1', 0, end === -1 ? content.length : end)
+}

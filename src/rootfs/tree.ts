@@ -1,0 +1,161 @@
+/** The merged tree as a data structure: making nodes, walking it, and looking at it as a `FileTree`. */
+import type { ByteString } from '../image/bytes.ts'
+import { EPOCH } from './file-time.ts'
+import { MAX_SYMLINK_HOPS } from './limits.ts'
+import type { ContentRef, FileNode, FileTree, Inode, TreeNode } from './types.ts'
+
+const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map()
+
+/** A root directory, 0755 0:0: whatever layers say about `./` is ignored (DESIGN.md §8). */
+export function emptyTree(): TreeNode {
+  return impliedDirectory()
+}
+
+/** A parent that no layer has an entry for: fixed attributes, so that one image always gives one tree. */
+export function impliedDirectory(): TreeNode {
+  const inode: Inode = {
+    type: 'directory',
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    mtime: EPOCH,
+    size: 0,
+    linkTarget: '',
+    device: undefined,
+    xattrs: NO_XATTRS,
+    content: undefined,
+  }
+  return { inode, children: new Map() }
+}
+
+/** Where a walk through the tree ended. `names` is the real place, symlinks resolved. */
+export interface WalkEnd {
+  readonly node: TreeNode
+  readonly names: readonly ByteString[]
+}
+
+export interface WalkProblem {
+  readonly problem: 'missing' | 'not-directory' | 'loop'
+  readonly names: readonly ByteString[]
+}
+
+export interface WalkOptions {
+  /** Asked for every name that is missing: a node to put there, or undefined to stop with `missing`. */
+  readonly create?: (names: readonly ByteString[]) => TreeNode
+  /** Told of every symlink before it is followed; false stops with `missing`. */
+  readonly follow?: (link: TreeNode, names: readonly ByteString[]) => boolean
+}
+
+/** Walks to a directory, following symlinks inside the root (`/` and `..` stop there), at most 40 of them. */
+export function walkTo(
+  root: TreeNode,
+  path: readonly ByteString[],
+  options: WalkOptions = {},
+): WalkEnd | WalkProblem {
+  const todo = path.toReversed()
+  const nodes: TreeNode[] = [root]
+  const names: ByteString[] = []
+  let hops = 0
+  for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
+    if (name === '' || name === '.') continue
+    if (name === '..') {
+      names.pop()
+      if (nodes.length > 1) nodes.pop()
+      continue
+    }
+    const children = nodes.at(-1)?.children
+    if (children === undefined) return { problem: 'not-directory', names }
+    names.push(name)
+    let node = children.get(name)
+    if (node === undefined) {
+      node = options.create?.(names)
+      if (node === undefined) return { problem: 'missing', names }
+      children.set(name, node)
+    }
+    if (node.inode.type === 'symlink') {
+      if (options.follow?.(node, names) === false) return { problem: 'missing', names }
+      if (++hops > MAX_SYMLINK_HOPS) return { problem: 'loop', names }
+      names.pop()
+      if (node.inode.linkTarget.startsWith('/')) {
+        names.length = 0
+        nodes.length = 1
+      }
+      todo.push(...node.inode.linkTarget.split('/').toReversed())
+      continue
+    }
+    nodes.push(node)
+  }
+  const node = nodes.at(-1) ?? root
+  return node.children === undefined ? { problem: 'not-directory', names } : { node, names }
+}
+
+/** Calls `visit` for every name below the root, parents before children, siblings in byte order. */
+export function visitTree(
+  root: TreeNode,
+  visit: (node: TreeNode, names: readonly ByteString[]) => void,
+  names: readonly ByteString[] = [],
+): void {
+  for (const name of sortedNames(root)) {
+    const node = root.children?.get(name)
+    if (node === undefined) continue
+    const place = [...names, name]
+    visit(node, place)
+    visitTree(node, visit, place)
+  }
+}
+
+/** Names of a directory in byte order. */
+export function sortedNames(node: TreeNode): readonly ByteString[] {
+  // Byte strings have one char per byte, so comparing chars compares bytes.
+  return [...(node.children?.keys() ?? [])].sort((a, b) => (a < b ? -1 : 1))
+}
+
+/** Names below the root, and bytes of content with every inode counted once. */
+export function measureTree(root: TreeNode): { readonly entries: number; readonly bytes: number } {
+  const seen = new Set<Inode>()
+  let entries = 0
+  let bytes = 0
+  visitTree(root, ({ inode }) => {
+    entries += 1
+    if (seen.has(inode)) return
+    seen.add(inode)
+    bytes += inode.size
+  })
+  return { entries, bytes }
+}
+
+/** Reads part of a file's content; how depends on the sink that took it. */
+export type ReadContent = (content: ContentRef, maxBytes: number, offset: number) => Buffer
+
+/** The tree as the checks see it. */
+export function treeView(root: TreeNode, readContent: ReadContent): FileTree {
+  const find = (names: readonly ByteString[]): TreeNode | undefined => {
+    let node: TreeNode | undefined = root
+    for (const name of names) node = node?.children?.get(name)
+    return node
+  }
+  return {
+    lookup(names) {
+      const node = find(names)
+      return node === undefined ? undefined : fileNode(node.inode, readContent)
+    },
+    list(names) {
+      const node = find(names)
+      return node?.children === undefined ? undefined : sortedNames(node)
+    },
+  }
+}
+
+function fileNode(inode: Inode, readContent: ReadContent): FileNode {
+  const { type, mode, uid, gid, size, linkTarget, content } = inode
+  return {
+    type,
+    mode,
+    uid,
+    gid,
+    size,
+    linkTarget,
+    read: (maxBytes, offset = 0) =>
+      content === undefined ? Buffer.alloc(0) : readContent(content, maxBytes, offset),
+  }
+}
