@@ -201,6 +201,21 @@ describe('what is refused, with file and line', () => {
       configMap('data: {a: b}\nbinaryData: {a: eA==}'),
       'app.yaml:5: binaryData.a: is also in data',
     ],
+    [
+      'a misspelt field of a ConfigMap',
+      configMap('datas: {a: b}'),
+      'app.yaml:4: datas: unknown field; did you mean data?',
+    ],
+    [
+      'binary data that is no base64',
+      configMap('binaryData: {a: hunter2!}'),
+      'app.yaml:4: binaryData.a: must be base64',
+    ],
+    [
+      'a Secret of more than a megabyte',
+      secret(`stringData: {a: ${'x'.repeat(1_500_000)}}`),
+      'app.yaml:1: holds 1500001 bytes',
+    ],
     ['data as a list', configMap('data: [a]'), 'app.yaml:4: data: found a list; must be an object'],
     [
       'a pull secret without its key',
