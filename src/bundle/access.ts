@@ -17,19 +17,17 @@ export function mayRead(node: FileNode, identity: Identity): boolean {
   return identity.uid === 0 || allows(node, identity, READ)
 }
 
-/** The folders on the way to `names` in which the process may not search, outermost first. */
+/** Those of `folders` in which the process may not search. */
 export function unsearchable(
   tree: FileTree,
-  names: readonly ByteString[],
+  folders: readonly (readonly ByteString[])[],
   identity: Identity,
 ): readonly (readonly ByteString[])[] {
   if (identity.uid === 0) return []
-  return names
-    .map((_, length) => names.slice(0, length))
-    .filter((folder) => {
-      const node = tree.lookup(folder)
-      return node !== undefined && !allows(node, identity, EXECUTE)
-    })
+  return folders.filter((folder) => {
+    const node = tree.lookup(folder)
+    return node !== undefined && !allows(node, identity, EXECUTE)
+  })
 }
 
 /** `0755 1000:1000`, for messages. */

@@ -26,7 +26,7 @@ export function findInPath(
       continue
     }
     if (found.node.type === 'directory') continue
-    if (mayExecute(found.node, identity) && unsearchable(tree, found.names, identity).length === 0)
+    if (mayExecute(found.node, identity) && unsearchable(tree, found.folders, identity).length === 0)
       return path
     unusable ??= path
   }

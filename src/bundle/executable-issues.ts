@@ -86,7 +86,7 @@ function carriageReturnHint(path: ByteString): string {
 }
 
 export function searchIssues(check: ExecutableCheck, subject: Subject, found: LocatedFile): Issue[] {
-  return unsearchable(check.view, found.names, check.identity).map((folder) => {
+  return unsearchable(check.view, found.folders, check.identity).map((folder) => {
     const node = check.view.lookup(folder)
     const mode = node === undefined ? '' : ` (${ownership(node)})`
     const message = `${at(subject, found)} can't be reached by ${whoIs(check.identity)}: the directory ${pathText(folder)}${mode} lacks search permission (x) for it`

@@ -65,6 +65,8 @@ export function runnerScript(input: {
     `bb=${shellQuote(`${dir}/busybox`)}`,
     `run=${shellQuote(`${dir}/run`)}`,
     ...RUNNER_FUNCTIONS,
+    // A result of an earlier run must never be taken for one of this run.
+    '"$bb" rm -rf "$run"/* || exit 1',
     // The runtime's state, once for each hook that wants to read it.
     '"$bb" cat >"$run/state" || exit 1',
     '"$bb" mkfifo "$run/done" || exit 1',

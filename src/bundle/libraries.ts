@@ -133,7 +133,7 @@ function tryLibrary(
   const found = locate(search.view, path, search.cwd)
   if ('problem' in found || found.node.type !== 'file') return undefined
   const place = pathText(found.names)
-  const closed = unsearchable(search.view, found.names, search.identity)[0]
+  const closed = unsearchable(search.view, found.folders, search.identity)[0]
   if (closed !== undefined)
     return { unusable: `${place} is out of reach: no search permission on ${pathText(closed)}` }
   if (!mayRead(found.node, search.identity))

@@ -11,6 +11,8 @@ export interface LocatedFile {
   /** Components of the real place, symlinks resolved. */
   readonly names: readonly ByteString[]
   readonly node: FileNode
+  /** Every folder in which a name was looked up, also on the way of symlinks: the process must be able to search them. */
+  readonly folders: readonly (readonly ByteString[])[]
   /** Symlinks followed, as `/link -> target`, in order. */
   readonly chain: readonly string[]
 }
@@ -29,10 +31,12 @@ const MAX_HOPS = 40
 export function locate(tree: FileTree, path: ByteString, cwd: ByteString = '/'): LocatedFile | PathProblem {
   const todo = parts(path.startsWith('/') ? path : `${cwd}/${path}`, false)
   const chain: string[] = []
+  const folders = new Map<ByteString, readonly ByteString[]>()
   let names: ByteString[] = []
   for (let next = todo.shift(); next !== undefined; next = todo.shift()) {
     if (tree.lookup(names)?.type !== 'directory')
       return { problem: 'not-directory', at: pathText(names), chain }
+    folders.set(names.join('/'), names)
     if (next.name === '..') {
       names = names.slice(0, -1)
       continue
@@ -55,7 +59,7 @@ export function locate(tree: FileTree, path: ByteString, cwd: ByteString = '/'):
   const mustBeDirectory = /\/\.{0,2}$/.test(path)
   if (mustBeDirectory && node.type !== 'directory')
     return { problem: 'not-directory', at: pathText(names), chain }
-  return { names, node, chain }
+  return { names, node, folders: [...folders.values()], chain }
 }
 
 function parts(

@@ -23,13 +23,11 @@ export function parseShebang(start: Buffer): ShebangResult {
   const cut = newline === -1 && start.length >= KERNEL_READS
   const line = trimBlanks(newline === -1 ? text.slice(2, KERNEL_READS - 1) : text.slice(2, newline))
   if (line === '') return { problem: cut ? 'too-long' : 'empty' }
-  const blank = line.search(/[ \t\0]/)
-  if (blank === -1) return cut ? { problem: 'too-long' } : { interpreter: line, argument: undefined }
-  const argument = trimBlanks(line.slice(blank))
-  return {
-    interpreter: line.slice(0, blank),
-    argument: argument === '' || argument.startsWith('\0') ? undefined : argument,
-  }
+  const end = line.search(/[ \t\0]/)
+  if (end === -1) return cut ? { problem: 'too-long' } : { interpreter: line, argument: undefined }
+  if (end === 0) return { problem: 'empty' }
+  const argument = line[end] === '\0' ? '' : trimBlanks(line.slice(end)).replace(/\0.*/s, '')
+  return { interpreter: line.slice(0, end), argument: argument === '' ? undefined : argument }
 }
 
 /**

@@ -46,9 +46,11 @@ describe('processArgs', () => {
   })
 })
 
+function env(image: readonly string[], wish: Partial<ProcessWish> = {}): readonly string[] {
+  return processEnv(aConfig({ env: image }), aWish(wish), ROOT, 'box')
+}
+
 describe('processEnv', () => {
-  const env = (image: readonly string[], wish: Partial<ProcessWish> = {}): readonly string[] =>
-    processEnv(aConfig({ env: image }), aWish(wish), ROOT, 'box')
   const defaults = [`PATH=${DEFAULT_PATH}`, 'HOME=/root', 'HOSTNAME=box']
 
   test.each<[string, readonly string[], Partial<ProcessWish>, readonly string[]]>([

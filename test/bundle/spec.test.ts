@@ -475,10 +475,11 @@ describe('renderSpec', () => {
   })
 })
 
-describe('security', () => {
-  const caps = (changes: Parameters<typeof aSecurity>[0]): readonly string[] =>
-    render({ security: aSecurity(changes) }).spec.process.capabilities.bounding
+function caps(changes: Parameters<typeof aSecurity>[0]): readonly string[] {
+  return render({ security: aSecurity(changes) }).spec.process.capabilities.bounding
+}
 
+describe('security', () => {
   test('gives the same capabilities in three sets', () => {
     const { capabilities } = render().spec.process
     expect(capabilities.bounding).toHaveLength(14)
@@ -567,10 +568,11 @@ describe('security', () => {
   })
 })
 
-describe('mounts', () => {
-  const destinations = (changes: Partial<SpecInput>): readonly string[] =>
-    render(changes).spec.mounts.map((mount) => mount.destination)
+function destinations(changes: Partial<SpecInput>): readonly string[] {
+  return render(changes).spec.mounts.map((mount) => mount.destination)
+}
 
+describe('mounts', () => {
   test('come with parents before children, each depth in the order given', () => {
     expect(
       destinations({
@@ -641,10 +643,11 @@ describe('mounts', () => {
   })
 })
 
-describe('annotations', () => {
-  const annotations = (config: Parameters<typeof aConfig>[0], own = {}) =>
-    render({ config: aConfig(config), annotations: own })
+function annotations(config: Parameters<typeof aConfig>[0], own: Readonly<Record<string, string>> = {}) {
+  return render({ config: aConfig(config), annotations: own })
+}
 
+describe('annotations', () => {
   test('carry what conversion.md asks for, labels over implicit ones, ours over all', () => {
     const { spec } = annotations(
       {

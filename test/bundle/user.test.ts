@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseGroup, parsePasswd } from '../../src/bundle/passwd.ts'
 import { resolveIdentity } from '../../src/bundle/user.ts'

@@ -26,7 +26,8 @@ export function buildElf(options: ElfOptions = {}): Buffer {
   const headerSize = wide ? 64 : 52
   const segmentSize = wide ? 56 : 32
 
-  const interpreter = options.interpreter === undefined ? undefined : Buffer.from(`${options.interpreter}\0`, 'latin1')
+  const interpreter =
+    options.interpreter === undefined ? undefined : Buffer.from(`${options.interpreter}\0`, 'latin1')
   const strings = new Strings()
   const dynamic = dynamicEntries(options, strings)
   const table = strings.bytes()
@@ -39,7 +40,9 @@ export function buildElf(options: ElfOptions = {}): Buffer {
     dynamic.length === 0
       ? []
       : [...dynamic, [DT_STRTAB, BASE_ADDRESS + stringsAt], [DT_STRSZ, table.length], [DT_NULL, 0]]
-  const dynamicBytes = Buffer.concat(allDynamic.map(([tag, value]) => Buffer.concat([write.address(tag), write.address(value)])))
+  const dynamicBytes = Buffer.concat(
+    allDynamic.map(([tag, value]) => Buffer.concat([write.address(tag), write.address(value)])),
+  )
   const total = dynamicAt + dynamicBytes.length
 
   const segments = [
@@ -67,7 +70,10 @@ export function buildElf(options: ElfOptions = {}): Buffer {
 }
 
 function dynamicEntries(options: ElfOptions, strings: Strings): (readonly [number, number])[] {
-  const entries: (readonly [number, number])[] = (options.needed ?? []).map((name) => [DT_NEEDED, strings.add(name)])
+  const entries: (readonly [number, number])[] = (options.needed ?? []).map((name) => [
+    DT_NEEDED,
+    strings.add(name),
+  ])
   if (options.soname !== undefined) entries.push([DT_SONAME, strings.add(options.soname)])
   if (options.rpath !== undefined) entries.push([DT_RPATH, strings.add(options.rpath)])
   if (options.runpath !== undefined) entries.push([DT_RUNPATH, strings.add(options.runpath)])
@@ -120,7 +126,11 @@ class Writer {
   }
 
   segment(type: number, offset: number, size: number): Buffer {
-    const place = [this.address(offset), this.address(BASE_ADDRESS + offset), this.address(BASE_ADDRESS + offset)]
+    const place = [
+      this.address(offset),
+      this.address(BASE_ADDRESS + offset),
+      this.address(BASE_ADDRESS + offset),
+    ]
     const sizes = [this.address(size), this.address(size)]
     const [flags, align] = [this.u32(5), this.address(0x1000)]
     return this.bits === 64
