@@ -5,6 +5,7 @@
 import { printable } from '../errors.ts'
 import { toText } from '../image/bytes.ts'
 import type { ByteString } from '../image/bytes.ts'
+import { resolvePath } from '../rootfs/lookup.ts'
 import type { FileNode, FileTree } from '../rootfs/types.ts'
 
 export interface LocatedFile {
@@ -25,53 +26,64 @@ export interface PathProblem {
   readonly chain: readonly string[]
 }
 
-const MAX_HOPS = 40
-
 /** Resolves `path` (bytes), relative ones against `cwd`, never leaving the tree. */
 export function locate(tree: FileTree, path: ByteString, cwd: ByteString = '/'): LocatedFile | PathProblem {
-  const todo = parts(path.startsWith('/') ? path : `${cwd}/${path}`, false)
-  const chain: string[] = []
-  const folders = new Map<ByteString, readonly ByteString[]>()
-  let names: ByteString[] = []
-  for (let next = todo.shift(); next !== undefined; next = todo.shift()) {
-    if (tree.lookup(names)?.type !== 'directory')
-      return { problem: 'not-directory', at: pathText(names), chain }
-    folders.set(names.join('/'), names)
-    if (next.name === '..') {
-      names = names.slice(0, -1)
-      continue
-    }
-    const place = [...names, next.name]
-    const node = tree.lookup(place)
-    if (node === undefined)
-      return { problem: next.fromLink ? 'dangling' : 'missing', at: pathText(place), chain }
-    if (node.type !== 'symlink') {
-      names = place
-      continue
-    }
-    chain.push(`${pathText(place)} -> ${printable(toText(node.linkTarget))}`)
-    if (chain.length > MAX_HOPS) return { problem: 'loop', at: pathText(place), chain }
-    if (node.linkTarget.startsWith('/')) names = []
-    todo.unshift(...parts(node.linkTarget, true))
+  const seen = new Map<ByteString, FileNode>()
+  const found = resolvePath(recording(tree, seen), path, { cwd })
+  const chain = found.chain.map((link) => `${printed(link)} -> ${printed(seen.get(link)?.linkTarget ?? '')}`)
+  if ('problem' in found) {
+    const problem = found.problem === 'dangling' && isOwnName(tree, path, cwd) ? 'missing' : found.problem
+    return { problem, at: printed(found.at), chain }
   }
-  const node = tree.lookup(names)
-  if (node === undefined) return { problem: 'missing', at: pathText(names), chain }
-  const mustBeDirectory = /\/\.{0,2}$/.test(path)
-  if (mustBeDirectory && node.type !== 'directory')
-    return { problem: 'not-directory', at: pathText(names), chain }
-  return { names, node, folders: [...folders.values()], chain }
+  // A final slash asks for a directory, as the kernel takes it.
+  if (/\/\.?$/.test(path) && found.node.type !== 'directory') {
+    return { problem: 'not-directory', at: pathText(found.names), chain }
+  }
+  const place = `/${found.names.join('/')}`
+  const folders = [...seen].flatMap(([each, node]) =>
+    node.type === 'directory' && each !== place ? [splitNames(each)] : [],
+  )
+  return { names: found.names, node: found.node, folders, chain }
 }
 
-function parts(
-  path: ByteString,
-  fromLink: boolean,
-): { readonly name: ByteString; readonly fromLink: boolean }[] {
-  return path.split('/').flatMap((name) => (name === '' || name === '.' ? [] : [{ name, fromLink }]))
+/** The tree, remembering every place that was looked at by its absolute path. */
+function recording(tree: FileTree, seen: Map<ByteString, FileNode>): FileTree {
+  return {
+    lookup(names) {
+      const node = tree.lookup(names)
+      if (node !== undefined) seen.set(`/${names.join('/')}`, node)
+      return node
+    },
+  }
+}
+
+/** Whether what is missing is a name of `path` itself, behind symlinks that are all fine, and no symlink's target. */
+function isOwnName(tree: FileTree, path: ByteString, cwd: ByteString): boolean {
+  const [parent, name] = splitLast(path.startsWith('/') ? path : `${cwd}/${path}`)
+  if (parent === undefined) return true
+  const folder = resolvePath(tree, parent)
+  if ('problem' in folder) return isOwnName(tree, parent, '/')
+  return tree.lookup([...folder.names, name])?.type !== 'symlink'
+}
+
+/** `/a/b/` is `/a` and `b`; the root has no parent. */
+function splitLast(path: ByteString): readonly [ByteString | undefined, ByteString] {
+  const names = splitNames(path)
+  const name = names.at(-1)
+  return name === undefined ? [undefined, ''] : [`/${names.slice(0, -1).join('/')}`, name]
+}
+
+function splitNames(path: ByteString): readonly ByteString[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.')
+}
+
+function printed(path: ByteString): string {
+  return printable(toText(path))
 }
 
 /** A resolved place as printable text. */
 export function pathText(names: readonly ByteString[]): string {
-  return printable(toText(`/${names.join('/')}`))
+  return printed(`/${names.join('/')}`)
 }
 
 /** ` (/bin -> usr/bin)`, or nothing when no symlink was followed. */

@@ -183,18 +183,16 @@ describe('the runner', () => {
     expect(status).toBe(1)
     expect(outcome).toEqual({ failed: 0, code: 137, timedOut: true, stdout: 'begun\n', stderr: '' })
     const group = readFileSync(join(dir, 'run', 'pid'), 'utf8').trim()
-    expect(
-      spawnSync('/bin/ps', ['-o', 'pid=', '-g', group])
-        .stdout.toString()
-        .replaceAll(/.*defunct.*/g, '')
-        .trim(),
-    ).toBe('')
+    const states = spawnSync('/bin/ps', ['-o', 'stat=', '-g', group]).stdout.toString().split('\n')
+    // Dead ones that nobody has collected yet may still be listed, as Z.
+    expect(states.filter((state) => state !== '' && !state.startsWith('Z'))).toEqual([])
   })
 
   test('does not wait for what a hook leaves running', () => {
-    const began = process.hrtime.bigint()
-    expect(run([sh('setsid sleep 3 & echo done', { timeoutSeconds: 20 })]).outcome).toEqual({ ok: true })
-    expect(Number(process.hrtime.bigint() - began) / 1e6).toBeLessThan(2500)
+    const { outcome, files } = run([sh('setsid sleep 60 & echo $!', { timeoutSeconds: 20 })])
+    expect(outcome).toEqual({ ok: true })
+    // It is still there, and ours to end: kill throws if not.
+    expect(process.kill(Number(files['0.stdout']), 'SIGKILL')).toBe(true)
   })
 
   test('keeps the end of long output only', () => {
