@@ -4,7 +4,7 @@ import type { LayerLimits } from './types.ts'
 const MIB = 1024 ** 2
 const GIB = 1024 ** 3
 
-export const DEFAULT_LAYER_LIMITS: LayerLimits = {
+export const DEFAULT_LIMITS: LayerLimits = {
   maxEntries: 1_000_000,
   maxBytes: 128 * GIB,
   maxFileBytes: 64 * GIB,

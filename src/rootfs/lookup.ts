@@ -46,7 +46,7 @@ export function resolvePath(
   options: ResolveOptions & { readonly allowMissing?: boolean } = {},
 ): ResolvedPath<FileNode | undefined> | PathProblem {
   const { cwd = '/', hopLimit = MAX_SYMLINK_HOPS, allowMissing = false } = options
-  const todo = (path.startsWith('/') ? path : `${cwd}/${path}`).split('/').reverse()
+  const todo = (path.startsWith('/') ? path : `${cwd}/${path}`).split('/').toReversed()
   const chain: ByteString[] = []
   let names: readonly ByteString[] = []
   let node = tree.lookup(names)

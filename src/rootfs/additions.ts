@@ -1,0 +1,189 @@
+/**
+ * What a layer adds, entry by entry in the archive's order. Parents are resolved in the merged tree, through symlinks
+ * but never out of the root; a later entry always replaces an earlier one, whatever their times and sizes.
+ */
+import type { ByteString } from '../image/bytes.ts'
+import { printable } from '../errors.ts'
+import { toText } from '../image/bytes.ts'
+import { layerError, type LayerReason } from './layer-error.ts'
+import type { LayerNotes } from './layer-notes.ts'
+import type { Addition } from './layer-plan.ts'
+import { MAX_TARGET_BYTES } from './limits.ts'
+import { cleanName } from './names.ts'
+import { impliedDirectory, walkTo, type WalkEnd } from './tree.ts'
+import type { Inode, LayerEntry, LayerLimits, TreeNode } from './types.ts'
+import { hasOverlayMarker, keepXattrs } from './xattr-filter.ts'
+
+export class Additions {
+  readonly #root: TreeNode
+  readonly #notes: LayerNotes
+  readonly #limits: LayerLimits
+  readonly #usage: { entries: number }
+  /** Nodes and inodes that this layer made: the others are the lower layers'. */
+  readonly #nodes = new Set<TreeNode>()
+  readonly #inodes = new Set<Inode>()
+
+  constructor(root: TreeNode, notes: LayerNotes, limits: LayerLimits, usage: { entries: number }) {
+    this.#root = root
+    this.#notes = notes
+    this.#limits = limits
+    this.#usage = usage
+  }
+
+  add({ entry, names }: Addition): void {
+    if (entry.type === 'char' && entry.device?.major === 0 && entry.device.minor === 0) {
+      this.#dropWhiteoutDevice(entry, names)
+      return
+    }
+    const name = names.at(-1) ?? ''
+    const parent = this.#parentOf(entry, names)
+    this.#noteEntry(entry, names, parent.node.children?.get(name))
+    if (entry.type === 'directory') this.#putDirectory(entry, parent.node, name)
+    else if (entry.type === 'hardlink') this.#putHardLink(entry, names, parent, name)
+    else this.#put(parent.node, name, { inode: this.#newInode(entry, entry.type), children: undefined })
+  }
+
+  /** overlayfs's own form of a whiteout: no engine writes it into a layer, and here it is no whiteout (DESIGN.md §8). */
+  #dropWhiteoutDevice(entry: LayerEntry, names: readonly ByteString[]): void {
+    this.#notes.drop('char-device-0-0', entry.path, 'character device 0:0 is never created')
+    this.#notes.diverge(
+      'char-device-0-0',
+      names,
+      'the entry acts as a whiteout: the lower file of this name is gone',
+    )
+  }
+
+  #parentOf(entry: LayerEntry, names: readonly ByteString[]): WalkEnd {
+    let throughLower: readonly ByteString[] | undefined
+    const end = walkTo(this.#root, names.slice(0, -1), {
+      create: () => this.#implied(entry),
+      follow: (link, place) => {
+        if (!this.#nodes.has(link)) throughLower ??= [...place]
+        return true
+      },
+    })
+    if ('problem' in end) {
+      if (end.problem === 'loop') return this.#fail('InvalidLayer', entry, 'its parent is a loop of symlinks')
+      return this.#fail(
+        'InvalidLayer',
+        entry,
+        `${text(end.names)} is not a directory, but the entry lies below it`,
+      )
+    }
+    this.#checkPlace(entry, end.names, names.at(-1) ?? '')
+    if (throughLower !== undefined) {
+      this.#notes.diverge(
+        'parent-symlink',
+        throughLower,
+        'the symlink is replaced by a directory that has only what this layer adds',
+      )
+    }
+    return end
+  }
+
+  #implied(entry: LayerEntry): TreeNode {
+    this.#usage.entries += 1
+    const { maxEntries } = this.#limits
+    // One long name can imply hundreds of directories.
+    if (this.#usage.entries > maxEntries)
+      this.#fail('LimitExceeded', entry, `more than ${maxEntries} entries (maxEntries)`)
+    const node = impliedDirectory()
+    this.#nodes.add(node)
+    return node
+  }
+
+  /** The real place can be much deeper than the name says, since symlinks were followed. */
+  #checkPlace(entry: LayerEntry, parent: readonly ByteString[], name: ByteString): void {
+    const { maxDepth, maxPathBytes } = this.#limits
+    if (parent.length + 1 > maxDepth)
+      this.#fail('LimitExceeded', entry, `${parent.length + 1} directories deep; maxDepth is ${maxDepth}`)
+    const bytes = parent.reduce((sum, part) => sum + part.length + 1, name.length)
+    if (bytes > maxPathBytes)
+      this.#fail('LimitExceeded', entry, `a path of ${bytes} bytes; maxPathBytes is ${maxPathBytes}`)
+  }
+
+  #noteEntry(entry: LayerEntry, names: readonly ByteString[], existing: TreeNode | undefined): void {
+    if (hasOverlayMarker(entry)) {
+      this.#notes.diverge(
+        'overlay-xattr',
+        names,
+        'some engines keep the attribute, and lower files of the directory disappear',
+      )
+    }
+    if (entry.mtime.seconds < 0) this.#notes.diverge('negative-mtime', names, 'the time is 1970-01-01')
+    if (existing === undefined || !this.#nodes.has(existing)) return
+    // Directories come twice in many archives, and harmlessly; an implied parent is no entry at all.
+    if (entry.type === 'directory' && existing.inode.type === 'directory') return
+    this.#notes.drop('duplicate', entry.path, 'the layer has this name more than once; the last entry counts')
+    this.#notes.diverge('duplicate', names, 'some engines refuse the layer')
+  }
+
+  /** A directory over a directory takes the attributes and keeps the children (layer.md). */
+  #putDirectory(entry: LayerEntry, parent: TreeNode, name: ByteString): void {
+    const existing = parent.children?.get(name)
+    const inode = this.#newInode(entry, 'directory')
+    if (existing?.inode.type === 'directory') {
+      existing.inode = inode
+      this.#nodes.add(existing)
+    } else this.#put(parent, name, { inode, children: new Map() })
+  }
+
+  /** A hard link shares the inode that its target has now; what later becomes of the target's name is no matter. */
+  #putHardLink(entry: LayerEntry, names: readonly ByteString[], parent: WalkEnd, name: ByteString): void {
+    const target = cleanName(entry.linkTarget).names
+    const shown = text(target)
+    const targetName = target.at(-1)
+    const end = walkTo(this.#root, target.slice(0, -1))
+    const node = 'problem' in end || targetName === undefined ? undefined : end.node.children?.get(targetName)
+    if (node === undefined) {
+      return this.#fail(
+        'InvalidLayer',
+        entry,
+        `the hard link's target ${shown} does not exist in this layer so far nor in the layers below`,
+      )
+    }
+    if (node.children !== undefined)
+      this.#fail('InvalidLayer', entry, `the hard link's target ${shown} is a directory`)
+    if ('node' in end && end.node === parent.node && targetName === name)
+      this.#fail('InvalidLayer', entry, 'the hard link points to itself')
+    if (!this.#inodes.has(node.inode)) {
+      this.#notes.diverge(
+        'hard-link-to-lower-file',
+        names,
+        'unpacking fails: the target is not in this layer',
+      )
+    }
+    this.#put(parent.node, name, { inode: node.inode, children: undefined })
+  }
+
+  #put(parent: TreeNode, name: ByteString, node: TreeNode): void {
+    this.#nodes.add(node)
+    parent.children?.set(name, node)
+  }
+
+  #newInode(entry: LayerEntry, type: Inode['type']): Inode {
+    const { linkTarget } = entry
+    if (type === 'symlink' && linkTarget === '')
+      this.#fail('InvalidLayer', entry, 'the symlink has an empty target')
+    if (type === 'symlink' && linkTarget.length > MAX_TARGET_BYTES) {
+      this.#fail(
+        'InvalidLayer',
+        entry,
+        `the symlink's target is longer than ${MAX_TARGET_BYTES} bytes, which no file system takes`,
+      )
+    }
+    const { mode, uid, gid, mtime, size, device, content } = entry
+    const xattrs = keepXattrs(entry, this.#notes)
+    const inode: Inode = { type, mode, uid, gid, mtime, size, linkTarget, device, xattrs, content }
+    this.#inodes.add(inode)
+    return inode
+  }
+
+  #fail(reason: LayerReason, entry: LayerEntry, message: string): never {
+    throw layerError(reason, this.#notes.layer, entry.path, message)
+  }
+}
+
+function text(names: readonly ByteString[]): string {
+  return printable(toText(`/${names.join('/')}`))
+}

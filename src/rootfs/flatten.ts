@@ -1,0 +1,35 @@
+/**
+ * Layers to one tree (image-spec layer.md): for each layer first everything that its whiteouts hide, worked out against
+ * the tree below, then everything that it adds. Nothing is ever decided by size or time.
+ */
+import { Additions } from './additions.ts'
+import { LayerNotes, type FlattenReport } from './layer-notes.ts'
+import { planLayer } from './layer-plan.ts'
+import { DEFAULT_LIMITS } from './limits.ts'
+import { applyWhiteouts } from './removals.ts'
+import type { LayerEntry, LayerLimits, TreeNode } from './types.ts'
+
+export interface ApplyOptions {
+  readonly limits?: LayerLimits
+  /** Entries and implied parents over all layers, bounded by `maxEntries`. */
+  readonly usage?: { entries: number }
+}
+
+/**
+ * Applies one layer to the tree, in place. Throws ExpectedError (InvalidLayer, InvalidWhiteout, PathEscape,
+ * LimitExceeded) naming layer and entry; the tree is then half done and must be thrown away.
+ */
+export function applyLayer(
+  tree: TreeNode,
+  entries: readonly LayerEntry[],
+  layer: number,
+  report: FlattenReport,
+  { limits = DEFAULT_LIMITS, usage = { entries: 0 } }: ApplyOptions = {},
+): void {
+  const notes = new LayerNotes(layer, report)
+  const plan = planLayer(entries, notes)
+  applyWhiteouts(tree, plan, notes)
+  const additions = new Additions(tree, notes, limits, usage)
+  for (const addition of plan.additions) additions.add(addition)
+  notes.finish()
+}
