@@ -12,6 +12,12 @@ const UNSAFE_UNESCAPED = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g
 /** YAML 1.1 words that the library does not know: `=` is its default key, `<<` its merge key. */
 const SPECIAL_1_1 = /^(=|<<|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$/
 
+/**
+ * The library writes texts of several lines as blocks, and some blanks do not survive that: those of a line that has
+ * nothing else (`" \\n"`), and those after line ends at the start (`"\\n a"`).
+ */
+const UNSAFE_BLOCK = /^\s|(^|\n)[ \t]+(\n|$)/
+
 /** The value as one YAML document with a line end. Members that are undefined are left out, as in JSON. */
 export function toYaml(value: unknown): string {
   const document = new Document(value === undefined ? null : value, {
@@ -22,14 +28,14 @@ export function toYaml(value: unknown): string {
     keepUndefined: false,
   })
   visit(document, (_key, node) => {
-    if (
-      isScalar(node) &&
-      typeof node.value === 'string' &&
-      (UNSAFE.test(node.value) || SPECIAL_1_1.test(node.value))
-    ) {
+    if (isScalar(node) && typeof node.value === 'string' && needsQuotes(node.value)) {
       node.type = Scalar.QUOTE_DOUBLE
     }
   })
-  const text = document.toString({ lineWidth: 0, indent: 2 })
+  const text = document.toString({ lineWidth: 0, indent: 2, doubleQuotedAsJSON: true })
   return text.replaceAll(UNSAFE_UNESCAPED, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+function needsQuotes(text: string): boolean {
+  return UNSAFE.test(text) || SPECIAL_1_1.test(text) || UNSAFE_BLOCK.test(text)
 }

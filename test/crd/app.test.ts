@@ -704,6 +704,18 @@ describe('network, resources and probes', () => {
       'needs quotes',
     ],
     [
+      'an unknown request',
+      { resources: { requests: { cpus: 1 } } },
+      'spec.resources.requests.cpus',
+      'did you mean cpu?',
+    ],
+    [
+      'a default size of nothing',
+      { volumeDefaults: { size: '0Gi' } },
+      'spec.volumeDefaults.size',
+      'more than zero',
+    ],
+    [
       'a negative quantity',
       { resources: { requests: { cpu: '-1' } } },
       'spec.resources.requests.cpu',

@@ -49,6 +49,13 @@ test.each(['\u0085', '\u2028', '\u2029', '\u007f', '\ufeff', '\u001b[31m', '\0']
   expect(parse(yaml)).toEqual([`a${char}b`, { [`k${char}`]: 1 }])
 })
 
+test.each([' \n', '\t\n', 'a\n \nb', '\n \n', 'a\n  ', ' a\n', '\n a', '\n "', '\n\n', 'a\n\n'])(
+  'keeps the blanks and line ends of %j',
+  (text) => {
+    expect(parse(toYaml([text]))).toEqual([text])
+  },
+)
+
 const text = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 60 }),
   fc.string({ unit: 'binary', maxLength: 60 }),
