@@ -2,7 +2,6 @@
  * Wires and runs the controller of one state folder in this process: the lock, the sweep of what crashes left, the
  * loop, and a graceful end. Containers keep running when it ends.
  */
-import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { Controller } from '../controller/controller.ts'
 import { OutdatedWatch } from '../controller/outdated.ts'
@@ -15,6 +14,7 @@ import { sweepStaging } from '../engine/local/unpack/staging.ts'
 import { watchApps } from '../engine/local/watch-apps.ts'
 import { ExpectedError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { packageVersion } from './package-version.ts'
 
 export interface RunControllerOptions {
   readonly log: Logger
@@ -40,17 +40,26 @@ const WIDTH = 4
 /** Returns when asked to stop, or when idle. Throws ControllerRunning when another one has the lock. */
 export async function runController(state: LocalState, options: RunControllerOptions): Promise<void> {
   const { paths } = state
-  for (const dir of [paths.root, paths.apps, paths.instances, paths.rootfs, paths.volumes, paths.runtime]) await ensureFolder(dir)
+  for (const dir of [paths.root, paths.apps, paths.instances, paths.rootfs, paths.volumes, paths.runtime])
+    await ensureFolder(dir)
   const lock = await takeLock(paths.controllerLock, { wait: false })
-  if (lock === undefined) throw new ExpectedError('ControllerRunning', `another controller serves ${paths.root} already; it needs only one`)
+  if (lock === undefined)
+    throw new ExpectedError(
+      'ControllerRunning',
+      `another controller serves ${paths.root} already; it needs only one`,
+    )
   const stopping = AbortSignal.any([options.signal, abortWhen(lock.lost)])
   try {
     await sweep(state)
     await writeJson(paths.controllerInfo, controllerInfo(state.config.runtime))
     const controller = buildController(state, options.log)
     await controller.start()
-    options.log.info({ state: paths.root, runtime: state.config.runtime, pid: process.pid }, 'controller started')
-    if (await waitForEnd(state, options, stopping, () => lock.release())) options.log.info({}, 'no app is left')
+    options.log.info(
+      { state: paths.root, runtime: state.config.runtime, pid: process.pid },
+      'controller started',
+    )
+    if (await waitForEnd(state, options, stopping, () => lock.release()))
+      options.log.info({}, 'no app is left')
     await controller.stop()
     await rm(paths.controllerInfo, { force: true })
     options.log.info({}, 'controller stopped')
@@ -62,9 +71,23 @@ export async function runController(state: LocalState, options: RunControllerOpt
 function buildController(state: LocalState, log: Logger): Controller {
   const { paths, apps, images, engine, config, instances } = state
   const now = Date.now
-  const outdated = new OutdatedWatch({ images, intervalMs: config.outdatedCheckMs, now, random: Math.random, log })
+  const outdated = new OutdatedWatch({
+    images,
+    intervalMs: config.outdatedCheckMs,
+    now,
+    random: Math.random,
+    log,
+  })
   return new Controller({
-    deps: { apps, images, engine, backoff: config.backoff, now, log, movedTo: (key, reference) => outdated.movedTo(key, reference) },
+    deps: {
+      apps,
+      images,
+      engine,
+      backoff: config.backoff,
+      now,
+      log,
+      movedTo: (key, reference) => outdated.movedTo(key, reference),
+    },
     outdated,
     pulse: (key) => pulseOf(paths, instances, key),
     watch: (onChange) => watchApps(paths, onChange),
@@ -82,7 +105,12 @@ async function sweep(state: LocalState): Promise<void> {
 }
 
 /** Resolves true when idle, false when stopped. */
-function waitForEnd(state: LocalState, options: RunControllerOptions, stopping: AbortSignal, release: () => Promise<void>): Promise<boolean> {
+function waitForEnd(
+  state: LocalState,
+  options: RunControllerOptions,
+  stopping: AbortSignal,
+  release: () => Promise<void>,
+): Promise<boolean> {
   return new Promise((resolve, reject) => {
     let checking = false
     const timer = setInterval(() => {
@@ -114,11 +142,6 @@ function controllerInfo(runtime: string): ControllerInfo {
     version: packageVersion(),
     runtime,
   }
-}
-
-export function packageVersion(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version?: string }
-  return manifest.version ?? 'unknown'
 }
 
 function abortWhen(event: Promise<void>): AbortSignal {

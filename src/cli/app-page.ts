@@ -1,0 +1,159 @@
+/** One app in full, for people: what it runs, from which digest, on which volumes, and what is wrong. Pure. */
+import {
+  CONDITION_TYPES,
+  IMAGE_OUTDATED,
+  READY,
+  RECONCILING,
+  RENDERED,
+  type Condition,
+} from '../crd/conditions.ts'
+import type { AppStatus, ImageStatus, VolumeStatus } from '../crd/status.ts'
+import { printable } from '../errors.ts'
+import { appId } from '../reconcile/names.ts'
+import type { StoredApp } from '../reconcile/ports.ts'
+import { ageOf } from './ages.ts'
+import { imageOf, readyOf, stateOf } from './app-view.ts'
+import { cutText, renderTable, wrapText, type Column } from './table.ts'
+import type { Paint } from './styles.ts'
+
+/** Wide enough for the labels, narrow enough for a sha256 digest in 80 columns. */
+const LABEL_WIDTH = 9
+
+export function appPage(stored: StoredApp, nowMs: number, width: number, paint: Paint): string {
+  const { status } = stored
+  const state = stateOf(stored)
+  const page = [
+    `${paint('bold', cutText(appId(stored.key), width - 30, 'middle'))}  ${paint(state.style, state.text)}`,
+    ...messageLines(status, width),
+    '',
+    ...field('Image', imageOf(stored), width),
+    ...imageLines(status?.image, nowMs, width),
+    ...field(
+      'Address',
+      (status?.workload?.addresses ?? []).map((address) => printable(address)).join(' '),
+      width,
+    ),
+    ...workloadLines(status, nowMs, width),
+  ]
+  const tables = [volumesTable(status?.volumes ?? [], width, paint), conditionLines(status, width, paint)]
+  return `${page.join('\n')}\n${tables
+    .filter((text) => text !== '')
+    .map((text) => `\n${text}`)
+    .join('')}`
+}
+
+function messageLines(status: AppStatus | undefined, width: number): readonly string[] {
+  const ready = readyOf(status)
+  if (ready === undefined) return ['no controller has looked at it yet']
+  return ready.status === 'True' && ready.reason === 'Running'
+    ? []
+    : wrapText(printable(ready.message, 4000), width)
+}
+
+function imageLines(image: ImageStatus | undefined, nowMs: number, width: number): readonly string[] {
+  if (image === undefined) return []
+  const source = image.source?.host ?? image.source?.path ?? ''
+  const from =
+    source === '' ? '' : ` from ${printable(source)}${image.source?.mirror === true ? ' (a mirror)' : ''}`
+  const earlier = (image.history ?? []).length
+  return [
+    ...field('Digest', image.digest, width),
+    ...field('Resolved', `${image.resolvedAt} (${ageOf(image.resolvedAt, nowMs)} ago)${from}`, width),
+    ...field(
+      'History',
+      earlier === 0
+        ? ''
+        : `${earlier} earlier ${earlier === 1 ? 'digest' : 'digests'}; fairlead rollback goes back`,
+      width,
+    ),
+  ]
+}
+
+function workloadLines(status: AppStatus | undefined, nowMs: number, width: number): readonly string[] {
+  const workload = status?.workload
+  if (workload === undefined) return []
+  const restarts = workload.restarts ?? 0
+  const revision = workload.revision === undefined ? 'none' : `revision ${printable(workload.revision)}`
+  const last = workload.lastTermination
+  const how =
+    last === undefined
+      ? ''
+      : [
+          last.reason,
+          last.exitCode === undefined ? '' : `exit code ${last.exitCode}`,
+          `${ageOf(last.finishedAt, nowMs)} ago`,
+        ]
+  const end =
+    last === undefined
+      ? ''
+      : `${(how as readonly string[]).filter((part) => part !== '').join(', ')}: ${printable(last.message ?? '', 1000)}`
+  return [
+    ...field(
+      'Workload',
+      `${revision}, ${workload.ready ?? 0} of ${workload.replicas ?? 0} up, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`,
+      width,
+    ),
+    ...field('Last end', end, width),
+  ]
+}
+
+const VOLUME_COLUMNS: readonly Column[] = [
+  { title: 'VOLUME', cut: 'middle' },
+  { title: 'ORIGIN' },
+  { title: 'EXEC' },
+  { title: 'SEEDED' },
+  { title: 'PHASE' },
+  { title: 'CLAIM', cut: 'middle' },
+]
+
+function volumesTable(volumes: readonly VolumeStatus[], width: number, paint: Paint): string {
+  const rows = volumes.map((volume) => [
+    printable(volume.path, 500),
+    volume.origin,
+    volume.exec === 'Denied' ? { text: 'Denied', style: 'warn' as const } : (volume.exec ?? '-'),
+    volume.seeded === true ? 'yes' : 'no',
+    volume.phase,
+    printable(volume.claimName ?? '-', 300),
+  ])
+  return renderTable(VOLUME_COLUMNS, rows, width, paint)
+}
+
+/** The conditions that a reader must know: whatever is not as it should be, and what was left out with a warning. */
+function conditionLines(status: AppStatus | undefined, width: number, paint: Paint): string {
+  const ready = readyOf(status)
+  const conditions = (status?.conditions ?? [])
+    .filter((condition) => matters(condition, ready))
+    .toSorted(byOrder)
+  const lines = conditions.flatMap((condition) => [
+    paint(
+      condition.type === IMAGE_OUTDATED || condition.type === RENDERED ? 'warn' : 'bad',
+      `${printable(condition.type)}: ${printable(condition.reason)}`,
+    ),
+    ...wrapText(printable(condition.message, 4000), width - 2).map((line) => `  ${line}`),
+  ])
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+function matters(condition: Condition, ready: Condition | undefined): boolean {
+  // Ready is the page's headline, and a condition that only repeats it says nothing new.
+  if (condition.type === READY || (condition.message === ready?.message && ready.status !== 'True'))
+    return false
+  if (condition.type === IMAGE_OUTDATED || condition.type === 'Stalled') return condition.status === 'True'
+  if (condition.type === RECONCILING) return false
+  return condition.status === 'False'
+    ? ready?.reason !== 'Suspended'
+    : condition.reason === 'RenderedWithWarnings'
+}
+
+function byOrder(a: Condition, b: Condition): number {
+  const order: readonly string[] = CONDITION_TYPES
+  return order.indexOf(a.type) - order.indexOf(b.type)
+}
+
+/** `Label    value`, wrapped under the value; nothing for an empty value. */
+function field(label: string, value: string, width: number): readonly string[] {
+  if (value === '') return []
+  return wrapText(value, width - LABEL_WIDTH).map(
+    (line, index) => `${(index === 0 ? label : '').padEnd(LABEL_WIDTH)}${line}`,
+  )
+}

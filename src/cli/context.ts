@@ -1,0 +1,34 @@
+/**
+ * What a command sees of the outside: streams, environment, working folder, interruption. Commands get it as an
+ * argument, so that they run alike under `main` and under a test.
+ */
+import type { Readable, Writable } from 'node:stream'
+
+/** One of the two output streams. */
+export interface Output {
+  write(text: string): void
+  /** For bytes that must not be decoded: tar streams, logs. */
+  readonly stream: Writable
+  readonly isTerminal: boolean
+  /** Characters in a line; 80 where nobody knows. */
+  readonly columns: number
+}
+
+export interface CliContext {
+  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdout: Output
+  readonly stderr: Output
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly isRoot: boolean
+  /** The program's own file, to start a controller in the background. */
+  readonly mainFile: string
+  readonly now: () => number
+  /**
+   * Fires at the first SIGINT or SIGTERM. Asking for it takes the signals over: a command that never asks is ended by
+   * them as every program is.
+   */
+  readonly signal: AbortSignal
+}
+
+export const DEFAULT_COLUMNS = 80

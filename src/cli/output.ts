@@ -1,0 +1,34 @@
+/** The three forms of an answer: a table for people, JSON and YAML for programs. */
+import { UsageError } from './usage-error.ts'
+import type { CommandCall } from './command-spec.ts'
+import type { CliContext } from './context.ts'
+
+export const OUTPUT_FORMATS = ['table', 'json', 'yaml'] as const
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
+
+/** The declared option; the parser refuses other words before a command runs. */
+export const OUTPUT_OPTION = {
+  flags: '-o, --output <format>',
+  description: 'table (the default), json or yaml',
+  choices: OUTPUT_FORMATS,
+}
+
+export function outputFormat(call: CommandCall): OutputFormat {
+  const text = call.options.text('output') ?? 'table'
+  const format = OUTPUT_FORMATS.find((known) => known === text)
+  if (format === undefined)
+    throw new UsageError(`found ${JSON.stringify(text)}; must be ${OUTPUT_FORMATS.join(', ')}`, '--output')
+  return format
+}
+
+/** Writes `value` whole, or what `table` makes of it. */
+export async function writeAnswer(
+  context: CliContext,
+  format: OutputFormat,
+  value: unknown,
+  table: () => string,
+): Promise<void> {
+  if (format === 'table') context.stdout.write(table())
+  else if (format === 'json') context.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+  else context.stdout.write((await import('../crd/to-yaml.ts')).toYaml(value))
+}

@@ -1,0 +1,117 @@
+/** Turns the command tree into a parser with help, suggestions and errors (commander does the parsing). */
+import { Argument, Command, Option } from 'commander'
+import type { ArgumentSpec, CommandSpec, ExampleSpec, OptionSpec, RunCommand } from './command-spec.ts'
+import { COMMAND_GROUPS, PROGRAM, SUMMARY } from './commands.ts'
+import type { CliContext } from './context.ts'
+import { OptionValues } from './option-values.ts'
+import { STATE } from './tree/common.ts'
+
+/** Called with what was parsed; `run` imports the command when it is time. */
+export type Dispatch = (spec: CommandSpec, call: Parameters<RunCommand>[1]) => Promise<void>
+
+const HELP_MAX_COLUMNS = 100
+
+export function buildProgram(context: CliContext, dispatch: Dispatch): Command {
+  const program = prepare(new Command(PROGRAM), context)
+  program.description(SUMMARY).enablePositionalOptions()
+  program.addOption(toOption(STATE))
+  for (const { title, commands } of COMMAND_GROUPS) {
+    program.commandsGroup(`${title}:`)
+    for (const spec of commands) addCommand(program, spec, context, dispatch, PROGRAM)
+  }
+  program.addHelpCommand(
+    new Command('help')
+      .argument('[command]')
+      .summary('show the help of a command')
+      .helpGroup('Fairlead itself:'),
+  )
+  program.addHelpText('after', `\nSee '${PROGRAM} COMMAND --help' for options and examples.`)
+  return program
+}
+
+function addCommand(
+  parent: Command,
+  spec: CommandSpec,
+  context: CliContext,
+  dispatch: Dispatch,
+  before: string,
+): void {
+  const command = prepare(new Command(spec.name), context)
+  command.summary(spec.summary).description(describe(spec))
+  for (const argument of spec.arguments ?? []) command.addArgument(toArgument(argument))
+  for (const option of spec.options ?? []) command.addOption(toOption(option))
+  for (const child of spec.commands ?? [])
+    addCommand(command, child, context, dispatch, `${before} ${spec.name}`)
+  if (spec.passThrough === true) command.passThroughOptions()
+  if (spec.commands !== undefined) command.helpCommand(false)
+  else
+    command.action(() => {
+      requireOptions(command, spec)
+      return dispatch(spec, callOf(command))
+    })
+  if (spec.examples !== undefined) command.addHelpText('after', `\nExamples:\n${exampleLines(spec.examples)}`)
+  parent.addCommand(command, { hidden: spec.hidden === true })
+}
+
+function prepare(command: Command, context: CliContext): Command {
+  return command
+    .exitOverride()
+    .allowExcessArguments(false)
+    .helpOption('-h, --help', 'show this help')
+    .configureHelp({ minWidthToWrap: 20, optionDescription: ({ description }) => description })
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+      outputError: (text, write) => write(usageText(text, command)),
+      getOutHelpWidth: () => Math.min(context.stdout.columns, HELP_MAX_COLUMNS),
+      getErrHelpWidth: () => Math.min(context.stderr.columns, HELP_MAX_COLUMNS),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+}
+
+/** `error: unknown option '--x'` in our words, with the way to the help. */
+function usageText(text: string, command: Command): string {
+  const words: string[] = []
+  for (let at: Command | null = command; at !== null; at = at.parent) words.unshift(at.name())
+  return `${PROGRAM}: ${text.replace(/^error: /, '').trimEnd()}\nSee '${words.join(' ')} --help'.\n`
+}
+
+/** Looked for after unknown options, so that `--fil` is told as the slip that it is. */
+function requireOptions(command: Command, spec: CommandSpec): void {
+  for (const { flags, required } of spec.options ?? []) {
+    const option = command.options.find((known) => known.flags === flags)
+    if (
+      required === true &&
+      option !== undefined &&
+      command.getOptionValue(option.attributeName()) === undefined
+    ) {
+      command.error(`error: required option '${flags}' not specified`)
+    }
+  }
+}
+
+function describe(spec: CommandSpec): string {
+  const summary = `${spec.summary.charAt(0).toUpperCase()}${spec.summary.slice(1)}.`
+  return spec.details === undefined ? summary : `${summary}\n\n${spec.details}`
+}
+
+function callOf(command: Command): Parameters<RunCommand>[1] {
+  const args = (command.processedArgs as readonly (string | readonly string[] | undefined)[]).flatMap(
+    (value) => value ?? [],
+  )
+  return { args, options: new OptionValues(command.optsWithGlobals()) }
+}
+
+export function toArgument({ name, description }: ArgumentSpec): Argument {
+  return new Argument(name.startsWith('[') ? name : `<${name}>`, description)
+}
+
+export function toOption({ flags, description, choices }: OptionSpec): Option {
+  const option = new Option(flags, description)
+  return choices === undefined ? option : option.choices(choices)
+}
+
+export function exampleLines(examples: readonly ExampleSpec[]): string {
+  return examples.map(({ words, says }) => `  ${PROGRAM} ${words}\n      ${says}`).join('\n')
+}

@@ -1,0 +1,99 @@
+/** Commands that need no state: images and files. */
+import type { CommandSpec } from '../command-spec.ts'
+import { FILES, NAMESPACE, OUTPUT, PLATFORM, REFERENCE, STATE } from './common.ts'
+
+export const IMAGE_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'resolve',
+    summary: 'say which digest a reference names now',
+    arguments: [REFERENCE],
+    options: [PLATFORM, OUTPUT],
+    examples: [
+      { words: 'resolve kimai/kimai2:apache', says: 'ask the registry' },
+      { words: 'resolve oci:./layout:latest -o json', says: 'a layout on disk, opened read-only' },
+    ],
+    load: async () => (await import('../commands/resolve.ts')).resolveReference,
+  },
+  {
+    name: 'inspect',
+    summary: "show an image's configuration: user, entrypoint, volumes, layers",
+    arguments: [REFERENCE],
+    options: [PLATFORM, OUTPUT],
+    examples: [{ words: 'inspect oci:./layout:latest', says: 'what the image asks for' }],
+    load: async () => (await import('../commands/inspect.ts')).inspect,
+  },
+  {
+    name: 'unpack',
+    summary: "write an image's merged tree to a folder",
+    details:
+      'The tree goes to DIR/rootfs, with --bundle also DIR/config.json, ready for "runc run". Owners need root.',
+    arguments: [
+      REFERENCE,
+      { name: 'dir', description: 'folder to make; it must be empty or not there', kind: 'folder' },
+    ],
+    options: [
+      { flags: '--bundle', description: 'make it a bundle: write config.json, too' },
+      {
+        flags: '--report <file>',
+        description: 'write what was dropped and where other engines differ, as JSON',
+        kind: 'file',
+      },
+      PLATFORM,
+    ],
+    examples: [
+      { words: 'unpack oci:./layout:latest /tmp/tree', says: 'the files in /tmp/tree/rootfs' },
+      { words: 'unpack nginx:1.27 /tmp/nginx --bundle', says: 'then: runc run -b /tmp/nginx test' },
+    ],
+    needsRoot: true,
+    load: async () => (await import('../commands/unpack.ts')).unpack,
+  },
+  {
+    name: 'diff',
+    summary: 'compare two images by content and every attribute, never by size and time',
+    arguments: [
+      { ...REFERENCE, name: 'a' },
+      { ...REFERENCE, name: 'b' },
+    ],
+    options: [PLATFORM, OUTPUT],
+    examples: [{ words: 'diff oci:./layout:v1 oci:./layout:v2', says: 'what v2 changes' }],
+    load: async () => (await import('../commands/diff.ts')).diff,
+  },
+  {
+    name: 'check',
+    summary: 'say everything that is wrong with files before anything is applied',
+    details:
+      'Checks the resources, then their images: user, entrypoint, hooks, volumes. Exit 2 when a resource is invalid, 1 when an image ' +
+      'does not fit to it, 0 when there are at most warnings.',
+    options: [
+      { ...FILES, required: true },
+      { flags: '--no-images', description: 'only the resources, no image is read' },
+      NAMESPACE,
+      OUTPUT,
+      STATE,
+    ],
+    examples: [{ words: 'check -f app.yaml', says: 'all problems at once' }],
+    load: async () => (await import('../commands/check.ts')).check,
+  },
+  {
+    name: 'render',
+    summary: 'print what the controller would apply',
+    details:
+      'From the pin in the document\'s own status where it has one, else as at first apply. The output is accepted by "up -f". It holds ' +
+      'the values of Secrets that the files bring along.',
+    options: [
+      { ...FILES, required: true },
+      {
+        flags: '--engine <engine>',
+        description: 'local or kubernetes',
+        choices: ['local', 'kubernetes'],
+        required: true,
+      },
+      NAMESPACE,
+      STATE,
+    ],
+    examples: [
+      { words: 'render -f app.yaml --engine local', says: 'the resource with its pin, and the bundle' },
+    ],
+    load: async () => (await import('../commands/render.ts')).render,
+  },
+]
