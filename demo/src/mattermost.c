@@ -72,9 +72,10 @@ static int check(void) {
   text_add(&out, "mattermost " VERSION ", uid %d\n", (int)getuid());
   int failures = check_config(&out) + plugins_run(&out);
   struct text posts = {0};
-  failures += posts_list(&posts) != 0;
-  text_add(&out, "posts: %s\n", posts.length == 0 ? "none" : "");
+  int problem = posts_list(&posts);
+  if (problem == 0) text_add(&out, posts.length == 0 ? "posts: none\n" : "posts:\n");
   if (posts.length > 0) text_add_bytes(&out, posts.bytes, posts.length);
+  failures += problem != 0;
   fputs(out.bytes, stdout);
   return failures == 0 ? 0 : 1;
 }

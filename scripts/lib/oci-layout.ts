@@ -2,12 +2,12 @@
  * Writes images as an OCI image layout (image-spec image-layout.md), as a folder or as a tar archive of one.
  */
 import { createReadStream, createWriteStream } from 'node:fs'
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../../src/image/types.ts'
 import { jsonBytes, MEDIA_TYPES } from './oci-image.ts'
-import type { Artifact, IndexDocument } from './oci-image.ts'
+import type { Artifact, ConfigDocument, IndexDocument, LayerFile, ManifestDocument } from './oci-image.ts'
 import { tarEnd, tarEntry, tarHeader, tarPadding } from './tar.ts'
 
 /** One entry of index.json: an image or an index, with its name and annotations. */
@@ -19,6 +19,7 @@ export interface LayoutItem {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
+const REF_NAME = 'org.opencontainers.image.ref.name'
 const LAYOUT_FILE = Buffer.from('{"imageLayoutVersion":"1.0.0"}')
 
 /** Writes (or rewrites) a layout into `dir`. Blobs that are there already are written again. */
@@ -46,12 +47,38 @@ export function layoutIndex(items: readonly LayoutItem[]): IndexDocument {
     manifests: items.map((item) => {
       const annotations = {
         ...item.annotations,
-        ...(item.tag === undefined ? {} : { 'org.opencontainers.image.ref.name': item.tag }),
+        ...(item.tag === undefined ? {} : { [REF_NAME]: item.tag }),
       }
       const { descriptor } = artifactOf(item)
       return Object.keys(annotations).length === 0 ? descriptor : { ...descriptor, annotations }
     }),
   }
+}
+
+/**
+ * One image of a layout that `writeLayout` wrote, to be pushed or listed elsewhere: layers stay files of the layout.
+ * Not a reader for layouts of others, which is src/registry.
+ */
+export async function readLayoutImage(dir: string, tag: string): Promise<Artifact> {
+  const index = JSON.parse(await readFile(path.join(dir, 'index.json'), 'utf8')) as IndexDocument
+  const entry = index.manifests.find(({ annotations }) => annotations?.[REF_NAME] === tag)
+  if (entry === undefined) throw new Error(`${dir}: no image is tagged ${tag}`)
+  const { annotations: _name, ...descriptor } = entry
+  const bytes = await readFile(path.join(dir, blobPath(descriptor.digest)))
+  const manifest = JSON.parse(bytes.toString('utf8')) as ManifestDocument
+  const config = await readFile(path.join(dir, blobPath(manifest.config.digest)))
+  const configDocument = JSON.parse(config.toString('utf8')) as ConfigDocument
+  const files = manifest.layers.map((layer, position): [Digest, LayerFile] => {
+    const file = path.join(dir, blobPath(layer.digest))
+    const diffId = configDocument.rootfs.diff_ids[position]
+    if (diffId === undefined) throw new Error(`${dir}: layer ${position} of ${tag} has no DiffID`)
+    return [
+      layer.digest,
+      { file, diffId, digest: layer.digest, size: layer.size, mediaType: layer.mediaType },
+    ]
+  })
+  const blobs = new Map([[manifest.config.digest, config] as const, [descriptor.digest, bytes] as const])
+  return { descriptor, digest: descriptor.digest, blobs, files: new Map(files), manifests: [descriptor] }
 }
 
 /** Where a blob lies in a layout, relative to its root. */

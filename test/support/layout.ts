@@ -11,7 +11,13 @@ export {
   jsonBytes,
   MEDIA_TYPES,
 } from '../../scripts/lib/oci-image.ts'
-export { blobPath, layoutIndex, writeArchive, writeLayout } from '../../scripts/lib/oci-layout.ts'
+export {
+  blobPath,
+  layoutIndex,
+  readLayoutImage,
+  writeArchive,
+  writeLayout,
+} from '../../scripts/lib/oci-layout.ts'
 export { pushImage, retag } from '../../scripts/lib/registry-push.ts'
 export type {
   Artifact,
