@@ -26,19 +26,21 @@ export function desiredEnv(app: App, sources: Sources): EnvResult {
     for (const [key, value] of Object.entries(data)) setIfName(values, `${from.prefix ?? ''}${key}`, value.toString('utf8'))
   }
   for (const [index, entry] of (app.spec.env ?? []).entries()) {
-    const value = valueOf(entry, sources, `spec.env[${index}]`, issues)
-    if (value !== undefined) values.set(entry.name, expandReferences(value, values))
+    // Only what is typed in the resource is expanded: a password may hold dollars and means them.
+    const value =
+      entry.valueFrom === undefined ? expandReferences(entry.value ?? '', values) : referredValue(entry.valueFrom, sources, `spec.env[${index}]`, issues)
+    if (value !== undefined) values.set(entry.name, value)
   }
   return { env: [...values].map(([name, value]) => ({ name, value })), issues }
 }
 
-function valueOf(entry: EnvVarSpec, sources: Sources, field: string, issues: Issue[]): string | undefined {
-  if (entry.valueFrom === undefined) return entry.value ?? ''
-  const { secretKeyRef, configMapKeyRef } = entry.valueFrom
+function referredValue(from: NonNullable<EnvVarSpec['valueFrom']>, sources: Sources, field: string, issues: Issue[]): string | undefined {
+  const { secretKeyRef, configMapKeyRef } = from
   const [kind, reference] = secretKeyRef === undefined ? (['ConfigMap', configMapKeyRef] as const) : (['Secret', secretKeyRef] as const)
   if (reference === undefined) return undefined
   const data = kind === 'Secret' ? sources.secret(reference.name) : sources.configMap(reference.name)
-  const value = data?.[reference.key]
+  // Own members only: no Secret has a key `constructor` because JavaScript's objects have one.
+  const value = data !== undefined && Object.hasOwn(data, reference.key) ? data[reference.key] : undefined
   if (value !== undefined) return value.toString('utf8')
   if (reference.optional !== true) {
     issues.push(missing(`${field}.valueFrom`, kind, data === undefined ? reference.name : `${reference.name}, key ${reference.key}`))

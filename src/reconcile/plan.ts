@@ -81,8 +81,10 @@ function withStart(steps: Step[], instance: ObservedInstance, backoff: BackoffPo
   const failures = instance.recorded ? instance.failures : countedFailures(instance, backoff)
   const restarts = instance.recorded ? instance.restarts : instance.restarts + 1
   if (!instance.recorded) steps.push({ kind: 'record-end', id: instance.id, failures, restarts })
-  const startAtMs = (instance.termination?.finishedAtMs ?? 0) + restartDelayMs(backoff, failures)
-  if (startAtMs > nowMs) return { steps, wakeAtMs: startAtMs }
+  const endedAtMs = instance.termination?.finishedAtMs ?? 0
+  const startAtMs = endedAtMs + restartDelayMs(backoff, failures)
+  // An end in the future means that the clock was set back: nobody can tell how long to wait, so nobody waits.
+  if (endedAtMs <= nowMs && startAtMs > nowMs) return { steps, wakeAtMs: startAtMs }
   return { steps: [...steps, { kind: 'start', id: instance.id, run: instance.run + 1 }], wakeAtMs: undefined }
 }
 

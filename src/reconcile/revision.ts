@@ -3,7 +3,8 @@
  * the user, contents of named Secrets and ConfigMaps), never from what we render, so an upgrade of Fairlead restarts no
  * app, and neither does an edit of labels, sizes or policies.
  */
-import type { App } from '../crd/types.ts'
+import { normalizePath } from '../crd/path.ts'
+import type { App, AppSpec } from '../crd/types.ts'
 import { RESTART_REQUESTED_AT } from '../crd/labels.ts'
 import type { Digest } from '../image/types.ts'
 import { digestOf } from '../image/digest.ts'
@@ -15,16 +16,13 @@ export function revisionOf(app: App, manifestDigest: Digest, sources: Sources): 
   const { spec } = app
   const inputs = {
     manifestDigest,
-    volumes: (spec.volumes ?? []).map(({ path, exec, medium, readOnly, source, size }) => ({
-      path,
-      exec,
-      medium,
-      readOnly,
-      source,
-      // The size of a tmpfs is part of the mount; that of a folder is not.
-      size: medium === 'Memory' ? size : undefined,
-    })),
-    volumeDefaults: { exec: spec.volumeDefaults?.exec, medium: spec.volumeDefaults?.medium, readOnly: spec.volumeDefaults?.readOnly },
+    volumes: volumeInputs(spec),
+    volumeDefaults: {
+      exec: spec.volumeDefaults?.exec,
+      medium: spec.volumeDefaults?.medium,
+      readOnly: spec.volumeDefaults?.readOnly,
+      size: spec.volumeDefaults?.medium === 'Memory' ? spec.volumeDefaults.size : undefined,
+    },
     command: spec.command,
     args: spec.args,
     env: spec.env,
@@ -38,6 +36,21 @@ export function revisionOf(app: App, manifestDigest: Digest, sources: Sources): 
     sources: namedSources(app).map(({ kind, name }) => [kind, name, contentHash(kind === 'Secret' ? sources.secret(name) : sources.configMap(name))]),
   }
   return shortHash(canonicalJson(inputs), 10)
+}
+
+/** What makes a mount differ. Volumes are keyed by path: neither their order nor a final `/` says anything. */
+function volumeInputs(spec: AppSpec) {
+  return (spec.volumes ?? [])
+    .map(({ path, exec, medium, readOnly, source, size }) => ({
+      path: normalizePath(path),
+      exec,
+      medium,
+      readOnly,
+      source,
+      // The size of a tmpfs is part of the mount; that of a folder is not.
+      size: (medium ?? spec.volumeDefaults?.medium) === 'Memory' ? (size ?? spec.volumeDefaults?.size) : undefined,
+    }))
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1))
 }
 
 /** Every Secret and ConfigMap that the running container sees, by name; pull secrets are not among them. */
@@ -65,5 +78,5 @@ export function namedSources(app: App): readonly { readonly kind: 'Secret' | 'Co
 
 function contentHash(data: Readonly<Record<string, Buffer>> | undefined): string | undefined {
   if (data === undefined) return undefined
-  return digestOf(Buffer.from(canonicalJson(Object.entries(data).map(([key, value]) => [key, value.toString('base64')]).sort())))
+  return digestOf(canonicalJson(Object.fromEntries(Object.entries(data).map(([key, value]) => [key, value.toString('base64')]))))
 }

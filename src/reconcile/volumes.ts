@@ -36,18 +36,20 @@ export function desiredVolumes(app: App, config: ImageConfig, tree: FileTree): V
     const origin = wanted.has(normal.path) ? 'Image' : 'Spec'
     wanted.set(normal.path, { path: normal.path, origin, spec, field: `spec.volumes[${index}].path` })
   }
-  const volumes: DesiredVolume[] = []
-  for (const entry of [...wanted.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) {
+  const placed = [...wanted.values()].flatMap((entry): Placed[] => {
     const place = placeInTree(entry, tree, storageOf(entry.spec, app), issues)
-    if (place !== undefined) volumes.push(desiredVolume(app, entry, place))
-  }
-  return { volumes: withNesting(withoutTwins(volumes)), issues }
+    return place === undefined ? [] : [{ ...entry, ...place }]
+  })
+  const volumes = withoutTwins(placed, issues).map((entry) => desiredVolume(app, entry, entry))
+  return { volumes: withNesting(volumes.sort((a, b) => (a.destination < b.destination ? -1 : 1))), issues }
 }
 
 interface Place {
   readonly destination: string
   readonly inImage: boolean
 }
+
+type Placed = Wanted & Place
 
 /** Resolves the mount point inside the tree; what is there must be a folder, or nothing at all. */
 function placeInTree(entry: Wanted, tree: FileTree, storage: VolumeStorage, issues: Issue[]): Place | undefined {
@@ -87,7 +89,8 @@ function desiredVolume(app: App, entry: Wanted, place: Place): DesiredVolume {
     exec: spec?.exec ?? defaults?.exec ?? 'Required',
     // A source is the user's own data: seeding it would write into what they brought.
     seed: fromSource ? 'Never' : (spec?.seed ?? defaults?.seed ?? 'IfEmpty'),
-    retain: spec?.retain ?? defaults?.retain ?? 'Retain',
+    // Storage that the user brought is theirs: no default of ours may ever give it up.
+    retain: spec?.source === undefined ? (spec?.retain ?? defaults?.retain ?? 'Retain') : 'Retain',
     inImage: place.inImage,
     nested: [],
   }
@@ -104,22 +107,37 @@ function storageOf(spec: VolumeSpec | undefined, app: App): VolumeStorage {
     return { kind: 'secret', name: source.secret.secretName, optional: source.secret.optional ?? false, mode: source.secret.defaultMode }
   }
   if ((spec?.medium ?? app.spec.volumeDefaults?.medium) === 'Memory') {
-    const size = spec?.size === undefined ? undefined : parseQuantity(String(spec.size))
+    const wanted = spec?.size ?? app.spec.volumeDefaults?.size
+    const size = wanted === undefined ? undefined : parseQuantity(wanted)
     return { kind: 'memory', sizeBytes: size === undefined ? undefined : Number(size) }
   }
   return { kind: 'own' }
 }
 
-/** Two declared paths that lead to one folder are one volume: the spec's word wins, then the shortest path (rule V3). */
-function withoutTwins(volumes: readonly DesiredVolume[]): DesiredVolume[] {
-  const byDestination = new Map<string, DesiredVolume>()
-  for (const volume of volumes) {
-    const twin = byDestination.get(volume.destination)
-    if (twin === undefined || (volume.path === volume.destination && twin.path !== twin.destination)) {
-      byDestination.set(volume.destination, volume)
+/**
+ * Two declared paths that lead to one folder are one volume (rule V3), with what the spec says about either of them.
+ * Its key is the path that needs no link, else the shortest.
+ */
+function withoutTwins(placed: readonly Placed[], issues: Issue[]): Placed[] {
+  const byDestination = new Map<string, Placed>()
+  for (const entry of placed.toSorted((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1))) {
+    const twin = byDestination.get(entry.destination)
+    if (twin?.spec !== undefined && entry.spec !== undefined) {
+      const message = `${entry.path} and ${twin.path} lead to the same folder ${entry.destination} inside the image; keep one of them`
+      issues.push({ severity: 'error', reason: 'MountConflict', path: entry.field, message })
     }
+    byDestination.set(entry.destination, twin === undefined ? entry : merged(twin, entry))
   }
-  return [...byDestination.values()].sort((a, b) => (a.destination < b.destination ? -1 : 1))
+  return [...byDestination.values()]
+}
+
+function rank({ path, destination }: Placed): number {
+  return path === destination ? 0 : path.length
+}
+
+function merged(first: Placed, second: Placed): Placed {
+  const origin = first.origin === 'Image' ? first.origin : second.origin
+  return { ...first, origin, spec: first.spec ?? second.spec, field: first.spec === undefined ? second.field : first.field }
 }
 
 function withNesting(volumes: readonly DesiredVolume[]): DesiredVolume[] {
