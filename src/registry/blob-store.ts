@@ -1,0 +1,263 @@
+/**
+ * Verified blobs on disk, by digest. A blob is there whole or not at all: it is streamed into a file of its own, hashed on
+ * the way, synced and renamed. Several processes may share a store: equal names have equal content, whoever wins.
+ */
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { ExpectedError, printable } from '../errors.ts'
+import { algorithmOf, hexOf, isDigest, verifyBytes } from '../image/digest.ts'
+import type { ImageSource } from '../image/source.ts'
+import type { Descriptor, Digest } from '../image/types.ts'
+import { ingestName, isWriterAlive } from './ingest-name.ts'
+import { openRegular, readRange } from './read-file.ts'
+
+const INGEST = 'ingest'
+
+interface Download {
+  readonly path: Promise<string>
+  readonly abort: AbortController
+  readonly listeners: Set<(bytes: number) => void>
+  waiting: number
+}
+
+export class BlobStore {
+  readonly #dir: string
+  readonly #downloads = new Map<Digest, Download>()
+
+  /** `dir` is created when first written to. */
+  constructor(dir: string) {
+    this.#dir = dir
+  }
+
+  /** Where the blob is, or would be. */
+  pathOf(digest: Digest): string {
+    // The type is no proof: a digest from a state file becomes a path here.
+    if (!isDigest(digest))
+      throw new ExpectedError('InvalidReference', `${printable(String(digest))} is not a digest`)
+    return join(this.#dir, algorithmOf(digest), hexOf(digest))
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    return (await sizeOf(this.pathOf(digest))) !== undefined
+  }
+
+  /** Stores bytes at hand. Throws DigestMismatch or DiskFull. */
+  async put(digest: Digest, bytes: Uint8Array): Promise<string> {
+    verifyBytes(bytes, digest, undefined)
+    if (!(await this.has(digest))) {
+      await this.#ingest(digest, async (handle) => writeAll(handle, bytes))
+    }
+    return this.pathOf(digest)
+  }
+
+  /**
+   * The blob's path, downloaded when it is not there. Concurrent calls for one digest share a download, which ends early
+   * only when all of them gave up. `onBytes` hears how many bytes came with each chunk.
+   */
+  async fetch(
+    source: ImageSource,
+    descriptor: Descriptor,
+    signal: AbortSignal,
+    onBytes: (bytes: number) => void = () => undefined,
+  ): Promise<string> {
+    signal.throwIfAborted()
+    const { digest, size } = descriptor
+    const present = await sizeOf(this.pathOf(digest))
+    if (present === size) return this.pathOf(digest)
+    if (present !== undefined) {
+      throw new ExpectedError(
+        'DigestMismatch',
+        `blob ${digest} has ${present} bytes; its descriptor says ${size}`,
+      )
+    }
+    const download = this.#downloads.get(digest) ?? this.#start(source, descriptor)
+    download.listeners.add(onBytes)
+    download.waiting += 1
+    try {
+      return await abortable(download.path, signal)
+    } finally {
+      download.listeners.delete(onBytes)
+      download.waiting -= 1
+      if (download.waiting === 0) download.abort.abort()
+    }
+  }
+
+  /** The blob's bytes in chunks of up to 1 MiB. Throws NotFound, or DigestMismatch when the size changed. */
+  async *open(digest: Digest, size?: number): AsyncGenerator<Uint8Array, void, undefined> {
+    const file = await openRegular(this.pathOf(digest))
+    if (file === undefined)
+      throw new ExpectedError('NotFound', `blob ${digest} is not in the store`, { retry: 'backoff' })
+    try {
+      let seen = 0
+      for await (const chunk of readRange(file.handle, 0, file.size, new AbortController().signal)) {
+        seen += chunk.length
+        yield chunk
+      }
+      if (seen !== (size ?? file.size)) {
+        throw new ExpectedError(
+          'DigestMismatch',
+          `blob ${digest} in the store has ${seen} bytes, expected ${size ?? file.size}`,
+        )
+      }
+    } finally {
+      await file.handle.close()
+    }
+  }
+
+  /** Removes the blob; none is fine. */
+  async remove(digest: Digest): Promise<void> {
+    await rm(this.pathOf(digest), { force: true })
+  }
+
+  /** Digests in the store, sorted. */
+  async list(): Promise<readonly Digest[]> {
+    const found = await Promise.all(
+      ['sha256', 'sha512'].map(async (algorithm) =>
+        (await namesIn(join(this.#dir, algorithm))).map((hex) => `${algorithm}:${hex}`).filter(isDigest),
+      ),
+    )
+    return found.flat().sort()
+  }
+
+  /** Removes what killed processes left half done; what a living process writes stays. Returns how many went. */
+  async sweep(): Promise<number> {
+    let removed = 0
+    for (const name of await namesIn(join(this.#dir, INGEST))) {
+      if (await isWriterAlive(name)) continue
+      await rm(join(this.#dir, INGEST, name), { force: true })
+      removed += 1
+    }
+    return removed
+  }
+
+  #start(source: ImageSource, descriptor: Descriptor): Download {
+    const { digest } = descriptor
+    const abort = new AbortController()
+    const listeners = new Set<(bytes: number) => void>()
+    const path = this.#download(source, descriptor, abort.signal, listeners).finally(() =>
+      this.#downloads.delete(digest),
+    )
+    // Everyone may have left before it fails.
+    path.catch(() => undefined)
+    const download: Download = { path, abort, listeners, waiting: 0 }
+    this.#downloads.set(digest, download)
+    return download
+  }
+
+  async #download(
+    source: ImageSource,
+    descriptor: Descriptor,
+    signal: AbortSignal,
+    listeners: ReadonlySet<(bytes: number) => void>,
+  ): Promise<string> {
+    const once = () =>
+      this.#ingest(descriptor.digest, async (handle) => {
+        for await (const chunk of source.blob(descriptor, signal)) {
+          await writeAll(handle, chunk)
+          for (const listener of listeners) listener(chunk.length)
+        }
+      })
+    try {
+      await once()
+    } catch (error) {
+      // A source with several places to ask goes to another one the second time.
+      if (!(error instanceof ExpectedError) || error.reason !== 'DigestMismatch') throw error
+      await once()
+    }
+    return this.pathOf(descriptor.digest)
+  }
+
+  /** Writes a file aside and gives it its name only when it is whole and on the disk. */
+  async #ingest(digest: Digest, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+    const final = this.pathOf(digest)
+    const temporary = join(this.#dir, INGEST, await ingestName())
+    try {
+      await mkdir(dirname(final), { recursive: true, mode: 0o700 })
+      await mkdir(dirname(temporary), { recursive: true, mode: 0o700 })
+      const handle = await open(
+        temporary,
+        constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+        0o600,
+      )
+      try {
+        await write(handle)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await rename(temporary, final)
+      await syncFolder(dirname(final))
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined)
+      throw diskError(error, this.#dir)
+    }
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, written)
+    written += bytesWritten
+  }
+}
+
+/** The shared promise, or the caller's own abort, whichever is first. */
+async function abortable<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([shared, promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    const found = await stat(path)
+    return found.isFile() ? found.size : undefined
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+async function namesIn(dir: string): Promise<readonly string[]> {
+  try {
+    return await readdir(dir)
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  return code === 'ENOENT' || code === 'ENOTDIR'
+}
+
+function diskError(error: unknown, dir: string): unknown {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
+  return new ExpectedError(
+    'DiskFull',
+    `no space left on the device that holds ${printable(dir)}; free some and try again`,
+    {
+      path: dir,
+      retry: 'backoff',
+      cause: error,
+    },
+  )
+}

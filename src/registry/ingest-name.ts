@@ -1,0 +1,37 @@
+/**
+ * Names of half-written files that tell whether their writer still lives: process id and the time it started, so that a
+ * process id that was given away again is not taken for the writer, and the boot, so that neither counts after a restart.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+
+const NAME = /^([0-9a-f-]+)\.(\d+)\.(\d+)\.[0-9a-f]+$/
+
+/** A new name for this process. */
+export async function ingestName(): Promise<string> {
+  const [boot, started] = await Promise.all([bootId(), startTime(process.pid)])
+  return `${boot}.${process.pid}.${started ?? 0}.${randomBytes(8).toString('hex')}`
+}
+
+/** False for names of other making: nobody can be writing them. */
+export async function isWriterAlive(name: string): Promise<boolean> {
+  const match = NAME.exec(name)
+  if (match === null) return false
+  const [, boot, pid, started] = match
+  if (boot !== (await bootId())) return false
+  return (await startTime(Number(pid))) === Number(started)
+}
+
+async function bootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+}
+
+/** Field 22 of /proc/PID/stat; counted after the command's closing bracket, since the command may hold spaces. */
+async function startTime(pid: number): Promise<number | undefined> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8')
+    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19])
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,96 @@
+/** Opens whatever a reference names. The parts are loaded when first used: a layout needs no HTTP client. */
+import type { ImageSource, TagState } from '../image/source.ts'
+import type { Descriptor, Digest, Platform, Reference, ResolvedImage } from '../image/types.ts'
+import type { RegistrySession } from './session.ts'
+import type { Effects, Keychain, RegistriesConfig } from './types.ts'
+
+export interface SourceOptions {
+  /** What relative layout paths are relative to. */
+  readonly baseDir: string
+  readonly registries: RegistriesConfig
+  readonly keychain: Keychain
+  readonly userAgent?: string
+  readonly random?: () => number
+  readonly now?: () => number
+  /** Warnings of registries, each once a session; printable. */
+  readonly onWarning?: (text: string) => void
+  /** Connections, tokens and pauses shared between sources; without it each source has its own. */
+  readonly session?: RegistrySession
+  /** Where proxies are configured; the process's environment by default. */
+  readonly env?: Effects['env']
+}
+
+/** Does no I/O yet; the first method called does. */
+export function openSource(reference: Reference, options: SourceOptions): ImageSource {
+  return new LazySource(() => load(reference, options))
+}
+
+async function load(reference: Reference, options: SourceOptions): Promise<ImageSource> {
+  if (reference.kind === 'registry') {
+    const [{ RegistrySource }, { RegistrySession }] = await Promise.all([
+      import('./registry-source.ts'),
+      import('./session.ts'),
+    ])
+    const { now, random, env } = options
+    const session =
+      options.session ??
+      new RegistrySession({
+        effects: {
+          ...(now === undefined ? {} : { now }),
+          ...(random === undefined ? {} : { random }),
+          ...(env === undefined ? {} : { env }),
+        },
+      })
+    return new RegistrySource(reference, {
+      session,
+      ownsSession: options.session === undefined,
+      registries: options.registries,
+      keychain: options.keychain,
+      userAgent: options.userAgent ?? 'fairlead',
+      onWarning: options.onWarning ?? (() => undefined),
+    })
+  }
+  const { LayoutSource } = await import('./layout-source.ts')
+  if (reference.kind === 'oci') {
+    const { openFolderLayout } = await import('./layout.ts')
+    return new LayoutSource(reference, await openFolderLayout(reference, options.baseDir))
+  }
+  const { openArchiveLayout } = await import('./archive.ts')
+  return new LayoutSource(reference, await openArchiveLayout(reference, options.baseDir))
+}
+
+class LazySource implements ImageSource {
+  readonly #load: () => Promise<ImageSource>
+  #source: Promise<ImageSource> | undefined
+
+  constructor(load: () => Promise<ImageSource>) {
+    this.#load = load
+  }
+
+  async resolve(platform: Platform, signal: AbortSignal, pin?: Digest): Promise<ResolvedImage> {
+    return (await this.#opened()).resolve(platform, signal, pin)
+  }
+
+  async head(signal: AbortSignal): Promise<TagState> {
+    return (await this.#opened()).head(signal)
+  }
+
+  async *blob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* (await this.#opened()).blob(descriptor, signal)
+  }
+
+  async close(): Promise<void> {
+    const source = await this.#source?.catch(() => undefined)
+    this.#source = undefined
+    await source?.close()
+  }
+
+  /** A failure is not kept: the layout may be there the next time. */
+  #opened(): Promise<ImageSource> {
+    this.#source ??= this.#load().catch((error: unknown) => {
+      this.#source = undefined
+      throw error
+    })
+    return this.#source
+  }
+}

@@ -1,0 +1,176 @@
+/** One HTTP request, with a time limit for every step and nothing followed, repeated or believed. */
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { ExpectedError, printable } from '../errors.ts'
+import { bareHost, networkOf } from './addresses.ts'
+import type { Network } from './addresses.ts'
+import { AgentPool } from './agents.ts'
+import type { TlsTrust } from './agents.ts'
+import { checkLiteral } from './dial.ts'
+import type { Sender } from './dial.ts'
+import { proxyFor } from './proxy.ts'
+import type { Effects, Timeouts } from './types.ts'
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST'
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly trust: TlsTrust
+  readonly sender: Sender
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly url: URL
+  /** Chunks of the body; fails when nothing comes for the idle time. Must be read or discarded. */
+  readonly body: AsyncIterable<Uint8Array>
+  readonly discard: () => void
+  /** The network that the answer came from, for what it may send us to. */
+  readonly network: Network
+}
+
+const MAX_HEADER_BYTES = 32 * 1024
+/** Reading a short rest keeps the connection; a longer one costs more than a new one. */
+const MAX_DRAIN_BYTES = 64 * 1024
+
+export class Transport {
+  readonly #effects: Effects
+  readonly #timeouts: Timeouts
+  readonly #agents: AgentPool
+
+  constructor(effects: Effects, timeouts: Timeouts) {
+    this.#effects = effects
+    this.#timeouts = timeouts
+    this.#agents = new AgentPool(effects.lookup, timeouts.connectMs)
+  }
+
+  /** Any status is an answer. Throws RegistryUnavailable for network trouble and RegistryInvalid for refused targets. */
+  async send(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+    signal.throwIfAborted()
+    checkLiteral(request.url.hostname, request.sender)
+    const proxy = proxyFor(request.url, this.#effects.env)
+    const message = await this.#exchange(request, proxy, signal)
+    // Behind a proxy the peer is the proxy: what lies behind is taken for the public network.
+    const peer = proxy === undefined ? message.socket.remoteAddress : undefined
+    return {
+      status: message.statusCode ?? 0,
+      headers: message.headers,
+      url: request.url,
+      body: withIdleLimit(message, this.#timeouts.idleMs, request.url, signal),
+      discard: () => discard(message),
+      network: peer === undefined ? 'public' : networkOf(peer),
+    }
+  }
+
+  close(): void {
+    this.#agents.close()
+  }
+
+  #exchange(request: HttpRequest, proxy: URL | undefined, signal: AbortSignal): Promise<IncomingMessage> {
+    const { url, method, headers, body } = request
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+    const start = url.protocol === 'https:' ? requestHttps : requestHttp
+    const client = start({
+      method,
+      host: bareHost(url.hostname),
+      port: url.port === '' ? undefined : Number(url.port),
+      path: `${url.pathname}${url.search}`,
+      headers:
+        body === undefined ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) },
+      agent: this.#agents.agentFor(url, request.trust, request.sender, proxy),
+      maxHeaderSize: MAX_HEADER_BYTES,
+      signal,
+    })
+    let timer: NodeJS.Timeout | undefined
+    const limit = (ms: number, step: string) => {
+      clearTimeout(timer)
+      timer = setTimeout(() => client.destroy(timedOut(url, ms, step)), ms)
+    }
+    client.once('socket', (socket) => {
+      if (!socket.connecting) return limit(this.#timeouts.headersMs, 'answer')
+      limit(this.#timeouts.connectMs, 'accept the connection')
+      const connected = url.protocol === 'https:' ? 'secureConnect' : 'connect'
+      return socket.once(connected, () => limit(this.#timeouts.headersMs, 'answer'))
+    })
+    client.once('error', (error) => {
+      clearTimeout(timer)
+      reject(signal.aborted ? reasonOf(signal) : networkError(url, error))
+    })
+    client.once('response', (message) => {
+      clearTimeout(timer)
+      resolve(message)
+    })
+    client.end(body)
+    return promise
+  }
+}
+
+/** The body, failing when nothing comes for `idleMs` while we wait; a slow consumer is not the server's fault. */
+async function* withIdleLimit(
+  message: IncomingMessage,
+  idleMs: number,
+  url: URL,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const chunks = message[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+  try {
+    for (;;) {
+      const timer = setTimeout(() => message.destroy(timedOut(url, idleMs, 'send more')), idleMs)
+      const step = await chunks.next().finally(() => clearTimeout(timer))
+      if (step.done === true) return
+      yield step.value
+    }
+  } catch (error) {
+    if (signal.aborted) throw reasonOf(signal)
+    throw error instanceof ExpectedError ? error : networkError(url, error)
+  } finally {
+    if (!message.complete) message.destroy()
+  }
+}
+
+function discard(message: IncomingMessage): void {
+  const length = Number(message.headers['content-length'] ?? Number.NaN)
+  // An answer to HEAD has a length and no body; it ends by itself.
+  if (message.complete || (length <= MAX_DRAIN_BYTES && message.statusCode !== undefined)) message.resume()
+  else message.destroy()
+  message.on('error', () => undefined)
+}
+
+function timedOut(url: URL, ms: number, step: string): ExpectedError {
+  return new ExpectedError('RegistryUnavailable', `${printable(url.host)} did not ${step} within ${ms} ms`, {
+    retry: 'backoff',
+  })
+}
+
+const CERTIFICATE_ERRORS =
+  /CERT|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE/
+
+function networkError(url: URL, error: unknown): ExpectedError {
+  if (error instanceof ExpectedError) return error
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  const detail = printable(error instanceof Error && error.message !== '' ? error.message : code, 160)
+  const host = printable(url.host)
+  if (CERTIFICATE_ERRORS.test(code)) {
+    return new ExpectedError(
+      'RegistryUnavailable',
+      `the certificate of ${host} is not trusted (${detail}); name its authority as caFile in the registries configuration`,
+      // A certificate does not become valid by asking again.
+      { retry: 'terminal', cause: error },
+    )
+  }
+  const hint =
+    code === 'EPROTO' || code === 'HPE_INVALID_CONSTANT'
+      ? '; if it speaks plain http, set plainHttp for it'
+      : ''
+  return new ExpectedError('RegistryUnavailable', `${host} cannot be reached: ${detail}${hint}`, {
+    retry: 'backoff',
+    cause: error,
+  })
+}
+
+function reasonOf(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error('aborted')
+}
