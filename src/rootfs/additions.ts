@@ -87,7 +87,7 @@ export class Additions {
     // One long name can imply hundreds of directories.
     if (this.#usage.entries > maxEntries)
       this.#fail('LimitExceeded', entry, `more than ${maxEntries} entries (maxEntries)`)
-    const node = impliedDirectory()
+    const node = impliedDirectory(this.#notes.layer)
     this.#nodes.add(node)
     return node
   }
@@ -174,7 +174,19 @@ export class Additions {
     }
     const { mode, uid, gid, mtime, size, device, content } = entry
     const xattrs = keepXattrs(entry, this.#notes)
-    const inode: Inode = { type, mode, uid, gid, mtime, size, linkTarget, device, xattrs, content }
+    const inode: Inode = {
+      type,
+      mode,
+      uid,
+      gid,
+      mtime,
+      size,
+      linkTarget,
+      device,
+      xattrs,
+      content,
+      layer: this.#notes.layer,
+    }
     this.#inodes.add(inode)
     return inode
   }

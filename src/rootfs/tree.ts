@@ -8,11 +8,11 @@ const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map()
 
 /** A root directory, 0755 0:0: whatever layers say about `./` is ignored (DESIGN.md §8). */
 export function emptyTree(): TreeNode {
-  return impliedDirectory()
+  return impliedDirectory(0)
 }
 
 /** A parent that no layer has an entry for: fixed attributes, so that one image always gives one tree. */
-export function impliedDirectory(): TreeNode {
+export function impliedDirectory(layer: number): TreeNode {
   const inode: Inode = {
     type: 'directory',
     mode: 0o755,
@@ -24,6 +24,7 @@ export function impliedDirectory(): TreeNode {
     device: undefined,
     xattrs: NO_XATTRS,
     content: undefined,
+    layer,
   }
   return { inode, children: new Map() }
 }

@@ -55,6 +55,8 @@ export interface Inode {
   device: { readonly major: number; readonly minor: number } | undefined
   xattrs: ReadonlyMap<string, Buffer>
   content: ContentRef | undefined
+  /** Number of the layer that it comes from. */
+  layer: number
 }
 
 /** A name in the tree. Only directories have children. */

@@ -1,0 +1,87 @@
+/** An image to a folder: `DIR/rootfs` is its merged tree, `DIR/report.json` says what differs from the layers and why. */
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { geteuid } from 'node:process'
+import { ExpectedError } from '../../../errors.ts'
+import { flattenImage, type FlattenedImage, type FlattenInput } from '../../../rootfs/flatten-image.ts'
+import type { Divergence, DroppedEntry } from '../../../rootfs/types.ts'
+import { diskError } from '../disk.ts'
+import { DiskSpool } from './disk-spool.ts'
+import { materialise } from './materialise.ts'
+import { makeStaging, publish, removeStaging, requireFree } from './staging.ts'
+
+export interface UnpackInput extends Omit<FlattenInput, 'sink'> {
+  /** Made by this call; must be empty or not there. Private (0700), since setuid files lie in it. */
+  readonly dir: string
+  /** False: everything belongs to the calling user, without setuid and setgid. True, the default, needs root. */
+  readonly keepIds?: boolean
+  /** False leaves `report.json` out. */
+  readonly writeReport?: boolean
+  /** Adds files to the folder before it appears under its name. */
+  readonly beforePublish?: (staging: string, report: UnpackReport) => Promise<void>
+}
+
+export interface UnpackReport {
+  /** Names in the merged tree, without the root. */
+  readonly entries: number
+  /** Content of the merged tree; hard-linked files count once. */
+  readonly bytes: number
+  readonly dropped: readonly DroppedEntry[]
+  readonly divergences: readonly Divergence[]
+}
+
+/**
+ * Unpacks completely or not at all. Throws ExpectedError: the reasons of layers, DigestMismatch, DiskFull (everything
+ * written is removed again), PermissionDenied (not root), NameConflict (target not empty), RuntimeMissing (a host tool).
+ */
+export async function unpackImage(input: UnpackInput): Promise<UnpackReport> {
+  const keepIds = input.keepIds ?? true
+  requireRoot(keepIds)
+  const dir = resolve(input.dir)
+  await requireFree(dir)
+  const staging = await makeStaging(dir)
+  try {
+    const report = await fillStaging(input, staging, keepIds)
+    if (input.writeReport !== false)
+      await writeFile(join(staging, 'report.json'), `${JSON.stringify(report, undefined, 2)}\n`)
+    await input.beforePublish?.(staging, report)
+    input.signal.throwIfAborted()
+    await publish(staging, dir)
+    return report
+  } catch (error) {
+    await removeStaging(staging)
+    throw diskError(error, dir)
+  }
+}
+
+async function fillStaging(input: UnpackInput, staging: string, keepIds: boolean): Promise<UnpackReport> {
+  const spoolDir = join(staging, 'content')
+  await mkdir(spoolDir, { mode: 0o700 })
+  const spool = new DiskSpool(spoolDir, { keepIds })
+  const flattened = await flattenImage({ ...input, sink: spool })
+  const skipped = await materialise({
+    tree: flattened.tree,
+    spool,
+    rootDir: join(staging, 'rootfs'),
+    policy: { keepIds },
+    signal: input.signal,
+  })
+  // Content that a higher layer replaced, and first names of hard links.
+  await rm(spoolDir, { recursive: true })
+  return reportOf(flattened, skipped)
+}
+
+function reportOf(
+  { entries, bytes, dropped, divergences }: FlattenedImage,
+  skipped: readonly DroppedEntry[],
+): UnpackReport {
+  return { entries: entries - skipped.length, bytes, dropped: [...dropped, ...skipped], divergences }
+}
+
+function requireRoot(keepIds: boolean): void {
+  if (!keepIds || geteuid?.() === 0) return
+  throw new ExpectedError(
+    'PermissionDenied',
+    "only root can give files the image's owners; run it as root, or ask for a tree that belongs to you (owners are then lost)",
+  )
+}

@@ -1,0 +1,36 @@
+/** Extended attributes, by one run of setfattr (package attr): node:fs has no call for them. */
+import { toBuffer, type ByteString } from '../../../image/bytes.ts'
+import type { Inode } from '../../../rootfs/types.ts'
+import type { PlacedInode } from './materialise.ts'
+import { runTool } from './tools.ts'
+
+/** Sets them in the format of `getfattr --dump`; hard-linked inodes once. Never follows a symlink (`-h`). */
+export async function setXattrs(names: readonly PlacedInode[], rootDir: string): Promise<void> {
+  const seen = new Set<Inode>()
+  const blocks = names.flatMap(({ names: path, inode }) => {
+    if (inode.xattrs.size === 0 || seen.has(inode)) return []
+    seen.add(inode)
+    return [fileBlock(path, inode)]
+  })
+  if (blocks.length === 0) return
+  await runTool({
+    command: ['setfattr', '-h', '--restore=-'],
+    debianPackage: 'attr',
+    cwd: rootDir,
+    input: toBuffer(blocks.join('\n')),
+  })
+}
+
+function fileBlock(path: readonly ByteString[], { xattrs }: Inode): string {
+  const lines = [...xattrs].map(([name, value]) => `${escaped(name)}=0x${value.toString('hex')}`)
+  return `# file: ./${escaped(path.join('/'))}\n${lines.join('\n')}\n`
+}
+
+/** setfattr reads `\ooo`; a newline or "=" would end what it belongs to. */
+function escaped(text: ByteString): string {
+  // oxlint-disable-next-line no-control-regex -- control bytes are among those that must be written as numbers
+  return text.replaceAll(
+    /[^\u0021-\u003c\u003e-\u005b\u005d-\u007e]/g,
+    (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`,
+  )
+}

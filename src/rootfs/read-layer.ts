@@ -1,0 +1,165 @@
+/** One layer blob to its entries: decompressed once, its DiffID checked over every byte, content handed to the sink. */
+import { createHash } from 'node:crypto'
+import { ExpectedError } from '../errors.ts'
+import type { ByteString } from '../image/bytes.ts'
+import type { Descriptor, Digest } from '../image/types.ts'
+import type { ContentSink, ContentWriter } from './content-sink.ts'
+import { decompressLayer } from './decompress.ts'
+import { layerError } from './layer-error.ts'
+import { LayerNotes, type FlattenReport } from './layer-notes.ts'
+import { RATIO_CHECKED_FROM_BYTES } from './limits.ts'
+import type { TarEntry } from './tar-entry.ts'
+import { TarReader, type TarHandler } from './tar-reader.ts'
+import type { LayerEntry, LayerLimits } from './types.ts'
+
+export interface ReadLayerInput {
+  readonly blob: AsyncIterable<Uint8Array>
+  readonly descriptor: Descriptor
+  readonly diffId: Digest
+  /** Number of the layer in the manifest. */
+  readonly layer: number
+  readonly sink: ContentSink
+  readonly limits: LayerLimits
+  /** Counts over all layers of the image. */
+  readonly usage: { entries: number; bytes: number }
+  readonly report: FlattenReport
+  /** Told after every chunk how many compressed bytes were read so far. */
+  readonly onRead: (bytes: number) => void
+}
+
+/** Throws ExpectedError: InvalidLayer, LimitExceeded, DigestMismatch, UnsupportedMediaType, or whatever the blob throws. */
+export async function readLayer(input: ReadLayerInput): Promise<readonly LayerEntry[]> {
+  const blob = new WatchedBlob(input.blob, input.onRead)
+  try {
+    return await readEntries(input, blob)
+  } catch (error) {
+    // A damaged blob usually fails to decompress first; the digest, checked at its end, is the true reason.
+    if (error instanceof ExpectedError && error.reason === 'InvalidLayer') await blob.drain()
+    throw error
+  } finally {
+    await blob.close()
+  }
+}
+
+async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<readonly LayerEntry[]> {
+  const { descriptor, layer, limits, usage } = input
+  const notes = new LayerNotes(layer, input.report)
+  const collector = new EntryCollector(input.sink, layer, notes)
+  const reader = new TarReader(collector, { layer, limits, usage })
+  const diffId = createHash('sha256')
+  let produced = 0
+  try {
+    const onMismatch = (message: string): void => notes.drop('media-type', '', message)
+    for await (const chunk of decompressLayer(blob.chunks(), descriptor.mediaType, { layer, onMismatch })) {
+      produced += chunk.length
+      usage.bytes += chunk.length
+      checkAmount(input, produced)
+      diffId.update(chunk)
+      reader.write(chunk)
+    }
+    reader.end()
+  } finally {
+    collector.abort()
+  }
+  checkDiffId(input, `sha256:${diffId.digest('hex')}`)
+  notes.finish()
+  return collector.entries
+}
+
+function checkAmount({ descriptor, layer, limits, usage }: ReadLayerInput, produced: number): void {
+  if (usage.bytes > limits.maxBytes) {
+    throw layerError(
+      'LimitExceeded',
+      layer,
+      undefined,
+      `the layers have more than ${limits.maxBytes} bytes uncompressed (maxBytes)`,
+    )
+  }
+  if (produced > RATIO_CHECKED_FROM_BYTES && produced > limits.maxRatio * descriptor.size) {
+    throw layerError(
+      'LimitExceeded',
+      layer,
+      undefined,
+      `more than ${limits.maxRatio} bytes from each compressed byte (maxRatio)`,
+    )
+  }
+}
+
+function checkDiffId({ diffId, layer }: ReadLayerInput, found: Digest): void {
+  if (found === diffId) return
+  const path = `layer ${layer}`
+  throw new ExpectedError(
+    'DigestMismatch',
+    `${path}: its content has DiffID ${found}, the image config says ${diffId}`,
+    { path },
+  )
+}
+
+/** Keeps the headers; passes content on. */
+class EntryCollector implements TarHandler {
+  readonly entries: LayerEntry[] = []
+  readonly #sink: ContentSink
+  readonly #layer: number
+  readonly #notes: LayerNotes
+  #open: { readonly entry: TarEntry; readonly writer: ContentWriter } | undefined
+
+  constructor(sink: ContentSink, layer: number, notes: LayerNotes) {
+    this.#sink = sink
+    this.#layer = layer
+    this.#notes = notes
+  }
+
+  entry(entry: TarEntry): void {
+    if (entry.type === 'file') this.#open = { entry, writer: this.#sink.begin(entry, this.#layer) }
+    else this.entries.push({ ...entry, content: undefined })
+  }
+
+  content(bytes: Buffer): void {
+    this.#open?.writer.write(bytes)
+  }
+
+  contentEnd(): void {
+    if (this.#open === undefined) return
+    const { entry, writer } = this.#open
+    this.#open = undefined
+    this.entries.push({ ...entry, content: writer.end() })
+  }
+
+  notice(rule: string, path: ByteString, message: string): void {
+    this.#notes.summarise(rule, path, message)
+  }
+
+  abort(): void {
+    this.#open?.writer.abort()
+    this.#open = undefined
+  }
+}
+
+/** The blob with a tap on it, which can be read on after its consumer gave up. */
+class WatchedBlob {
+  readonly #iterator: AsyncIterator<Uint8Array>
+  readonly #onRead: (bytes: number) => void
+
+  constructor(blob: AsyncIterable<Uint8Array>, onRead: (bytes: number) => void) {
+    this.#iterator = blob[Symbol.asyncIterator]()
+    this.#onRead = onRead
+  }
+
+  /** Without `return`: a consumer that stops early does not close the blob. */
+  chunks(): AsyncIterable<Uint8Array> {
+    const next = async (): Promise<IteratorResult<Uint8Array>> => {
+      const result = await this.#iterator.next()
+      if (result.done !== true) this.#onRead(result.value.byteLength)
+      return result
+    }
+    return { [Symbol.asyncIterator]: () => ({ next }) }
+  }
+
+  async drain(): Promise<void> {
+    while ((await this.#iterator.next()).done !== true);
+  }
+
+  async close(): Promise<void> {
+    await this.#iterator.return?.()
+  }
+}
