@@ -32,3 +32,14 @@ export interface CliContext {
 }
 
 export const DEFAULT_COLUMNS = 80
+
+/** Why `CliContext.signal` fired. */
+export class Interruption extends Error {
+  override readonly name = 'Interruption'
+  readonly signalName: 'SIGINT' | 'SIGTERM'
+
+  constructor(signalName: 'SIGINT' | 'SIGTERM') {
+    super(`interrupted by ${signalName}`)
+    this.signalName = signalName
+  }
+}

@@ -1,6 +1,6 @@
 /** Failures as lines for people, and as exit codes: 1 the thing asked for failed, 2 wrong usage or invalid input. */
 import { ExpectedError, IssuesError, formatIssue, printable, type Issue } from '../errors.ts'
-import type { CliContext } from './context.ts'
+import { Interruption, type CliContext } from './context.ts'
 import { InvalidInputError, UsageError } from './usage-error.ts'
 
 export const EXIT_FAILED = 1
@@ -8,11 +8,20 @@ export const EXIT_USAGE = 2
 
 /** Prints `Reason: message`, one line a problem, and returns the exit code. A stack only under FAIRLEAD_DEBUG. */
 export function printError(context: CliContext, error: unknown): number {
+  if (isInterruption(error)) {
+    context.stderr.write('interrupted\n')
+    return EXIT_FAILED
+  }
   const known = toExpected(error)
   for (const line of errorLines(known)) context.stderr.write(`${line}\n`)
   const debug = (context.env['FAIRLEAD_DEBUG'] ?? '') !== ''
   if (debug && error instanceof Error) context.stderr.write(`${error.stack ?? ''}\n`)
   return known instanceof UsageError || known instanceof InvalidInputError ? EXIT_USAGE : EXIT_FAILED
+}
+
+/** Streams and timers that a signal ended throw errors of their own. */
+function isInterruption(error: unknown): boolean {
+  return error instanceof Interruption || (error instanceof Error && error.name === 'AbortError')
 }
 
 export function errorLines(error: ExpectedError): readonly string[] {

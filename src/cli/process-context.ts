@@ -1,6 +1,6 @@
 /** The real outside: this process's streams, environment and signals. */
 import type { WriteStream } from 'node:tty'
-import { DEFAULT_COLUMNS, type CliContext, type Output } from './context.ts'
+import { DEFAULT_COLUMNS, Interruption, type CliContext, type Output } from './context.ts'
 
 const MIN_COLUMNS = 40
 
@@ -25,7 +25,8 @@ export function processContext(mainFile: string): CliContext {
 /** The second signal finds no handler any more and ends the process at once. */
 function abortOnSignals(): AbortController {
   const abort = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort())
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => abort.abort(new Interruption(name)))
   return abort
 }
 

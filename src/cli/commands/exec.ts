@@ -1,0 +1,99 @@
+/** `fairlead exec`: a command in a running container, as the app's own user, groups, folder and environment. */
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { LocalAppStore } from '../../engine/local/app-store.ts'
+import { readJson } from '../../engine/local/disk.ts'
+import { hostFacts } from '../../engine/local/host.ts'
+import { instancePaths, type StatePaths } from '../../engine/local/paths.ts'
+import { runtimeFor } from '../../engine/local/runtime.ts'
+import { ExpectedError } from '../../errors.ts'
+import type { AppKey } from '../../reconcile/names.ts'
+import { namedApp } from '../app-name.ts'
+import { isContainerUp } from '../app-probe.ts'
+import { shortName } from '../app-view.ts'
+import type { RunCommand } from '../command-spec.ts'
+import { Interruption, type CliContext } from '../context.ts'
+import { startedInstances, type CurrentInstance } from '../current-instance.ts'
+import { requireApp, statePathsOf } from '../state-folder.ts'
+import { UsageError } from '../usage-error.ts'
+
+export const exec: RunCommand = async (context, call) => {
+  const tty = call.options.flag('tty')
+  if (tty && (context.stdin.isTTY !== true || !context.stdout.isTerminal)) {
+    throw new UsageError('standard input and output are no terminal; leave -t out', '--tty')
+  }
+  const key = namedApp(call)
+  const paths = statePathsOf(context, call)
+  await requireApp(new LocalAppStore(paths), key)
+  const { record } = await runningInstance(paths, key)
+  const runtime = runtimeFor(record.runtime, paths.runtime, hostFacts())
+  const dir = await mkdtemp(join(tmpdir(), 'fairlead-exec-'))
+  try {
+    const file = join(dir, 'process.json')
+    // The environment may hold secrets: never on a command line, which every user can read.
+    await writeFile(file, JSON.stringify(await processOf(paths, record.id, call.args.slice(1), tty)), {
+      mode: 0o600,
+    })
+    const command = [...runtime.command, 'exec', ...(tty ? ['--tty'] : []), '--process', file, record.id]
+    return await runInForeground(context, command, tty || call.options.flag('interactive'))
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+async function runningInstance(paths: StatePaths, key: AppKey): Promise<CurrentInstance> {
+  const [current] = await startedInstances(paths, key)
+  if (current?.state.kind === 'alive' && (await isContainerUp(paths, current.record.id))) return current
+  const name = shortName(key)
+  throw new ExpectedError(
+    'NotFound',
+    `${name} has no running container; 'fairlead status ${name}' says why`,
+    { retry: 'backoff' },
+  )
+}
+
+/** The app's own process with other arguments: what `exec` of either runtime would leave out is all there. */
+async function processOf(
+  paths: StatePaths,
+  id: string,
+  args: readonly string[],
+  terminal: boolean,
+): Promise<Record<string, unknown>> {
+  const config = (await readJson(instancePaths(paths, id).config)) as
+    | { readonly process?: Record<string, unknown> }
+    | undefined
+  if (config?.process === undefined) {
+    throw new ExpectedError(
+      'StateCorrupt',
+      `${instancePaths(paths, id).config} describes no process; fairlead restart makes it anew`,
+    )
+  }
+  return { ...config.process, args, terminal }
+}
+
+/** The child shares our process group: Ctrl-C reaches it by itself and must not end us before it; SIGTERM is passed on. */
+async function runInForeground(
+  context: CliContext,
+  command: readonly string[],
+  withInput: boolean,
+): Promise<number> {
+  const [file, ...args] = command
+  const child = spawn(file ?? '', args, { stdio: [withInput ? 'inherit' : 'ignore', 'inherit', 'inherit'] })
+  const forward = () => {
+    const reason: unknown = context.signal.reason
+    if (reason instanceof Interruption && reason.signalName === 'SIGTERM') child.kill('SIGTERM')
+  }
+  context.signal.addEventListener('abort', forward, { once: true })
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('exit', (code, signal) =>
+        resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+      )
+    })
+  } finally {
+    context.signal.removeEventListener('abort', forward)
+  }
+}

@@ -1,0 +1,45 @@
+/** `fairlead volumes import`: fills a volume from a tar, whole or not at all. */
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Readable } from 'node:stream'
+import { VolumeStore } from '../../engine/local/volume-store.ts'
+import { importVolume } from '../../engine/local/volume-transfer.ts'
+import { printable } from '../../errors.ts'
+import { namedApp } from '../app-name.ts'
+import { shortName } from '../app-view.ts'
+import type { CommandCall, RunCommand } from '../command-spec.ts'
+import type { CliContext } from '../context.ts'
+import { volumePathOf } from '../named-volume.ts'
+import { statePathsOf } from '../state-folder.ts'
+import { UsageError } from '../usage-error.ts'
+import { refuseUsedVolume } from '../volume-use.ts'
+
+export const volumesImport: RunCommand = async (context, call) => {
+  const key = namedApp(call)
+  const path = volumePathOf(call)
+  const paths = statePathsOf(context, call)
+  const volume = await new VolumeStore(paths).find(key, path)
+  await refuseUsedVolume(paths, volume)
+  await importVolume(volume, await inputOf(context, call), { replace: call.options.flag('replace') })
+  context.stdout.write(`filled volume ${printable(path, 500)} of ${shortName(key)}\n`)
+}
+
+async function inputOf(context: CliContext, call: CommandCall): Promise<Readable> {
+  const source = call.args[2] ?? '-'
+  if (source === '-') {
+    if (context.stdin.isTTY === true)
+      throw new UsageError('standard input is a terminal; name a tar file', 'file')
+    return context.stdin
+  }
+  const file = resolve(context.cwd, source)
+  try {
+    // Opened before anything is touched, so that a slip in the name is told as one.
+    const handle = await open(file, 'r')
+    return createReadStream(file, { fd: handle })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error
+    throw new UsageError('there is no such file', printable(source, 500), 'NotFound')
+  }
+}

@@ -1,0 +1,79 @@
+/** Commands that ask something of an app by an annotation: rebuild, rollback, restart. */
+import { randomBytes } from 'node:crypto'
+import { LocalAppStore } from '../engine/local/app-store.ts'
+import type { StatePaths } from '../engine/local/paths.ts'
+import type { AppKey } from '../reconcile/names.ts'
+import type { StoredApp } from '../reconcile/ports.ts'
+import type { CommandCall } from './command-spec.ts'
+import type { CliContext } from './context.ts'
+import { ensureController } from './controller-process.ts'
+import type { Expectation } from './expectation.ts'
+import { printApps, reportVerdicts } from './report-apps.ts'
+import { outputFormat } from './output.ts'
+import { requireApp } from './state-folder.ts'
+import { DEFAULT_WAIT_MS, waitForApps } from './wait-apps.ts'
+
+/** Annotations to set; undefined removes one. */
+export type AnnotationChange = Readonly<Record<string, string | undefined>>
+
+export interface AppRequest {
+  readonly paths: StatePaths
+  readonly key: AppKey
+  readonly annotations: AnnotationChange
+  /** What must be true in the end, given how the app was before. */
+  readonly expect: (before: StoredApp) => Partial<Expectation>
+  /** One line about the result, for people. */
+  readonly say: (before: StoredApp, after: StoredApp) => string
+}
+
+/** Sets the annotations, waits unless told not to, prints the result; returns the exit code. */
+export async function requestOfApp(
+  context: CliContext,
+  call: CommandCall,
+  request: AppRequest,
+): Promise<number> {
+  const { paths, key } = request
+  const format = outputFormat(call)
+  call.options.durationMs('waitTimeout', DEFAULT_WAIT_MS)
+  const apps = new LocalAppStore(paths)
+  const before = await requireApp(apps, key)
+  await apps.change(key, (resource) => withAnnotations(resource, request.annotations))
+  if (!call.options.flag('wait')) {
+    await ensureController(context, call, paths)
+    return 0
+  }
+  const expected = { key, generation: before.generation, before: before.status, ...request.expect(before) }
+  const waited = await waitForApps(context, call, paths, [expected])
+  const exitCode = reportVerdicts(context, waited.apps, waited.interrupted)
+  const after = await requireApp(apps, key)
+  if (format !== 'table') await printApps(context, call, paths, [key])
+  else if (exitCode === 0) context.stdout.write(`${request.say(before, after)}\n`)
+  return exitCode
+}
+
+/** RFC 3339 with nine digits, the last ones random: two requests in one millisecond differ. */
+export function freshRequest(nowMs: number): string {
+  const random = (randomBytes(4).readUInt32BE() % 1_000_000).toString().padStart(6, '0')
+  return `${new Date(nowMs).toISOString().slice(0, -1)}${random}Z`
+}
+
+function withAnnotations(
+  resource: Record<string, unknown>,
+  change: AnnotationChange,
+): Record<string, unknown> {
+  const { annotations, ...metadata } = resource['metadata'] as Record<string, unknown>
+  const merged = Object.entries({ ...(annotations as Record<string, string> | undefined), ...change }).filter(
+    ([, value]) => value !== undefined,
+  )
+  return {
+    ...resource,
+    metadata: { ...metadata, ...(merged.length === 0 ? {} : { annotations: Object.fromEntries(merged) }) },
+  }
+}
+
+/** `chat/mattermost: sha256:… → sha256:…`, or that nothing changed. */
+export function digestChange(name: string, before: StoredApp, after: StoredApp): string {
+  const [from, to] = [before.status?.image?.digest, after.status?.image?.digest]
+  if (from === to) return `${name}: unchanged, ${to ?? 'no digest'}`
+  return `${name}: ${from ?? 'no digest'} -> ${to ?? 'no digest'}`
+}

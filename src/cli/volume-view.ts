@@ -1,0 +1,74 @@
+/** Volumes as answers show them, with what their apps say about them. Pure. */
+import { SHARED_CLAIMS, type StoredVolume } from '../engine/local/volume-store.ts'
+import type { AppStatus } from '../crd/status.ts'
+import { printable } from '../errors.ts'
+import { sizeOf } from './ages.ts'
+import { shortName } from './app-view.ts'
+import { renderTable, type Column } from './table.ts'
+import type { Paint } from './styles.ts'
+
+export interface VolumeRow {
+  readonly namespace: string
+  /** Absent for a shared claim, which no app owns. */
+  readonly app?: string
+  readonly path: string
+  readonly claimName: string
+  /** `AppGone`: the app was removed and its volume kept. `Unused`: the app is there, its status does not name it yet. */
+  readonly origin: 'Image' | 'Spec' | 'Orphaned' | 'AppGone' | 'Shared' | 'Unused'
+  readonly phase: string
+  readonly seeded: boolean
+  readonly retain: 'Retain' | 'Delete'
+  readonly directory: string
+  readonly bytes?: number
+}
+
+/** `appStatus`: null when the app is gone, undefined when it has no status yet. */
+export function volumeRow(
+  { record, dataDir }: StoredVolume,
+  appStatus: AppStatus | undefined | null,
+  bytes: number | undefined,
+): VolumeRow {
+  const shared = record.app === SHARED_CLAIMS
+  return {
+    namespace: record.namespace,
+    ...(shared ? {} : { app: record.app }),
+    path: record.path,
+    claimName: record.claimName,
+    origin: shared ? 'Shared' : originOf(record.path, appStatus),
+    phase: record.phase,
+    seeded: record.phase === 'Ready' && record.seededFrom !== undefined,
+    retain: record.retain,
+    directory: dataDir,
+    ...(bytes === undefined ? {} : { bytes }),
+  }
+}
+
+function originOf(path: string, appStatus: AppStatus | undefined | null): VolumeRow['origin'] {
+  if (appStatus === null) return 'AppGone'
+  return appStatus?.volumes?.find((volume) => volume.path === path)?.origin ?? 'Unused'
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'APP', cut: 'middle' },
+  { title: 'PATH', cut: 'middle' },
+  { title: 'ORIGIN' },
+  { title: 'PHASE' },
+  { title: 'RETAIN' },
+  { title: 'CLAIM', cut: 'middle' },
+]
+
+export function volumesTable(rows: readonly VolumeRow[], width: number, paint: Paint): string {
+  const withSize = rows.some(({ bytes }) => bytes !== undefined)
+  const columns = withSize
+    ? [...COLUMNS.slice(0, 2), { title: 'SIZE', align: 'right' as const }, ...COLUMNS.slice(2)]
+    : COLUMNS
+  const cells = rows.map((row) => {
+    const start = [
+      row.app === undefined ? '-' : shortName({ namespace: row.namespace, name: row.app }),
+      printable(row.path, 500),
+    ]
+    const end = [row.origin, row.phase, row.retain, printable(row.claimName, 300)]
+    return [...start, ...(withSize ? [sizeOf(row.bytes ?? 0)] : []), ...end]
+  })
+  return renderTable(columns, cells, width, paint)
+}
