@@ -3,8 +3,9 @@
  * drop work as in a Kubernetes securityContext.
  */
 import { ExpectedError, printable } from '../errors.ts'
+import type { Issue } from '../errors.ts'
 import type { RuntimeCapabilities } from './runtime-spec.ts'
-import type { SecurityWish } from './types.ts'
+import type { HostFacts, SecurityWish } from './types.ts'
 
 /** The default set (oci.md §3.1), in the kernel's order. */
 export const DEFAULT_CAPABILITIES = [
@@ -73,20 +74,42 @@ const FIELD = 'spec.securityContext.capabilities'
 
 /**
  * The container's capabilities in the kernel's order, with `CAP_` in front. `ALL` acts first, then single names are
- * added, then single names are dropped, as the kubelet's runtimes do. A privileged container has them all.
+ * added, then single names are dropped, as the kubelet's runtimes do. A privileged container has them all. What the
+ * engine itself lacks can't be given, and runc would refuse to start: it is left out and named in `warnings`.
  * @throws ExpectedError InvalidSpec for a name that is no capability.
  */
-export function grantedCapabilities(wish: SecurityWish): readonly string[] {
+export function grantedCapabilities(
+  wish: SecurityWish,
+  host: HostFacts,
+): { readonly granted: readonly string[]; readonly warnings: readonly Issue[] } {
+  const wanted = wantedCapabilities(wish)
+  const { capabilities: available } = host
+  const lacking = available === undefined ? [] : wanted.filter((name) => !available.includes(name))
+  if (lacking.length === 0) return { granted: wanted, warnings: [] }
+  const message = `the container runs without ${lacking.join(', ')}, because Fairlead itself was started without ${lacking.length === 1 ? 'it' : 'them'}`
+  return {
+    granted: wanted.filter((name) => !lacking.includes(name)),
+    warnings: [{ severity: 'warning', reason: 'LimitUnsupported', path: FIELD, message }],
+  }
+}
+
+/** Names of the bits of a capability set, as `/proc/PID/status` prints it (`CapBnd`: 16 hex digits). */
+export function parseCapabilitySet(hex: string): readonly string[] {
+  const bits = /^[0-9a-f]{1,16}$/i.test(hex) ? BigInt(`0x${hex}`) : 0n
+  return ALL_CAPABILITIES.filter((_, bit) => ((bits >> BigInt(bit)) & 1n) === 1n)
+}
+
+function wantedCapabilities(wish: SecurityWish): readonly string[] {
   const add = wish.capabilitiesAdd.map((name, index) => parseCapability(name, `${FIELD}.add[${index}]`))
   const drop = wish.capabilitiesDrop.map((name, index) => parseCapability(name, `${FIELD}.drop[${index}]`))
   if (wish.privileged) return ALL_CAPABILITIES
 
-  let granted = new Set<string>(DEFAULT_CAPABILITIES)
-  if (add.includes('ALL')) granted = new Set(ALL_CAPABILITIES)
-  if (drop.includes('ALL')) granted = new Set()
-  for (const name of add) granted.add(name)
-  for (const name of drop) granted.delete(name)
-  return ALL_CAPABILITIES.filter((name) => granted.has(name))
+  let wanted = new Set<string>(DEFAULT_CAPABILITIES)
+  if (add.includes('ALL')) wanted = new Set(ALL_CAPABILITIES)
+  if (drop.includes('ALL')) wanted = new Set()
+  for (const name of add) wanted.add(name)
+  for (const name of drop) wanted.delete(name)
+  return ALL_CAPABILITIES.filter((name) => wanted.has(name))
 }
 
 /**

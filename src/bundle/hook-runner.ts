@@ -78,45 +78,43 @@ export function runnerScript(input: {
 }
 
 /**
- * A hook runs below a subshell that reports its end through a pipe, so that the script can wait with a time limit of
- * its own. `busybox timeout` would leave a process behind for a second, whose remains nobody in the container would
- * ever collect. `setsid` gives the hook a group, which is killed as a whole; and, coming after `env`, it also keeps
- * env from taking a path with "=" in it for a variable.
+ * A hook and its clock are the two ends of a pipeline, because a shell waits for a pipeline with one blocking call.
+ * Its `wait` would sleep until a SIGCHLD, which crun starts hooks without (the signal is blocked), and `busybox
+ * timeout` would leave a process behind whose remains nobody in the container would ever collect.
+ *
+ * `setsid` gives the hook a group, which is killed as a whole; and, coming after `env`, it keeps env from taking a path
+ * with "=" in it for a variable.
  */
 const RUNNER_FUNCTIONS = [
   'keep_tail() {',
   `  "$bb" tail -c ${OUTPUT_TAIL_BYTES} "$run/$1" >"$run/$2"`,
   '  "$bb" rm -f "$run/$1"',
   '}',
-  '# fail NUMBER: the first failure ends everything, and with it the start of the container.',
-  'fail() {',
-  '  keep_tail "$1.out" "$1.stdout"',
-  '  keep_tail "$1.err" "$1.stderr"',
-  '  echo "$1" >"$run/failed"',
-  '  exit 1',
-  '}',
   '# hook NUMBER SECONDS NAME=VALUE... busybox setsid PATH ARGUMENT...',
+  '# The first failure ends everything, and with it the start of the container.',
   'hook() {',
   '  number=$1 seconds=$2',
   '  shift 2',
   '  echo "$number" >"$run/running"',
-  '  (',
-  '    "$bb" env -i "$@" <"$run/state" >"$run/$number.out" 2>"$run/$number.err" 9>&- &',
-  '    echo "$!" >"$run/pid"',
-  '    wait "$!"',
+  '  {',
+  '    (exec "$bb" sh -c \'echo "$$" >"$1" && shift && exec "$@"\' sh "$run/pid" "$bb" env -i "$@") \\',
+  '      <"$run/state" >"$run/$number.out" 2>"$run/$number.err" 9>&-',
   '    echo "$?" >"$run/$number.code"',
   '    echo >&9',
-  '  ) &',
-  '  if ! read -r -t "$seconds" _ <&9; then',
-  '    echo >"$run/$number.timeout"',
-  '    kill -KILL "-$("$bb" cat "$run/pid")" 2>/dev/null',
-  '    wait',
-  '    fail "$number"',
-  '  fi',
-  '  wait',
-  '  [ "$("$bb" cat "$run/$number.code")" = 0 ] || fail "$number"',
+  // The shell says "Killed" of a hook that was: not the hook's words.
+  '  } 2>/dev/null | {',
+  '    if ! read -r -t "$seconds" _ <&9; then',
+  '      echo >"$run/$number.timeout"',
+  '      read -r pid <"$run/pid" && kill -KILL "-$pid"',
+  '    fi',
+  '  }',
   '  keep_tail "$number.out" "$number.stdout"',
   '  keep_tail "$number.err" "$number.stderr"',
+  '  read -r code <"$run/$number.code" || code=1',
+  '  if [ "$code" != 0 ] || [ -e "$run/$number.timeout" ]; then',
+  '    echo "$number" >"$run/failed"',
+  '    exit 1',
+  '  fi',
   '}',
 ]
 
@@ -156,7 +154,7 @@ function startHooks(hooks: readonly HookWish[]): readonly HookWish[] {
 function hookLine(hook: HookWish, index: number): string {
   const env = hookEnv(hook).map(shellQuote)
   const program = [hook.path, ...hook.args].map(shellQuote)
-  return ['hook', index, hook.timeoutSeconds, ...env, '"$bb"', 'setsid', ...program].join(' ')
+  return ['hook', index, hook.timeoutSeconds, ...env, '"$bb" setsid', ...program].join(' ')
 }
 
 /** The hook's environment: its own variables and a PATH, nothing of the image's or the controller's (rule H2). */

@@ -55,7 +55,7 @@ export function readonlyPaths(wish: SecurityWish): readonly string[] {
 
 /**
  * Device cgroup rules: nothing, then making any node (harmless without the right to open it), then the usual nodes.
- * FUSE is denied by name because runtimes of some distributions add it to their own defaults.
+ * No single device is denied after that: cgroup v1 can't take one out of a wildcard, and runc refuses to try.
  */
 export function deviceRules(wish: SecurityWish): readonly RuntimeDeviceRule[] {
   if (wish.privileged) return [{ allow: true, access: 'rwm' }]
@@ -64,6 +64,5 @@ export function deviceRules(wish: SecurityWish): readonly RuntimeDeviceRule[] {
     { allow: true, type: 'c', access: 'm' },
     { allow: true, type: 'b', access: 'm' },
     ...USABLE_DEVICES.map((device) => ({ allow: true, type: 'c' as const, ...device, access: 'rwm' })),
-    { allow: false, type: 'c', major: 10, minor: 229, access: 'rwm' },
   ]
 }

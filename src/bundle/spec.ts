@@ -35,7 +35,7 @@ export function renderSpec(input: SpecInput): {
   readonly warnings: readonly Issue[]
 } {
   const { annotations, warnings: labelWarnings } = imageAnnotations(input.config, input.annotations)
-  const granted = grantedCapabilities(input.security)
+  const { granted, warnings: capabilityWarnings } = grantedCapabilities(input.security, input.host)
   const hooks = HOOK_STAGES.flatMap((stage) => {
     const wanted = input.hooks[stage] ?? []
     return wanted.length === 0 ? [] : [[stage, wanted] as const]
@@ -55,6 +55,7 @@ export function renderSpec(input: SpecInput): {
     warnings: [
       ...labelWarnings,
       ...envIssues(input.config),
+      ...capabilityWarnings,
       ...limitIssues(input),
       ...privilegeIssues(input),
     ],

@@ -102,6 +102,8 @@ export interface HostFacts {
   readonly filesystems: readonly string[]
   /** Number of CPUs, for the per-CPU files to mask; absent means that they stay visible. */
   readonly cpus?: number
+  /** Capabilities that the engine itself has and can pass on (`CAP_…`); absent means all. */
+  readonly capabilities?: readonly string[]
 }
 
 export interface SpecInput {

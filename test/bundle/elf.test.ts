@@ -51,15 +51,12 @@ describe('parseElf', () => {
   })
 
   test('reads real programs of this machine', () => {
-    const shell = parseElf(fromHost('/bin/sh'))
-    expect(shell).toMatchObject({
+    expect(parseElf(fromHost(process.execPath))).toMatchObject({
       elf: {
-        interpreter: expect.stringContaining('ld-linux'),
-        needed: expect.arrayContaining(['libc.so.6']),
+        bits: 64,
+        interpreter: expect.stringMatching(/^\/lib.*ld-/),
+        needed: expect.arrayContaining([expect.stringMatching(/^libc\./)]),
       },
-    })
-    expect(parseElf(fromHost('/usr/bin/busybox'))).toMatchObject({
-      elf: { interpreter: undefined, needed: [] },
     })
   })
 

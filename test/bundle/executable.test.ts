@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { checkExecutable } from '../../src/bundle/executable.ts'
 import type { ExecutableCheck } from '../../src/bundle/executable-issues.ts'
@@ -471,7 +472,7 @@ describe('checkExecutable refuses', () => {
   })
 })
 
-describe('real programs of this machine', () => {
+describe.runIf(process.arch === 'x64' && existsSync('/bin/dash'))('real programs of this machine', () => {
   test('start with their loader and libraries, and not without', () => {
     const shell = fromHost('/bin/dash')
     const files = {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { missingLibraries } from '../../src/bundle/libraries.ts'
 import { parseElf } from '../../src/bundle/elf.ts'
@@ -311,10 +312,13 @@ describe('missingLibraries misses', () => {
   })
 })
 
-test('agrees with the real cache of this machine', () => {
-  const files = {
-    'etc/ld.so.cache': fromHost('/etc/ld.so.cache'),
-    'lib/x86_64-linux-gnu/libc.so.6': fromHost('/lib/x86_64-linux-gnu/libc.so.6'),
-  }
-  expect(missing({ program: needs('libc.so.6'), files })).toEqual([])
-})
+test.runIf(process.arch === 'x64' && existsSync('/etc/ld.so.cache'))(
+  'agrees with the real cache of this machine',
+  () => {
+    const files = {
+      'etc/ld.so.cache': fromHost('/etc/ld.so.cache'),
+      'lib/x86_64-linux-gnu/libc.so.6': fromHost('/lib/x86_64-linux-gnu/libc.so.6'),
+    }
+    expect(missing({ program: needs('libc.so.6'), files })).toEqual([])
+  },
+)
