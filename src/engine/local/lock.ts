@@ -42,12 +42,15 @@ export async function withLock<T>(file: string, work: () => Promise<T>): Promise
 
 function heldBy(child: ChildProcess, ended: Promise<number | null>): HeldLock {
   let released = false
+  // Holding a lock must not keep the process alive; giving it back must.
   child.unref()
+  child.stdout?.destroy()
   return {
     lost: ended.then(() => (released ? new Promise<void>(() => undefined) : undefined)),
     async release() {
       if (released) return
       released = true
+      child.ref()
       child.stdin?.end()
       await ended
     },
