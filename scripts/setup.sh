@@ -53,6 +53,13 @@ install_packages() {
     fi
   fi
   rm -f "$log"
+  case " $* " in *' docker-registry '*) forbid_registry_at_boot ;; esac
+}
+
+# The same for the next boot; on a machine that had the package before, this is not ours to change.
+forbid_registry_at_boot() {
+  command -v systemctl >/dev/null || return 0
+  systemctl disable --quiet docker-registry 2>/dev/null || say "could not disable the service docker-registry"
 }
 
 setup_packages() {
@@ -87,7 +94,8 @@ setup_npm() {
   [ "$(cat "$npm_stamp" 2>/dev/null)" = "$key" ] && return
   check_node
   say "installing npm dependencies into node_modules"
-  npm ci --no-audit --no-fund >&2 || fail \
+  # Warnings about the Node that npm itself runs on mean nothing here: Node 24 is what is being installed.
+  npm ci --no-audit --no-fund --loglevel=error >&2 || fail \
     "npm ci failed; its own words are above." \
     "Without network it can only succeed when npm's cache holds all packages."
   [ -x node_modules/.bin/node ] || fail \
