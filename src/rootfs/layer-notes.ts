@@ -16,10 +16,16 @@ interface Summary {
   count: number
 }
 
+interface Count {
+  readonly list: keyof FlattenReport
+  readonly rule: string
+  count: number
+}
+
 export class LayerNotes {
   readonly layer: number
   readonly #report: FlattenReport
-  readonly #counts = new Map<string, number>()
+  readonly #counts = new Map<string, Count>()
   readonly #summaries = new Map<string, Summary>()
 
   constructor(layer: number, report: FlattenReport) {
@@ -29,7 +35,7 @@ export class LayerNotes {
 
   /** Something of the layer is not in the tree. */
   drop(rule: string, path: ByteString, message: string): void {
-    if (this.#hasRoom(rule))
+    if (this.#hasRoom('dropped', rule))
       this.#report.dropped.push({ layer: this.layer, path: entryText(path), rule, message })
   }
 
@@ -42,7 +48,7 @@ export class LayerNotes {
   }
 
   diverge(rule: string, names: readonly ByteString[], overlayfs: string): void {
-    if (!this.#hasRoom(`divergence ${rule}`)) return
+    if (!this.#hasRoom('divergences', rule)) return
     this.#report.divergences.push({
       path: `/${names.map(toText).join('/')}`,
       layer: this.layer,
@@ -63,17 +69,21 @@ export class LayerNotes {
         message: `${message}${more}`,
       })
     }
-    for (const [rule, count] of this.#counts) {
+    for (const { list, rule, count } of this.#counts.values()) {
       if (count <= MAX_NOTES) continue
-      const message = `${count - MAX_NOTES} more of the same are not listed`
-      this.#report.dropped.push({ layer: this.layer, path: './', rule, message })
+      const more = `${count - MAX_NOTES} more of the same are not listed`
+      if (list === 'dropped')
+        this.#report.dropped.push({ layer: this.layer, path: './', rule, message: more })
+      else this.#report.divergences.push({ layer: this.layer, path: '/', rule, overlayfs: more })
     }
   }
 
-  #hasRoom(rule: string): boolean {
-    const count = (this.#counts.get(rule) ?? 0) + 1
-    this.#counts.set(rule, count)
-    return count <= MAX_NOTES
+  #hasRoom(list: keyof FlattenReport, rule: string): boolean {
+    const key = `${list} ${rule}`
+    const counted = this.#counts.get(key) ?? { list, rule, count: 0 }
+    counted.count += 1
+    this.#counts.set(key, counted)
+    return counted.count <= MAX_NOTES
   }
 }
 

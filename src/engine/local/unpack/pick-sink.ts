@@ -5,13 +5,17 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { invariant } from '../../../errors.ts'
 import type { ContentSink, ContentWriter } from '../../../rootfs/content-sink.ts'
 import { cleanName } from '../../../rootfs/names.ts'
 import type { TarEntry } from '../../../rootfs/tar-entry.ts'
 import type { ContentRef } from '../../../rootfs/types.ts'
 
-/** Read by the checks whatever their mode: users and groups, and where the loader looks for libraries. */
-const WANTED = /^etc\/(?:passwd|group|ld\.so\.(?:cache|conf)|ld\.so\.conf\.d\/.*|ld-musl-.*\.path)$/
+/**
+ * Read by the checks whatever their mode: users and groups (in Nix images symlinks to `…-passwd` in the store), and
+ * where the loader looks for libraries.
+ */
+const WANTED = /(?:^|[-/])(?:passwd|group|ld\.so\.(?:cache|conf)|ld-musl-[^/]*\.path)$|(?:^|\/)ld\.so\.conf\.d\//
 const LIBRARY = /\.so(?:\.|$)/
 const EXECUTABLE_BITS = 0o111
 
@@ -41,9 +45,10 @@ export class PickSink implements ContentSink {
     }
   }
 
-  /** For `treeView`. Content that was not kept reads as empty. */
+  /** For `treeView`. Asking for content that was not kept is a bug: an empty answer would be a wrong verdict. */
   read(content: ContentRef, maxBytes: number, offset: number): Buffer {
-    if (content.spool === undefined) return Buffer.alloc(0)
+    if (content.size === 0) return Buffer.alloc(0)
+    invariant(content.spool !== undefined, 'a check reads content that was not kept')
     const fd = openSync(this.#pathOf(content.spool), 'r')
     try {
       const buffer = Buffer.alloc(Math.max(0, Math.min(maxBytes, content.size - offset)))

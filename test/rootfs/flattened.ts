@@ -1,0 +1,149 @@
+/** Layers in, text out: the shortest way from one-line fixtures to something that a test can compare. */
+import { ExpectedError } from '../../src/errors.ts'
+import type { ByteString } from '../../src/image/bytes.ts'
+import type { ContentSink, ContentWriter } from '../../src/rootfs/content-sink.ts'
+import { applyLayer } from '../../src/rootfs/flatten.ts'
+import { emptyReport, type FlattenReport } from '../../src/rootfs/layer-notes.ts'
+import { DEFAULT_LIMITS } from '../../src/rootfs/limits.ts'
+import { readLayer } from '../../src/rootfs/read-layer.ts'
+import type { TarEntry } from '../../src/rootfs/tar-entry.ts'
+import { TarReader } from '../../src/rootfs/tar-reader.ts'
+import { emptyTree, visitTree } from '../../src/rootfs/tree.ts'
+import type { Inode, LayerEntry, LayerLimits, TreeNode } from '../../src/rootfs/types.ts'
+import { diffIdOf, layer, type LayerPart } from '../support/layer.ts'
+
+/** Keeps content in memory. */
+export class MemorySink implements ContentSink {
+  begin(entry: TarEntry): ContentWriter {
+    const parts: Buffer[] = []
+    return {
+      write: (bytes) => void parts.push(Buffer.from(bytes)),
+      end: () => ({ size: entry.size, bytes: Buffer.concat(parts) }),
+      abort: () => undefined,
+    }
+  }
+}
+
+export async function* inChunks(bytes: Buffer, size = bytes.length): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) {
+    await Promise.resolve()
+    yield bytes.subarray(at, at + size)
+  }
+}
+
+/** What a plain tar says, without decompression and digests. */
+export function readTar(tar: Buffer, limits: Partial<LayerLimits> = {}, cut = tar.length): LayerEntry[] {
+  const entries: LayerEntry[] = []
+  let open: { entry: TarEntry; parts: Buffer[] } | undefined
+  const reader = new TarReader(
+    {
+      entry: (entry) => {
+        if (entry.type === 'file') open = { entry, parts: [] }
+        else entries.push({ ...entry, content: undefined })
+      },
+      content: (bytes) => open?.parts.push(Buffer.from(bytes)),
+      contentEnd: () => {
+        if (open === undefined) throw new Error('contentEnd without a file')
+        const bytes = Buffer.concat(open.parts)
+        entries.push({ ...open.entry, content: { size: bytes.length, bytes } })
+        open = undefined
+      },
+      notice: () => undefined,
+    },
+    { layer: 0, limits: { ...DEFAULT_LIMITS, ...limits }, usage: { entries: 0 } },
+  )
+  for (let at = 0; at < tar.length; at += Math.max(1, cut))
+    reader.write(tar.subarray(at, at + Math.max(1, cut)))
+  reader.end()
+  return entries
+}
+
+/** One layer blob through the whole reader. */
+export async function readBlob(
+  blob: Buffer,
+  tar: Buffer,
+  mediaType: string,
+  options: { chunk?: number; size?: number; limits?: Partial<LayerLimits> } = {},
+): Promise<{ entries: readonly LayerEntry[]; report: FlattenReport }> {
+  const report = emptyReport()
+  const entries = await readLayer({
+    blob: inChunks(blob, options.chunk),
+    descriptor: { mediaType, digest: diffIdOf(blob), size: options.size ?? blob.length },
+    diffId: diffIdOf(tar),
+    layer: 0,
+    sink: new MemorySink(),
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    usage: { entries: 0, bytes: 0 },
+    report,
+    onRead: () => undefined,
+  })
+  return { entries, report }
+}
+
+export interface Flattened {
+  readonly tree: TreeNode
+  readonly report: FlattenReport
+}
+
+export function flatten(
+  layers: readonly (readonly LayerPart[])[],
+  limits: Partial<LayerLimits> = {},
+): Flattened {
+  const tree = emptyTree()
+  const report = emptyReport()
+  layers.forEach((parts, index) => {
+    applyLayer(tree, readTar(layer(parts)), index, report, { limits: { ...DEFAULT_LIMITS, ...limits } })
+  })
+  return { tree, report }
+}
+
+/** Sorted lines: `a/`, `a/f=text`, `l -> target`, `p|` (FIFO), `c:1,3`. Names in latin1. */
+export function linesOf(tree: TreeNode): string[] {
+  const lines: string[] = []
+  visitTree(tree, ({ inode }, names) => lines.push(line(inode, names)))
+  return lines.sort()
+}
+
+/** The same with mode, owner, time and xattrs, and which names share an inode. */
+export function fullLinesOf(tree: TreeNode): string[] {
+  const firstNames = new Map<Inode, string>()
+  const lines: string[] = []
+  visitTree(tree, ({ inode }, names) => {
+    const { mode, uid, gid, mtime, xattrs } = inode
+    const first = firstNames.get(inode)
+    firstNames.set(inode, first ?? names.join('/'))
+    const shared = first === undefined ? '' : ` same as ${first}`
+    const attributes = [...xattrs].map(([name, value]) => ` ${name}=${value.toString('hex')}`).join('')
+    lines.push(
+      `${line(inode, names)} ${mode.toString(8)} ${uid}:${gid} ${mtime.seconds}+${mtime.nanoseconds}${attributes}${shared}`,
+    )
+  })
+  return lines
+}
+
+function line({ type, content, linkTarget, device }: Inode, names: readonly ByteString[]): string {
+  const path = names.join('/')
+  switch (type) {
+    case 'directory':
+      return `${path}/`
+    case 'symlink':
+      return `${path} -> ${linkTarget}`
+    case 'file':
+      return `${path}=${content?.bytes?.toString('latin1') ?? ''}`
+    case 'fifo':
+      return `${path}|`
+    default:
+      return `${path}:${device?.major ?? 0},${device?.minor ?? 0}`
+  }
+}
+
+/** The reason and message that a call fails with. */
+export function failureOf(work: () => unknown): string {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof ExpectedError) return `${error.reason}: ${error.message}`
+    throw error
+  }
+  return 'no error'
+}
