@@ -9,8 +9,9 @@ import { parseDuration } from '../crd/duration.ts'
 import { ExpectedError, IssuesError, type Issue } from '../errors.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
 import type { BackoffPolicy } from '../reconcile/backoff.ts'
+import { canonicalJson } from '../reconcile/canonical-json.ts'
 import { desiredState } from '../reconcile/desired.ts'
-import { imageRequest, type ImageRequest } from '../reconcile/image-request.ts'
+import { imageRequest, nextResolveAtMs, type ImageRequest } from '../reconcile/image-request.ts'
 import { localSupportIssues } from '../reconcile/local-support.ts'
 import { appId, instanceId, type AppKey } from '../reconcile/names.ts'
 import { planKeepLast, planRemoval, planSteps } from '../reconcile/plan.ts'
@@ -55,7 +56,8 @@ export async function reconcileApp(deps: ReconcileDeps, key: AppKey, signal: Abo
   const status = statusOf(facts)
   if (changed(stored.status, status)) await deps.apps.writeStatus(key, status) // [write status]
   const error = facts.error ?? facts.resolveError
-  return { wakeAtMs: plan.wakeAtMs, retry: error?.retry === 'backoff' ? error : undefined, status }
+  const wakeAtMs = earliest(plan.wakeAtMs, nextQuestionAtMs(deps, attempt.app, status))
+  return { wakeAtMs, retry: error?.retry === 'backoff' ? error : undefined, status }
 }
 
 /** How far this pass got on the way to a desired state. */
@@ -89,6 +91,8 @@ async function towardsDesired(deps: ReconcileDeps, stored: StoredApp, signal: Ab
     attempt.desired = result.desired
     delete attempt.failedAt
   } catch (error) {
+    // Asked to stop: what failed because of that is no news about the app.
+    signal.throwIfAborted()
     attempt.error = expected(error)
   }
   return attempt
@@ -118,6 +122,7 @@ async function resolveImage(deps: ReconcileDeps, app: App, stored: StoredApp, at
     deps.log.info({ app: appId(stored.key), image: app.spec.image, digest: resolved.digest }, 'resolved image')
     return { resolved, request: request.request, fresh: true }
   } catch (error) {
+    signal.throwIfAborted()
     const failure = expected(error)
     if (pinned === undefined || pinned.reference !== app.spec.image || !mayStay(request)) throw failure
     // Asking again failed, but what is pinned is as good as before: it stays, and so does Ready (rules R6, R7).
@@ -148,6 +153,16 @@ async function pinEarly(deps: ReconcileDeps, stored: StoredApp, image: ImageFact
 function intervalOf(app: App): number {
   const text = app.spec.imagePolicy?.interval
   return (text === undefined ? undefined : parseDuration(text)) ?? DEFAULT_INTERVAL_MS
+}
+
+/** The interval's next question. One that is overdue has just failed: then the retry asks again, not the interval. */
+function nextQuestionAtMs(deps: ReconcileDeps, app: App | undefined, status: AppStatus): number | undefined {
+  const atMs = app === undefined ? undefined : nextResolveAtMs(app, status, intervalOf(app))
+  return atMs === undefined || atMs <= deps.now() ? undefined : atMs
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
 }
 
 function planFor(deps: ReconcileDeps, attempt: Attempt, observed: Observed): Plan {
@@ -215,6 +230,7 @@ function expected(error: unknown): ExpectedError {
   throw error
 }
 
+/** By value: a status that was read back has its keys in another order. */
 function changed(before: AppStatus | undefined, after: AppStatus): boolean {
-  return JSON.stringify(before) !== JSON.stringify(after)
+  return before === undefined || canonicalJson(before) !== canonicalJson(after)
 }

@@ -33,6 +33,12 @@ export function imageRequest(app: App, status: AppStatus | undefined, nowMs: num
   return { kind: 'keep', digest: pinned.digest }
 }
 
+/** When `imagePolicy.resolve: Interval` asks next; undefined under the other policies and before the first pin. */
+export function nextResolveAtMs(app: App, status: AppStatus | undefined, intervalMs: number): number | undefined {
+  if (app.spec.imagePolicy?.resolve !== 'Interval' || status?.image === undefined) return undefined
+  return Date.parse(status.image.resolvedAt) + intervalMs
+}
+
 function parseRollback(text: string): Digest {
   if (isDigest(text)) return text
   throw new ExpectedError('InvalidSpec', `${ROLLBACK_TO} must be a digest such as sha256:<64 hex digits>`, {

@@ -24,7 +24,8 @@ export function imageStatus(facts: ImageFacts, previous: ImageStatus | undefined
     manifestDigest: resolved.manifestDigest,
     configDigest: resolved.configDigest,
     platform: formatPlatform(resolved.config.platform),
-    resolvedAt: previous !== undefined && (!facts.fresh || (same && facts.request === undefined)) ? previous.resolvedAt : now,
+    // Also when the digest is the same: an interval counts from the last time that the source was asked.
+    resolvedAt: previous !== undefined && !facts.fresh ? previous.resolvedAt : now,
     ...(movedTo === undefined || movedTo === resolved.digest ? {} : { availableDigest: movedTo }),
     source: same && previous.source !== undefined && !facts.fresh ? previous.source : resolved.source,
     history: historyOf(previous, resolved),

@@ -13,6 +13,7 @@ import {
   VOLUMES_EXECUTABLE,
   VOLUMES_READY,
   WORKLOAD_AVAILABLE,
+  findCondition,
   removeCondition,
   setCondition,
   type Condition,
@@ -91,6 +92,10 @@ function condition(type: string, status: Condition['status'], reason: string, me
   return { type, status, reason, message }
 }
 
+function previousCondition(facts: Facts, type: string): Condition | undefined {
+  return findCondition(facts.previous?.conditions ?? [], type)
+}
+
 function readyCondition(facts: Facts): NextCondition {
   if (facts.error !== undefined) return condition(READY, 'False', facts.error.reason, facts.error.message)
   if (facts.desired?.running === false) return condition(READY, 'True', 'Suspended', 'suspended: everything but the workload is kept')
@@ -107,8 +112,7 @@ function imageCondition(facts: Facts): NextCondition {
     return condition(IMAGE_RESOLVED, 'False', facts.resolveError.reason, `${facts.resolveError.message}; what was pinned stays`)
   }
   if (facts.image !== undefined) return condition(IMAGE_RESOLVED, 'True', 'Resolved', `${facts.image.resolved.canonical} is ${facts.image.resolved.digest}`)
-  const before = facts.previous?.conditions?.find(({ type }) => type === IMAGE_RESOLVED)
-  return before ?? condition(IMAGE_RESOLVED, 'Unknown', 'Pending', 'not resolved yet')
+  return previousCondition(facts, IMAGE_RESOLVED) ?? condition(IMAGE_RESOLVED, 'Unknown', 'Pending', 'not resolved yet')
 }
 
 function renderedCondition(facts: Facts): NextCondition {
@@ -121,7 +125,8 @@ function renderedCondition(facts: Facts): NextCondition {
 
 function volumesReadyCondition(facts: Facts): NextCondition {
   if (facts.failedAt === 'volumes' && facts.error !== undefined) return condition(VOLUMES_READY, 'False', facts.error.reason, facts.error.message)
-  if (facts.desired === undefined) return condition(VOLUMES_READY, 'Unknown', 'Pending', 'waits for the image')
+  // A new revision that is refused says nothing about the volumes of the old one.
+  if (facts.desired === undefined) return previousCondition(facts, VOLUMES_READY) ?? condition(VOLUMES_READY, 'Unknown', 'Pending', 'waits for the image')
   const wanted = facts.desired.volumes.filter(({ storage }) => storage.kind === 'own')
   const missing = wanted.filter(({ path }) => !facts.observed.volumes.some((volume) => volume.path === path && volume.phase === 'Bound'))
   if (missing.length > 0) return condition(VOLUMES_READY, 'False', 'VolumePending', `not made yet: ${missing.map(({ path }) => path).join(', ')}`)
@@ -139,14 +144,17 @@ function deniedMessage(paths: readonly string[]): string {
 }
 
 function executableCondition(facts: Facts): NextCondition {
+  if (facts.desired === undefined) {
+    return previousCondition(facts, VOLUMES_EXECUTABLE) ?? condition(VOLUMES_EXECUTABLE, 'Unknown', 'Pending', 'waits for the image')
+  }
   const denied = deniedVolumes(facts)
   if (denied.length > 0) return condition(VOLUMES_EXECUTABLE, 'False', 'VolumeNotExecutable', deniedMessage(denied))
   const wanted = (facts.desired?.volumes ?? []).filter(({ exec }) => exec !== 'Forbidden')
   const seen = wanted.filter(({ path }) => facts.observed.execByPath.get(path) === 'exec')
   if (wanted.length > 0 && seen.length < wanted.length) {
-    const before = facts.previous?.conditions?.find(({ type }) => type === VOLUMES_EXECUTABLE)
+    const before = previousCondition(facts, VOLUMES_EXECUTABLE)
     // Between two runs nothing can be read back; what was seen last still stands.
-    if (before?.status === 'True' && facts.desired !== undefined) return before
+    if (before?.status === 'True') return before
     return condition(VOLUMES_EXECUTABLE, 'Unknown', 'NotRunning', 'mount flags are read back once the container runs')
   }
   return condition(VOLUMES_EXECUTABLE, 'True', 'Executable', 'every volume that should be is mounted exec, as read from the kernel')
@@ -176,7 +184,9 @@ function workloadTrouble(facts: Facts, instance: ObservedInstance | undefined): 
 function reconcilingCondition(facts: Facts): NextCondition[] {
   if (facts.error !== undefined && facts.error.retry === 'terminal') return []
   const target = targetOf(facts)
-  const busy = facts.error !== undefined || facts.resolveError !== undefined || (facts.desired?.running === true && target?.state !== 'running')
+  // A failed question about the tag that only an edit can help is no progress to wait for.
+  const asksAgain = facts.resolveError?.retry === 'backoff'
+  const busy = facts.error !== undefined || asksAgain || (facts.desired?.running === true && target?.state !== 'running')
   return busy ? [condition(RECONCILING, 'True', 'Progressing', facts.error?.message ?? facts.resolveError?.message ?? 'the container is being started')] : []
 }
 

@@ -11,7 +11,7 @@ import { runnerMounts, runnerScript, type RunnerFiles } from '../bundle/hook-run
 import { toBytes, toText } from '../image/bytes.ts'
 import { resolvePath } from '../rootfs/lookup.ts'
 import type { FileTree } from '../rootfs/types.ts'
-import type { Issue } from '../errors.ts'
+import { ExpectedError, printable, type Issue } from '../errors.ts'
 import { APP_LABEL, IMAGE_DIGEST, IMAGE_REFERENCE, REVISION } from '../crd/labels.ts'
 import { appId, instanceId } from './names.ts'
 import type { Desired, DesiredVolume } from './types.ts'
@@ -33,6 +33,7 @@ export interface RenderedLocal {
   readonly config: RuntimeSpec
   /** Content of the hook runner's script; undefined when the app has no startContainer hooks. */
   readonly hookScript: string | undefined
+  /** Inside the image, without symlinks and `..`: it is made on the host, where both could lead anywhere. */
   readonly workingDir: string
   readonly warnings: readonly Issue[]
 }
@@ -40,14 +41,14 @@ export interface RenderedLocal {
 export function toLocal(desired: Desired, tree: FileTree, host: HostFacts, places: LocalPlaces): RenderedLocal {
   const id = instanceId(desired.key, desired.revision)
   const inner = desired.hooks.filter((hook) => hook.stage === 'startContainer')
-  const cwd = workingDir(desired.image.config, desired.process, tree)
+  const cwd = resolvedWorkingDir(desired, tree)
   const rendered = renderSpec({
     config: desired.image.config,
     process: desired.process,
     identity: desired.identity,
     hostname: desired.key.name,
     mounts: [...volumeMounts(desired, places), ...(inner.length > 0 ? runnerMounts(places.runner) : [])],
-    engineFiles: engineFiles(tree, places),
+    engineFiles: engineFiles(desired, tree, places),
     hooks: runtimeHooks(desired.hooks),
     limits: desired.limits,
     security: desired.security,
@@ -63,6 +64,13 @@ export function toLocal(desired: Desired, tree: FileTree, host: HostFacts, place
     workingDir: cwd,
     warnings: rendered.warnings,
   }
+}
+
+function resolvedWorkingDir(desired: Desired, tree: FileTree): string {
+  const wanted = workingDir(desired.image.config, desired.process, tree)
+  const found = resolvePath(tree, toBytes(wanted), { allowMissing: true })
+  if ('problem' in found) throw new ExpectedError('WorkingDirInvalid', `the working directory ${printable(wanted)} cannot be reached in the image`, { path: 'spec.workingDir' })
+  return `/${found.names.map(toText).join('/')}`
 }
 
 /** The volumes as mounts, parents first (rule V8). */
@@ -86,14 +94,20 @@ export function volumeViews(desired: Desired, contentOf: (volume: DesiredVolume)
   }))
 }
 
-/** /etc/hosts and its like, where the image has them as links: at the links' targets. */
-function engineFiles(tree: FileTree, places: LocalPlaces): ContainerMount[] {
+/**
+ * /etc/hosts and its like, where the image has them as links: at the links' targets. A volume that the user mounts
+ * there wins, as in Kubernetes.
+ */
+function engineFiles(desired: Desired, tree: FileTree, places: LocalPlaces): ContainerMount[] {
+  const taken = new Set(desired.volumes.map(({ destination }) => destination))
   return ENGINE_FILES.flatMap((name) => {
     const found = resolvePath(tree, toBytes(`/etc/${name}`), { allowMissing: true })
     const usable = 'names' in found && (found.node === undefined || found.node.type === 'file')
     // A link to nowhere sensible (Debian's resolv.conf -> ../run/systemd/…) is mounted over at its own target.
     if (!usable) return []
-    return [{ destination: `/${found.names.map(toText).join('/')}`, source: places.engineFile(name), readOnly: false, exec: false, label: `/etc/${name}` }]
+    const destination = `/${found.names.map(toText).join('/')}`
+    if (taken.has(destination)) return []
+    return [{ destination, source: places.engineFile(name), readOnly: false, exec: false, label: `/etc/${name}` }]
   })
 }
 
