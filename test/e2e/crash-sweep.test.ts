@@ -12,7 +12,7 @@ import { openLocal } from '../../src/engine/local/open.ts'
 import { busyboxImage, WAIT_FOREVER } from '../support/busybox-image.ts'
 import { dir, file } from '../support/layer.ts'
 import { writeLayout } from '../support/layout.ts'
-import { app, eventually, Sandbox } from '../support/sandbox.ts'
+import { app, eventually, freePort, Sandbox } from '../support/sandbox.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
 const KEY = { namespace: 'default', name: 'sweep' }
@@ -20,27 +20,32 @@ const KEY = { namespace: 'default', name: 'sweep' }
 const TOO_MANY = 80
 
 /**
- * The app is its own witness: a second container on the volume can't get the lock, a second seeding brings back what
+ * The app is its own witness: a second container can't get the port, a second seeding brings back what
  * the first start deleted.
  */
 const WITNESS = [
-  'exec 8>>/data/lock',
-  'flock -n 8 || echo two >>/data/violations',
+  // Containers share the host's network: a port can be held by one of them only.
+  '(nc -l -p "$PORT" || echo two >>/data/violations) &',
   'if [ -s /data/starts ] && [ -e /data/seed ]; then echo reseeded >>/data/violations; fi',
   'rm -f /data/seed',
   'echo "$VERSION" >>/data/starts',
   WAIT_FOREVER,
 ].join('\n')
 
-async function witnessLayout(sandbox: Sandbox): Promise<string> {
-  const layout = path.join(sandbox.dir, 'layout')
-  await tagVersion(layout, 'v1')
-  return layout
+interface Witness {
+  readonly layout: string
+  readonly port: number
 }
 
-async function tagVersion(layout: string, version: string): Promise<void> {
+async function makeWitness(sandbox: Sandbox): Promise<Witness> {
+  const witness = { layout: path.join(sandbox.dir, 'layout'), port: await freePort() }
+  await tagVersion(witness, 'v1')
+  return witness
+}
+
+async function tagVersion({ layout, port }: Witness, version: string): Promise<void> {
   const parts = [dir('data', { uid: 2000, gid: 2000 }), file('data/seed', 'from the image\n', { uid: 2000, gid: 2000 }), file('data/kept', 'kept\n')]
-  const config = { User: 'app', Volumes: ['/data'], Env: ['PATH=/bin', `VERSION=${version}`] }
+  const config = { User: 'app', Volumes: ['/data'], Env: ['PATH=/bin', `VERSION=${version}`, `PORT=${port}`] }
   await writeLayout(layout, [{ tag: 'latest', image: busyboxImage({ run: WITNESS, parts, config }) }])
 }
 
@@ -61,7 +66,7 @@ async function controllerUntil(sandbox: Sandbox, crashAfterWrite: number, done: 
   return 'done'
 }
 
-async function submit(sandbox: Sandbox, layout: string): Promise<void> {
+async function submit(sandbox: Sandbox, { layout }: Witness): Promise<void> {
   const { apps } = openLocal({ stateDir: sandbox.state })
   await apps.submit([{ key: KEY, resource: app('sweep', `oci:${layout}:latest`), baseDir: sandbox.dir, status: undefined }])
 }
@@ -92,8 +97,8 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
     for (let write = 1; ; write++) {
       expect(write).toBeLessThan(TOO_MANY)
       await using sandbox = await Sandbox.create({ runtime })
-      const layout = await witnessLayout(sandbox)
-      await submit(sandbox, layout)
+      const witness = await makeWitness(sandbox)
+      await submit(sandbox, witness)
       const first = await controllerUntil(sandbox, write, () => isReady(sandbox, 'v1'))
       if (first === 'crashed') await controllerUntil(sandbox, 0, () => isReady(sandbox, 'v1'))
       await expectIntact(sandbox)
@@ -108,10 +113,10 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
     for (let write = 1; ; write++) {
       expect(write).toBeLessThan(TOO_MANY)
       await using sandbox = await Sandbox.create({ runtime })
-      const layout = await witnessLayout(sandbox)
-      await submit(sandbox, layout)
+      const witness = await makeWitness(sandbox)
+      await submit(sandbox, witness)
       await controllerUntil(sandbox, 0, () => isReady(sandbox, 'v1'))
-      await tagVersion(layout, 'v2')
+      await tagVersion(witness, 'v2')
       const { apps } = openLocal({ stateDir: sandbox.state })
       await apps.change(KEY, (resource) => withRequest(resource))
       const first = await controllerUntil(sandbox, write, () => isReady(sandbox, 'v2'))
@@ -128,8 +133,8 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
     for (let write = 1; ; write++) {
       expect(write).toBeLessThan(TOO_MANY)
       await using sandbox = await Sandbox.create({ runtime })
-      const layout = await witnessLayout(sandbox)
-      await submit(sandbox, layout)
+      const witness = await makeWitness(sandbox)
+      await submit(sandbox, witness)
       await controllerUntil(sandbox, 0, () => isReady(sandbox, 'v1'))
       const { apps, instances } = openLocal({ stateDir: sandbox.state })
       await apps.requestDeletion(KEY, false)

@@ -5,7 +5,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, lstatSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openLocal } from '../../src/engine/local/open.ts'
@@ -13,19 +12,11 @@ import { busyboxImage, WAIT_FOREVER } from '../support/busybox-image.ts'
 import { demoLayout, extraPlugin } from '../support/fixtures.ts'
 import { dir, file, hardlink, symlink } from '../support/layer.ts'
 import { writeLayout } from '../support/layout.ts'
-import { app, eventually, Sandbox } from '../support/sandbox.ts'
+import { app, eventually, freePort, Sandbox } from '../support/sandbox.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
 const RUNTIMES = ['runc', 'crun'] as const
 const OWNER = { uid: 2000, gid: 2000 }
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
 
 async function layoutOf(sandbox: Sandbox, image: Parameters<typeof writeLayout>[1][number]['image'], tag = 'latest'): Promise<string> {
   const layout = path.join(sandbox.dir, 'layout')

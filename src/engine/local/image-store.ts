@@ -14,6 +14,7 @@ import type { Images, PreparedImage, StoredApp } from '../../reconcile/ports.ts'
 import type { BlobStore } from '../../registry/blob-store.ts'
 import { ExpectedError, type Issue } from '../../errors.ts'
 import type { FairleadConfig } from './config.ts'
+import { crashPoint } from './crash-point.ts'
 import { ensureFolder, readJson, writeJson } from './disk.ts'
 import { hostTree } from './host-tree.ts'
 import type { StatePaths } from './paths.ts'
@@ -111,6 +112,7 @@ export class LocalImages implements Images {
         signal,
         onProgress: (done, total) => progress.report({ phase: 'Unpacking', done, total }),
       })
+      crashPoint(dir)
     } finally {
       progress.end()
       await source.close()
