@@ -2,10 +2,12 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { run } from '../lib/run.ts'
 import { showCommand, showOutput } from './stage.ts'
 
 const FAIRLEAD = path.join(import.meta.dirname, '../../bin/fairlead')
+const ENDS_WITHIN_MS = 15_000
 
 export class FairleadCli {
   readonly #state: string
@@ -44,7 +46,11 @@ export class FairleadCli {
     const pid = await this.#controllerPid()
     if (pid === undefined) return
     process.kill(pid, 'SIGTERM')
-    while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20))
+    const deadline = performance.now() + ENDS_WITHIN_MS
+    while (isAlive(pid)) {
+      if (performance.now() > deadline) process.kill(pid, 'SIGKILL')
+      await delay(20)
+    }
   }
 
   /** The controller in the background names itself in its state folder, and ends by itself when no app is left. */

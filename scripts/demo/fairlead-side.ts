@@ -1,6 +1,7 @@
 /** Second half of the demo: the same image under Fairlead, then a new digest of the same tag. */
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { DEMO_VERSIONS } from '../lib/demo-image.ts'
 import type { DemoImage } from '../lib/demo-image.ts'
 import { freePort, startLocalRegistry } from '../lib/local-registry.ts'
@@ -15,6 +16,7 @@ import { heading, say, showCommand, showOutput, verdict } from './stage.ts'
 const REPOSITORY = 'mattermost/mattermost-team-edition'
 const TAG = '10.12'
 const NAME = 'mattermost'
+const LISTENS_WITHIN_MS = 15_000
 
 /** Everything of the second half that changes from run to run. */
 interface Scene {
@@ -72,6 +74,7 @@ async function firstStart({
   showCommand('cat mattermost.yaml')
   showOutput(await readFile(resource, 'utf8'))
   await fairlead.watch(['up', '-f', resource], 'up -f mattermost.yaml')
+  await untilItListens(url)
   const shippedPlugin = pluginAnswers(await ask(`${url}/plugins`), 'hello')
   verdict(
     shippedPlugin,
@@ -88,6 +91,7 @@ async function uploadAndRestart(scene: Scene): Promise<Pick<Facts, 'uploadedPlug
   heading('5. A plugin is uploaded, and the app restarts')
   await ask(`${url}/plugins/extra`, 'PUT', await readFile(image.extraPlugin), '--upload-file extra-plugin')
   await fairlead.watch(['restart', NAME])
+  await untilItListens(url)
   const answers = await ask(`${url}/plugins`)
   const uploadedPlugin = pluginAnswers(answers, 'extra') && pluginAnswers(answers, 'hello')
   verdict(uploadedPlugin, 'Both plugins answer: volumes are real folders, mounted without noexec.')
@@ -105,6 +109,7 @@ async function rebuild({ fairlead, image, registry, url }: Scene): Promise<void>
   const before = await ask(`${url}/version`)
   verdict(before.includes(DEMO_VERSIONS.v1), `It is still ${DEMO_VERSIONS.v1}.`)
   await fairlead.watch(['rebuild', NAME])
+  await untilItListens(url)
   const after = await ask(`${url}/version`)
   verdict(after.includes(DEMO_VERSIONS.v2), `Now it is ${DEMO_VERSIONS.v2}.`)
   const kept = await ask(`${url}/posts`)
@@ -114,6 +119,24 @@ async function rebuild({ fairlead, image, registry, url }: Scene): Promise<void>
   verdict(ok, 'Data and both plugins are as they were.')
   if (!before.includes(DEMO_VERSIONS.v1) || !after.includes(DEMO_VERSIONS.v2) || !ok) {
     throw new Error('the rebuild did not keep what it promises')
+  }
+}
+
+/** `Ready` means that the process is up; a moment later it listens. */
+async function untilItListens(url: string): Promise<void> {
+  const deadline = performance.now() + LISTENS_WITHIN_MS
+  while (!(await isListening(url))) {
+    if (performance.now() > deadline)
+      throw new Error(`nothing listens at ${url} after ${LISTENS_WITHIN_MS} ms`)
+    await delay(20)
+  }
+}
+
+async function isListening(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/version`)).ok
+  } catch {
+    return false
   }
 }
 

@@ -25,9 +25,9 @@ export function showOutput(text: string): void {
   if (text.trim() !== '') console.log(lines.map((line) => `    ${line}`).join('\n'))
 }
 
-/** What that means: `good` is what the image's makers would expect. */
-export function verdict(good: boolean, text: string): void {
-  const lines = wrap(text, 76)
+/** What that means: `good` is what the image's makers would expect, and `text` says so, or `otherwise` does. */
+export function verdict(good: boolean, text: string, otherwise = `Not so: ${text}`): void {
+  const lines = wrap(good ? text : otherwise, 76)
   console.log(lines.map((line, index) => `  ${index === 0 ? mark(good) : ' '} ${line}`).join('\n'))
 }
 

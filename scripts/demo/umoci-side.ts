@@ -41,17 +41,15 @@ async function firstRun(container: PlainContainer): Promise<Pick<Facts, 'shipped
   const shippedPlugin = pluginAnswers(checked, 'hello')
   verdict(
     shippedPlugin,
-    shippedPlugin
-      ? 'The plugin that the image ships answers.'
-      : 'The image ships a plugin and a config file. Neither is seen: a tmpfs lies over each VOLUME.',
+    'The plugin that the image ships answers.',
+    'The image ships a plugin and a config file. Neither is seen: a tmpfs lies over each VOLUME.',
   )
   const posted = await ask(container, ['post', 'hello world'])
   const writable = posted.startsWith('posted')
   verdict(
     writable,
-    writable
-      ? 'The app can write its data.'
-      : 'The image gives its data folder to the app’s user. Here it is root’s, and user 2000 may not write.',
+    'The app can write its data.',
+    'The image gives its data folder to the app’s user. Here it is root’s, and user 2000 may not write.',
   )
   await container.stop()
   return { shippedPlugin, writable }
@@ -64,9 +62,9 @@ async function runWithUpload(container: PlainContainer, plugin: Buffer): Promise
   const refused = installed.startsWith('installed')
     ? `It was uploaded with mode 0755, and it is refused: ${await container.mountAt(PLUGINS)}.`
     : 'It could not even be uploaded.'
-  verdict(answers, answers ? 'The uploaded plugin runs.' : refused)
+  verdict(answers, 'The uploaded plugin runs.', refused)
   const posted = (await ask(container, ['post', 'hello world'])).startsWith('posted')
-  verdict(posted, posted ? 'Now the app can write its data …' : 'The app still cannot write its data.')
+  verdict(posted, 'Now the app can write its data …', 'The app still cannot write its data.')
   await container.stop()
   return answers
 }
@@ -76,9 +74,8 @@ async function nextRun(container: PlainContainer): Promise<boolean> {
   const kept = checked.includes('hello world')
   verdict(
     kept,
-    kept
-      ? '… and it is still there after a restart.'
-      : '… and it is gone after a restart, the uploaded plugin with it.',
+    '… and it is still there after a restart.',
+    '… and it is gone after a restart, the uploaded plugin with it.',
   )
   await container.stop()
   return kept
