@@ -1,5 +1,6 @@
 /** Runs bin/fairlead on a private state folder and shows what it says. */
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,37 +12,60 @@ const ENDS_WITHIN_MS = 15_000
 
 export class FairleadCli {
   readonly #state: string
+  /** Commands that have not ended yet: an interrupted demo must end them before it looks at what is there. */
+  readonly #running = new Set<ChildProcess>()
+  #isStopping = false
 
   constructor(state: string) {
     this.#state = state
   }
 
-  /** Runs a command that must succeed; shows it and, unless it is to be quiet, what it prints. */
+  /** Runs a command that must succeed; shows it and what it prints. Returns its stdout. */
   async run(args: readonly string[], words = args.join(' ')): Promise<string> {
     showCommand(`fairlead ${words}`)
-    const result = await run(FAIRLEAD, args, { env: this.#environment() })
-    showOutput(result.stdout)
-    if (result.code === 0) return result.stdout
-    showOutput(result.stderr)
-    throw new Error(`fairlead ${words}: exit code ${String(result.code)}`)
+    const chunks: Buffer[] = []
+    const child = this.#start(args, 'pipe')
+    child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk))
+    const code = await this.#end(child)
+    const stdout = Buffer.concat(chunks).toString()
+    showOutput(stdout)
+    if (code !== 0) throw new Error(`fairlead ${words}: exit code ${String(code)}`)
+    return stdout
   }
 
   /** Runs a command with the reader's terminal, so that progress is shown as it is. */
   async watch(args: readonly string[], words = args.join(' ')): Promise<void> {
     showCommand(`fairlead ${words}`)
+    const code = await this.#end(this.#start(args, 'inherit'))
+    if (code !== 0) throw new Error(`fairlead ${words}: exit code ${String(code)}`)
+  }
+
+  #start(args: readonly string[], stdout: 'pipe' | 'inherit'): ChildProcess {
+    if (this.#isStopping) throw new Error('the demo is being stopped')
     const child = spawn(FAIRLEAD, args, {
       env: { ...process.env, ...this.#environment() },
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', stdout, 'inherit'],
     })
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.on('error', reject)
-      child.on('close', resolve)
-    })
-    if (code !== 0) throw new Error(`fairlead ${words}: exit code ${String(code)}`)
+    this.#running.add(child)
+    return child
+  }
+
+  async #end(child: ChildProcess): Promise<number | null> {
+    try {
+      return await new Promise((resolve, reject) => {
+        child.on('error', reject)
+        child.on('close', resolve)
+      })
+    } finally {
+      this.#running.delete(child)
+    }
   }
 
   /** Ends all apps of the private state, their data too, and the controller with them. */
   async stopAll(names: readonly string[]): Promise<void> {
+    this.#isStopping = true
+    for (const child of this.#running) child.kill('SIGKILL')
+    while (this.#running.size > 0) await delay(20)
     await run(FAIRLEAD, ['down', ...names, '--volumes'], { env: this.#environment() })
     const pid = await this.#controllerPid()
     if (pid === undefined) return
