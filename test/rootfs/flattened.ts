@@ -1,5 +1,5 @@
 /** Layers in, text out: the shortest way from one-line fixtures to something that a test can compare. */
-import { ExpectedError } from '../../src/errors.ts'
+import { assertNever, ExpectedError } from '../../src/errors.ts'
 import type { ByteString } from '../../src/image/bytes.ts'
 import type { ContentSink, ContentWriter } from '../../src/rootfs/content-sink.ts'
 import { applyLayer } from '../../src/rootfs/flatten.ts'
@@ -132,8 +132,11 @@ function line({ type, content, linkTarget, device }: Inode, names: readonly Byte
       return `${path}=${content?.bytes?.toString('latin1') ?? ''}`
     case 'fifo':
       return `${path}|`
-    default:
+    case 'char':
+    case 'block':
       return `${path}:${device?.major ?? 0},${device?.minor ?? 0}`
+    default:
+      return assertNever(type)
   }
 }
 
