@@ -8,6 +8,9 @@ import { ROOT, sourceFiles } from './source-files.ts'
 const TROUBLESHOOTING = path.join(ROOT, 'docs/troubleshooting.md')
 const isWritten = existsSync(TROUBLESHOOTING)
 
+/** Part of the API on both engines, but only a cluster gives them. Shorten this as soon as some code does. */
+const ONLY_ON_CLUSTERS = ['ImageNotPullable', 'HooksUnsupported']
+
 const code = sourceFiles('src')
   .filter((file) => file.path !== 'src/errors.ts')
   .map((file) => file.code)
@@ -24,8 +27,8 @@ describe('reasons', () => {
     expect(new Set(REASONS).size).toBe(REASONS.length)
   })
 
-  test('are each given by some code', () => {
-    expect(REASONS.filter((reason) => !code.includes(`'${reason}'`))).toEqual([])
+  test('are each given by some code, but for those of clusters', () => {
+    expect(REASONS.filter((reason) => !code.includes(`'${reason}'`))).toEqual(ONLY_ON_CLUSTERS)
   })
 
   test.skipIf(!isWritten)('have each one section in docs/troubleshooting.md', () => {
