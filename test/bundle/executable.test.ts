@@ -452,6 +452,21 @@ describe('checkExecutable refuses', () => {
     expect(issues[0]?.path).toBe('spec.command[0]')
   })
 
+  /** `/s1` is interpreted by `/s2`, and so on; the last one by a program. */
+  function scripts(count: number): Record<string, FileNode> {
+    const names = Array.from({ length: count }, (_, index) => `s${index + 1}`)
+    return Object.fromEntries(
+      names.map((name, index) => [name, file(`#!${index + 1 < count ? `/s${index + 2}` : '/bin/sh'}\n`)]),
+    )
+  }
+
+  test('scripts of scripts only where the kernel does: five are fine, six are not', () => {
+    expect(check('/s1', { files: scripts(5) })).toEqual([])
+    expect(check('/s1', { files: scripts(6) }).map((issue) => issue.reason)).toEqual([
+      'ExecInterpreterMissing',
+    ])
+  })
+
   test('nothing but warns of a program that most kernels for the platform run', () => {
     expect(check('/x', { files: { x: file(buildElf({ bits: 32, machine: 3, type: 2 })) } })).toEqual([
       expect.objectContaining({ severity: 'warning', reason: 'ExecWrongArchitecture' }),

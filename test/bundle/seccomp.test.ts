@@ -137,6 +137,13 @@ describe('the default seccomp filter', () => {
     for (const name of names) expect(verdict(wider, name)).toBe('allow')
   })
 
+  test('has one opinion on clone3 with CAP_SYS_ADMIN', () => {
+    const { syscalls } = defaultSeccomp(['CAP_SYS_ADMIN'], 'amd64')
+    expect(syscalls.filter((rule) => rule.names.includes('clone3')).map((rule) => rule.action)).toEqual([
+      'SCMP_ACT_ALLOW',
+    ])
+  })
+
   test('lets go of chroot with its capability', () => {
     expect(verdict(defaultSeccomp([], 'amd64'), 'chroot')).toBe(EPERM)
   })

@@ -93,6 +93,18 @@ describe('the kernel', () => {
     const argument = 'interpreter' in ours && starts ? (ours.argument ?? '') : ''
     expect({ started: starts, output: argument }).toEqual(theirs)
   })
+
+  test.each([
+    [5, true],
+    [6, false],
+  ])('takes a chain of %i scripts: %s', (count, starts) => {
+    for (let each = count; each >= 1; each--) {
+      const interpreter = each === count ? '/bin/echo' : join(folder, `chain${each + 1}`)
+      writeFileSync(join(folder, `chain${each}`), `#!${interpreter}\n`, { mode: 0o755 })
+    }
+    const output = spawnSync(join(folder, 'chain1'), []).stdout?.toString() ?? ''
+    expect(output.includes('chain1')).toBe(starts)
+  })
 })
 
 describe('envTarget', () => {
