@@ -13,11 +13,9 @@ import { appId } from '../reconcile/names.ts'
 import type { StoredApp } from '../reconcile/ports.ts'
 import { ageOf } from './ages.ts'
 import { imageOf, readyOf, stateOf } from './app-view.ts'
+import { field } from './fields.ts'
 import { cutText, renderTable, wrapText, type Column } from './table.ts'
 import type { Paint } from './styles.ts'
-
-/** Wide enough for the labels, narrow enough for a sha256 digest in 80 columns. */
-const LABEL_WIDTH = 9
 
 export function appPage(stored: StoredApp, nowMs: number, width: number, paint: Paint): string {
   const { status } = stored
@@ -148,12 +146,4 @@ function matters(condition: Condition, ready: Condition | undefined): boolean {
 function byOrder(a: Condition, b: Condition): number {
   const order: readonly string[] = CONDITION_TYPES
   return order.indexOf(a.type) - order.indexOf(b.type)
-}
-
-/** `Label    value`, wrapped under the value; nothing for an empty value. */
-function field(label: string, value: string, width: number): readonly string[] {
-  if (value === '') return []
-  return wrapText(value, width - LABEL_WIDTH).map(
-    (line, index) => `${(index === 0 ? label : '').padEnd(LABEL_WIDTH)}${line}`,
-  )
 }

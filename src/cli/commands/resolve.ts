@@ -1,0 +1,44 @@
+/** `fairlead resolve`: which digest a reference names now. */
+import { printable } from '../../errors.ts'
+import type { ImageOrigin, ResolvedImage } from '../../image/types.ts'
+import type { RunCommand } from '../command-spec.ts'
+import { fieldLines } from '../fields.ts'
+import { platformRows, referenceOf, withImage } from '../image-source.ts'
+import { outputFormat, writeAnswer } from '../output.ts'
+
+export const resolveReference: RunCommand = async (context, call) => {
+  const format = outputFormat(call)
+  const reference = referenceOf(call.args[0])
+  await withImage(context, call, reference, async ({ image }) => {
+    const answer = {
+      reference: reference.original,
+      canonical: image.canonical,
+      digest: image.digest,
+      mediaType: image.mediaType,
+      platforms: platformRows(image),
+      source: image.source,
+    }
+    await writeAnswer(context, format, answer, () =>
+      resolvedLines(reference.original, image, context.stdout.columns),
+    )
+  })
+}
+
+function resolvedLines(reference: string, image: ResolvedImage, width: number): string {
+  const fields = {
+    Image: printable(reference, 500),
+    Name: printable(image.canonical, 500),
+    Digest: image.digest,
+    Type: image.mediaType,
+    Source: sourceWords(image.source),
+  }
+  const platforms = platformRows(image).map(
+    ({ platform, digest }) => `  ${printable(platform)}\n    ${digest}\n`,
+  )
+  return `${fieldLines(fields, width)}\nPlatforms\n${platforms.join('')}`
+}
+
+export function sourceWords(source: ImageOrigin): string {
+  if (source.kind === 'registry') return `${source.mirror ? 'mirror' : 'registry'} ${printable(source.host)}`
+  return `${source.kind === 'oci' ? 'layout' : 'archive'} ${printable(source.realPath, 500)}`
+}

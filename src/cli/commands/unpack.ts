@@ -1,0 +1,60 @@
+/** `fairlead unpack`: an image's merged tree in a folder, as a bundle if wanted. */
+import { writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { hostTree } from '../../engine/local/host-tree.ts'
+import { unpackImage, type UnpackReport } from '../../engine/local/unpack/unpack-image.ts'
+import { printable } from '../../errors.ts'
+import type { ResolvedImage } from '../../image/types.ts'
+import { plainBundle } from '../plain-bundle.ts'
+import type { CommandCall, RunCommand } from '../command-spec.ts'
+import type { CliContext } from '../context.ts'
+import { referenceOf, withImage, type OpenImage } from '../image-source.ts'
+import { issueLine } from '../print-error.ts'
+import { pullProgress } from '../pull-progress.ts'
+import { sizeOf } from '../ages.ts'
+
+export const unpack: RunCommand = async (context, call) => {
+  const reference = referenceOf(call.args[0])
+  const dir = resolve(context.cwd, call.args[1] ?? '')
+  const report = await withImage(context, call, reference, (open) => unpackTo(context, call, open, dir))
+  const file = call.options.text('report')
+  if (file !== undefined)
+    await writeFile(resolve(context.cwd, file), `${JSON.stringify(report, undefined, 2)}\n`)
+  const shown = printable(join(dir, 'rootfs'), 500)
+  context.stdout.write(`${shown}: ${report.entries} entries, ${sizeOf(report.bytes)}\n`)
+  if (file !== undefined) return
+  if (report.dropped.length > 0)
+    context.stderr.write(`${report.dropped.length} entries were left out; --report says which and why\n`)
+}
+
+async function unpackTo(
+  context: CliContext,
+  call: CommandCall,
+  { image, source, config }: OpenImage,
+  dir: string,
+): Promise<UnpackReport> {
+  const progress = pullProgress(context, printable(image.reference.original))
+  try {
+    return await unpackImage({
+      source,
+      manifest: image.manifest,
+      config: image.config,
+      limits: config.limits,
+      dir,
+      signal: context.signal,
+      onProgress: progress.report,
+      writeReport: false,
+      ...(call.options.flag('bundle')
+        ? { beforePublish: (staging: string) => writeBundle(context, image, staging) }
+        : {}),
+    })
+  } finally {
+    progress.end()
+  }
+}
+
+async function writeBundle(context: CliContext, image: ResolvedImage, staging: string): Promise<void> {
+  const { spec, warnings } = plainBundle(image, hostTree(join(staging, 'rootfs')))
+  for (const issue of warnings) context.stderr.write(`${issueLine(issue)}\n`)
+  await writeFile(join(staging, 'config.json'), `${JSON.stringify(spec, undefined, 2)}\n`)
+}
