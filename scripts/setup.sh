@@ -79,7 +79,7 @@ setup_packages() {
 
 npm_stamp=node_modules/.fairlead-setup
 
-npm_key() { cat package.json package-lock.json .npmrc | sha256sum | cut -d ' ' -f 1; }
+npm_key() { cat package-lock.json .npmrc | sha256sum | cut -d ' ' -f 1; }
 
 check_node() {
   command -v node >/dev/null && command -v npm >/dev/null || fail \
