@@ -29,12 +29,16 @@ export function checkHost(host: string): string | undefined {
   return `has the host ${JSON.stringify(host)}; must be letters, digits and dashes, separated by dots`
 }
 
-/** Lower case, aliases of Docker Hub resolved, port without leading zeros. Call only with a valid host. */
+/**
+ * Lower case, aliases of Docker Hub resolved, port without leading zeros. Call only with a valid host. A host that only
+ * its upper case told from a path gets https' own port, so that its lower-case form is still read as a host.
+ */
 export function normaliseHost(host: string): string {
   const { name, port } = splitPort(host) ?? { name: host, port: undefined }
   const lower = name.toLowerCase()
-  if (port === undefined) return DOCKER_HUB_ALIASES.has(lower) ? 'docker.io' : lower
-  return `${lower}:${port}`
+  if (port !== undefined) return `${lower}:${port}`
+  if (DOCKER_HUB_ALIASES.has(lower)) return 'docker.io'
+  return looksLikeHost(lower) ? lower : `${lower}:443`
 }
 
 function splitPort(host: string): { name: string; port: number | undefined } | undefined {
