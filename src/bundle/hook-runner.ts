@@ -16,9 +16,6 @@ export const RUNNER_DIR = '/.fairlead'
 /** How much of a hook's output is kept, from its end. */
 const OUTPUT_TAIL_BYTES = 4096
 
-/** Time for the runner itself, on top of what its hooks may take. */
-const RUNNER_SLACK_SECONDS = 10
-
 /** Where the engine has the runner's files on the host; the run folder must be writable for the container's user. */
 export interface RunnerFiles {
   readonly busybox: string
@@ -36,15 +33,16 @@ export function runnerMounts(files: RunnerFiles): readonly ContainerMount[] {
   ]
 }
 
-/** The hook as the runtime gets it, for the startContainer hooks among `hooks`. */
-export function runnerHook(hooks: readonly HookWish[], runnerDir: string = RUNNER_DIR): RuntimeHook {
-  const seconds = startHooks(hooks).reduce((sum, hook) => sum + hook.timeoutSeconds, RUNNER_SLACK_SECONDS)
+/**
+ * The hook as the runtime gets it. Without a timeout, since the script keeps the time of each hook: with one, crun
+ * 1.8.1 leaves SIGCHLD blocked in the app that it starts afterwards, where a shell's `wait` then sleeps for ever.
+ */
+export function runnerHook(runnerDir: string = RUNNER_DIR): RuntimeHook {
   return {
     path: `${runnerDir}/busybox`,
     args: ['busybox', 'sh', `${runnerDir}/hooks.sh`],
     // Never empty: runtimes take that for "inherit", once with the controller's secrets in it (rule H2).
     env: [`PATH=${DEFAULT_PATH}`],
-    timeout: seconds,
   }
 }
 
@@ -79,8 +77,7 @@ export function runnerScript(input: {
 
 /**
  * A hook and its clock are the two ends of a pipeline, because a shell waits for a pipeline with one blocking call.
- * Its `wait` would sleep until a SIGCHLD, which crun starts hooks without (the signal is blocked), and `busybox
- * timeout` would leave a process behind whose remains nobody in the container would ever collect.
+ * Its `wait` would sleep until a SIGCHLD, which a runtime may have blocked, and `busybox timeout` would leave a process behind whose remains nobody in the container would ever collect.
  *
  * `setsid` gives the hook a group, which is killed as a whole; and, coming after `env`, it keeps env from taking a path
  * with "=" in it for a variable.

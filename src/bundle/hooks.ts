@@ -34,13 +34,13 @@ export function checkHooks(check: HooksCheck): Issue[] {
 }
 
 /**
- * Hooks by stage as runtime-spec values: one runner for all of startContainer, and for the other stages each hook
- * with `args[0]`, a non-empty environment and a timeout (rule H2).
+ * Hooks by stage as runtime-spec values: one runner for all of startContainer, and for the other stages each hook.
+ * All have `args[0]`, a non-empty environment and a time limit (rule H2).
  */
 export function runtimeHooks(hooks: readonly HookWish[]): Partial<Record<HookStage, readonly RuntimeHook[]>> {
   const byStage: Partial<Record<HookStage, RuntimeHook[]>> = {}
   for (const hook of hooks) {
-    if (hook.stage === 'startContainer') byStage.startContainer ??= [runnerHook(hooks)]
+    if (hook.stage === 'startContainer') byStage.startContainer ??= [runnerHook()]
     else (byStage[hook.stage] ??= []).push(hostHook(hook))
   }
   return byStage

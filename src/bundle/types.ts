@@ -130,5 +130,6 @@ export interface RuntimeHook {
   readonly path: string
   readonly args: readonly string[]
   readonly env: readonly string[]
-  readonly timeout: number
+  /** Seconds; absent for our runner, which keeps the time of each hook itself. */
+  readonly timeout?: number
 }

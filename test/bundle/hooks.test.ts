@@ -195,7 +195,6 @@ describe('runtimeHooks', () => {
           path: '/.fairlead/busybox',
           args: ['busybox', 'sh', '/.fairlead/hooks.sh'],
           env: [path],
-          timeout: 22,
         },
       ],
       poststop: [

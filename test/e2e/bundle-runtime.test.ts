@@ -366,6 +366,16 @@ describe.each(['runc', 'crun'] as const)('%s', (runtime) => {
     expect(commands.length).toBeLessThanOrEqual(2)
   })
 
+  test('starts the process with no signal blocked or ignored, also after hooks', () => {
+    const { stdout, hookFiles } = run({
+      command: 'exec cat /proc/self/status',
+      hooks: [{ path: '/bin/cat', args: ['/proc/self/status'] }],
+    })
+    const none = '0000000000000000'
+    expect(statusLines(stdout)).toMatchObject({ SigBlk: none, SigIgn: none })
+    expect(statusLines(hookFiles['0.stdout'] ?? '')).toMatchObject({ SigBlk: none, SigIgn: none })
+  })
+
   test('never starts the process when a hook fails, and tells which', () => {
     const { status, stdout, hookFiles } = run({
       command: 'echo started',
