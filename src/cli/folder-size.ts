@@ -9,8 +9,8 @@ const BLOCK_BYTES = 512
 export async function folderBytes(dir: string): Promise<number> {
   const counted = new Set<string>()
   let bytes = 0
-  for (let open = [dir]; open.length > 0;) {
-    const path = open.pop() ?? dir
+  const open = [dir]
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
     try {
       const stats = await lstat(path)
       const inode = `${stats.dev}:${stats.ino}`

@@ -1,4 +1,4 @@
-/** Shows on stderr what commands wait for: on a terminal one updating line an app, elsewhere a line a change. */
+/** Shows on stderr what commands wait for: on a terminal one updating line an app, elsewhere a line for each thing that is new. */
 import type { CliContext, Output } from './context.ts'
 import { phaseLine, progressLine, type ProgressEvent } from './progress-line.ts'
 
@@ -39,13 +39,14 @@ function updatingView(output: Output): ProgressView {
 }
 
 function lineView(output: Output): ProgressView {
-  const last = new Map<string, string>()
+  // Once each: between two phases an app always waits for a moment.
+  const printed = new Set<string>()
   return {
     show(rows) {
       for (const row of rows) {
         const line = phaseLine(row.name, row.progress, row.waiting)
-        if (last.get(row.name) !== line) output.write(`${line}\n`)
-        last.set(row.name, line)
+        if (!printed.has(line)) output.write(`${line}\n`)
+        printed.add(line)
       }
     },
     clear: () => undefined,

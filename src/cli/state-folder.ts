@@ -1,6 +1,6 @@
 /** Where the state folder is, and what can be read there without loading the engine. */
 import { resolve } from 'node:path'
-import { appNotFound, LocalAppStore } from '../engine/local/app-store.ts'
+import { appNotFound, type LocalAppStore } from '../engine/local/app-store.ts'
 import { DEFAULT_STATE_DIR, statePaths, type StatePaths } from '../engine/local/paths.ts'
 import type { AppKey } from '../reconcile/names.ts'
 import type { StoredApp } from '../reconcile/ports.ts'

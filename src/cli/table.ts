@@ -79,7 +79,7 @@ function shrink(widths: number[], room: number, minimumOf: (index: number) => nu
 
 /** At most `width` characters of `text`. */
 export function cutText(text: string, width: number, where: 'middle' | 'end'): string {
-  const chars = [...text]
+  const chars = Array.from(text)
   if (chars.length <= width) return text
   if (width <= 1) return '…'.slice(0, Math.max(width, 0))
   if (where === 'end') return `${chars.slice(0, width - 1).join('')}…`
@@ -101,7 +101,7 @@ export function wrapText(text: string, width: number): readonly string[] {
 }
 
 function pieces(word: string, width: number): readonly string[] {
-  const chars = [...word]
+  const chars = Array.from(word)
   if (chars.length <= width) return [word]
   return Array.from({ length: Math.ceil(chars.length / width) }, (_, index) =>
     chars.slice(index * width, (index + 1) * width).join(''),
@@ -113,5 +113,5 @@ function textOf(cell: Cell): string {
 }
 
 function lengthOf(text: string): number {
-  return [...text].length
+  return Array.from(text).length
 }

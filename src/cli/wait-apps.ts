@@ -50,6 +50,11 @@ export async function waitForApps(
   }
 }
 
+/** `Progressing` says nothing that the sentence does not. */
+function waitingWords({ reason, message }: { readonly reason: string; readonly message: string }): string {
+  return reason === 'Progressing' ? printable(message) : `${reason}: ${printable(message)}`
+}
+
 class AppWait {
   readonly expected: Expectation
   readonly #paths: StatePaths
@@ -88,7 +93,7 @@ class AppWait {
         return {
           name,
           progress: this.#progress,
-          waiting: `${this.verdict.reason}: ${printable(this.verdict.message)}`,
+          waiting: waitingWords(this.verdict),
         }
     }
   }

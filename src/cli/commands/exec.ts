@@ -13,7 +13,7 @@ import type { AppKey } from '../../reconcile/names.ts'
 import { namedApp } from '../app-name.ts'
 import { isContainerUp } from '../app-probe.ts'
 import { shortName } from '../app-view.ts'
-import type { RunCommand } from '../command-spec.ts'
+import type { CommandCall, RunCommand } from '../command-spec.ts'
 import { Interruption, type CliContext } from '../context.ts'
 import { startedInstances, type CurrentInstance } from '../current-instance.ts'
 import { requireApp, statePathsOf } from '../state-folder.ts'
@@ -24,6 +24,7 @@ export const exec: RunCommand = async (context, call) => {
   if (tty && (context.stdin.isTTY !== true || !context.stdout.isTerminal)) {
     throw new UsageError('standard input and output are no terminal; leave -t out', '--tty')
   }
+  const command = commandOf(call)
   const key = namedApp(call)
   const paths = statePathsOf(context, call)
   await requireApp(new LocalAppStore(paths), key)
@@ -33,14 +34,22 @@ export const exec: RunCommand = async (context, call) => {
   try {
     const file = join(dir, 'process.json')
     // The environment may hold secrets: never on a command line, which every user can read.
-    await writeFile(file, JSON.stringify(await processOf(paths, record.id, call.args.slice(1), tty)), {
+    await writeFile(file, JSON.stringify(await processOf(paths, record.id, command, tty)), {
       mode: 0o600,
     })
-    const command = [...runtime.command, 'exec', ...(tty ? ['--tty'] : []), '--process', file, record.id]
-    return await runInForeground(context, command, tty || call.options.flag('interactive'))
+    const words = [...runtime.command, 'exec', ...(tty ? ['--tty'] : []), '--process', file, record.id]
+    return await runInForeground(context, words, tty || call.options.flag('interactive'))
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
+}
+
+/** The words after the name; `--` before them is for the eye only. */
+function commandOf(call: CommandCall): readonly string[] {
+  const [, ...words] = call.args
+  const command = words[0] === '--' ? words.slice(1) : words
+  if (command.length === 0) throw new UsageError('name the command to run after --', 'command')
+  return command
 }
 
 async function runningInstance(paths: StatePaths, key: AppKey): Promise<CurrentInstance> {
