@@ -97,7 +97,7 @@ function runContainer(runtime: 'runc' | 'crun', wanted: Wanted): Ran {
         capabilities: OWN_CAPABILITIES,
         cpus: 2,
       },
-      ...(runtime === 'runc' ? { cgroupsPath: `/fairlead-e2e/${id}` } : {}),
+      ...(runtime === 'runc' ? { cgroupsPath: `/${id}` } : {}),
     }),
   )
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec))
