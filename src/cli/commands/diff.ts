@@ -1,7 +1,6 @@
 /** `fairlead diff`: two images by content and every attribute. */
 import { printable } from '../../errors.ts'
-import { diffConfigs } from '../../rootfs/diff-config.ts'
-import { diffTrees, type TreeChange } from '../../rootfs/diff.ts'
+import { diffConfigs, diffTrees, type TreeChange } from '../../rootfs/diff.ts'
 import { flattenImage } from '../../rootfs/flatten-image.ts'
 import { HashSink } from '../../rootfs/hash-sink.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
