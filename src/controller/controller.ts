@@ -44,7 +44,10 @@ export class Controller {
   }
 
   async start(): Promise<void> {
-    this.#unwatch = this.#options.watch(() => void this.#enqueueAll())
+    this.#unwatch = this.#options.watch(() => {
+      // A look that fails is repeated by the ticker; it must not end the process.
+      this.#enqueueAll().catch((error: unknown) => this.#log.error({ err: error }, 'could not look after the apps'))
+    })
     await this.#enqueueAll()
     this.#ticker = setInterval(() => void this.#tick(), this.#options.pulseIntervalMs)
   }
@@ -67,7 +70,7 @@ export class Controller {
     this.#ticking = true
     try {
       for (const key of await this.#options.deps.apps.list()) {
-        if (!this.#queue.isBusy(appId(key))) await this.#look(key)
+        if (!this.#queue.isBusy(appId(key))) await this.#lookSafely(key)
       }
     } catch (error) {
       this.#log.error({ err: error }, 'could not look after the apps')
@@ -76,9 +79,27 @@ export class Controller {
     }
   }
 
+  /** One app that can't be looked at must not keep the others from being looked after. */
+  async #lookSafely(key: AppKey): Promise<void> {
+    try {
+      await this.#look(key)
+    } catch (error) {
+      this.#log.error({ app: appId(key), err: error }, 'could not look after the app')
+    }
+  }
+
+  /** What can't be read is a fingerprint, too: it wakes the app once, and the pass over it says what is wrong. */
+  async #pulseOf(key: AppKey): Promise<string> {
+    try {
+      return await this.#options.pulse(key)
+    } catch (error) {
+      return `unreadable: ${String(error)}`
+    }
+  }
+
   async #look(key: AppKey): Promise<void> {
     const id = appId(key)
-    const pulse = await this.#options.pulse(key)
+    const pulse = await this.#pulseOf(key)
     if (this.#pulses.get(id) !== pulse) {
       this.#pulses.set(id, pulse)
       this.#queue.add(id)
@@ -93,7 +114,7 @@ export class Controller {
     if (key === undefined) return
     try {
       const outcome = await reconcileApp(this.#options.deps, key, this.#abort.signal)
-      this.#pulses.set(id, await this.#options.pulse(key))
+      this.#pulses.set(id, await this.#pulseOf(key))
       this.#settle(id, key, outcome)
     } catch (error) {
       if (this.#abort.signal.aborted) return
@@ -118,6 +139,15 @@ export class Controller {
   async #reportBug(id: string, key: AppKey, error: unknown): Promise<void> {
     this.#log.error({ app: id, err: error }, 'internal error')
     this.#queue.addAt(id, this.#options.deps.now() + this.#retryDelayMs(id))
+    try {
+      await this.#showBug(key, error)
+    } catch (second) {
+      // A full disk takes no status either; the log has it, and the next try will tell.
+      this.#log.error({ app: id, err: second }, 'could not write the status')
+    }
+  }
+
+  async #showBug(key: AppKey, error: unknown): Promise<void> {
     const stored = await this.#options.deps.apps.read(key).catch(() => undefined)
     if (stored === undefined) return
     const message = error instanceof ExpectedError ? error.message : 'a bug in Fairlead; the controller log has the details'

@@ -55,11 +55,22 @@ export class OutdatedWatch {
     const id = appId(stored.key)
     const pinned = stored.status?.image
     const before = this.#seen.get(id)
-    const known = before !== undefined && before.reference === pinned?.reference ? before : this.#first(stored)
+    const known = before !== undefined && before.reference === (pinned?.reference ?? '') ? before : this.#first(stored)
     this.#seen.set(id, known)
-    if (pinned === undefined || this.#options.now() < known.nextAtMs) return false
+    if (this.#options.now() < known.nextAtMs) return false
+    // Nothing to ask about: the app is left alone until something may have changed.
+    const wait = (nextAtMs: number) => this.#seen.set(id, { ...known, nextAtMs })
+    if (pinned === undefined) {
+      wait(this.#options.now() + FIRST_CHECK_MAX_MS)
+      return false
+    }
     const parsed = parseApp(stored.resource, id)
-    if ('issues' in parsed || parsed.app.spec.image !== pinned.reference || parsed.app.spec.imagePolicy?.resolve === 'Never') return false
+    if ('issues' in parsed || parsed.app.spec.image !== pinned.reference || parsed.app.spec.imagePolicy?.resolve === 'Never') {
+      wait(this.#later())
+      return false
+    }
+    // Before the question, so that whatever becomes of it, the next one is an interval away.
+    wait(this.#later())
     const digest = await this.#head(stored, parsed.app, signal)
     this.#seen.set(id, { reference: pinned.reference, digest: digest ?? known.digest, nextAtMs: this.#later() })
     return digest !== undefined && digest !== known.digest

@@ -44,7 +44,12 @@ export class KeyQueue {
     this.#clearTimer(key)
     // A timer holds at most 2^31-1 ms; looking early is harmless.
     const delayMs = Math.min(Math.max(atMs - this.#options.now(), 0), 2_147_483_647)
-    this.#timers.set(key, { atMs, timer: setTimeout(() => this.add(key), delayMs) })
+    const fire = () => {
+      // A timer that has fired must not hold back later ones, also when the key is in line already.
+      this.#timers.delete(key)
+      this.add(key)
+    }
+    this.#timers.set(key, { atMs, timer: setTimeout(fire, delayMs) })
   }
 
   forget(key: string): void {
