@@ -1,0 +1,281 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Controller } from '../../src/controller/controller.ts'
+import { OutdatedWatch } from '../../src/controller/outdated.ts'
+import { ExpectedError } from '../../src/errors.ts'
+import { aResource, digest, KEY } from '../support/builders.ts'
+import { World } from './world.ts'
+
+const IMAGE = 'example.com/mattermost:10.12'
+const PULSE_MS = 500
+const OUTAGE = new ExpectedError('RegistryUnavailable', 'down', { retry: 'backoff' })
+
+let controller: Controller | undefined
+let broken: Error | undefined
+let submitted = () => undefined as void
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 0 })
+  broken = undefined
+})
+
+afterEach(async () => {
+  await controller?.stop()
+  vi.useRealTimers()
+})
+
+/** A controller over a world whose clock is the fake one. */
+async function run(world: World): Promise<void> {
+  const deps = { ...world.deps, now: Date.now }
+  const outdated = new OutdatedWatch({
+    images: deps.images,
+    intervalMs: 1e9,
+    now: Date.now,
+    random: () => 0.9,
+    log: deps.log,
+  })
+  controller = new Controller({
+    deps,
+    outdated,
+    pulse: async (key) => {
+      if (broken !== undefined && key.name === KEY.name) throw broken
+      return world
+        .instancesOf(key)
+        .map(({ id, state }) => `${id} ${state}`)
+        .join()
+    },
+    watch: (onChange) => {
+      submitted = onChange
+      return () => {
+        submitted = () => undefined
+      }
+    },
+    pulseIntervalMs: PULSE_MS,
+    width: 2,
+  })
+  await controller.start()
+  await wait(0)
+}
+
+function wait(ms: number): Promise<unknown> {
+  return vi.advanceTimersByTimeAsync(ms)
+}
+
+function fresh(): World {
+  const world = new World()
+  world.tags.set(IMAGE, digest('a1'))
+  world.submit(KEY, aResource())
+  return world
+}
+
+const count = (world: World, call: string) => world.calls.filter((made) => made.startsWith(call)).length
+
+test('what is there at the start is taken up', async () => {
+  const world = fresh()
+  await run(world)
+  expect(count(world, 'execute start')).toBe(1)
+})
+
+test('a submission wakes the app', async () => {
+  const world = new World()
+  world.tags.set(IMAGE, digest('a1'))
+  await run(world)
+  world.submit(KEY, aResource())
+  submitted()
+  await wait(0)
+  expect(count(world, 'execute start')).toBe(1)
+})
+
+test('a container that ends is started again without anybody asking', async () => {
+  const world = fresh()
+  await run(world)
+  world.end([...world.instances.keys()].join(), { startedAtMs: 0, finishedAtMs: 0 })
+  await wait(PULSE_MS)
+  expect(count(world, 'execute start')).toBe(2)
+})
+
+test('a container that keeps ending waits as Kubernetes does', async () => {
+  const world = fresh()
+  await run(world)
+  const starts: number[] = []
+  let seen = 1
+  for (let second = 0; second < 200; second++) {
+    for (const { id, state } of world.instances.values()) {
+      if (state === 'running') world.end(id, { startedAtMs: Date.now(), finishedAtMs: Date.now() })
+    }
+    await wait(1000)
+    if (count(world, 'execute start') > seen) starts.push(second)
+    seen = count(world, 'execute start')
+  }
+  const gaps = starts.map((second, index) => second - (starts[index - 1] ?? 0))
+  expect(gaps[0]).toBeLessThanOrEqual(1)
+  expect(gaps.slice(1, 5).map((gap) => Math.floor(gap / 10) * 10)).toEqual([10, 20, 40, 80])
+})
+
+test('at rest nothing is written, logged or resolved', async () => {
+  const world = fresh()
+  await run(world)
+  await wait(120_000)
+  world.calls.length = 0
+  world.logged.length = 0
+  await wait(600_000)
+  expect(world.logged).toEqual([])
+  expect(new Set(world.calls)).toEqual(new Set(['list']))
+})
+
+describe('what may pass by itself', () => {
+  test('is tried again after 1, 2, 4 … seconds, and no more than every five minutes', async () => {
+    const world = fresh()
+    world.failures.set('resolve', OUTAGE)
+    await run(world)
+    const times: number[] = []
+    let seen = count(world, 'resolve')
+    for (let second = 1; second <= 2000; second++) {
+      await wait(1000)
+      if (count(world, 'resolve') > seen) times.push(second)
+      seen = count(world, 'resolve')
+    }
+    const gaps = times.map((second, index) => second - (times[index - 1] ?? 0))
+    expect(gaps).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300])
+  })
+
+  test('begins anew after a success', async () => {
+    const world = fresh()
+    world.failures.set('resolve', OUTAGE)
+    await run(world)
+    await wait(60_000)
+    world.failures.clear()
+    await wait(64_000)
+    expect(count(world, 'execute start')).toBe(1)
+    world.submit(KEY, aResource({ image: 'example.com/other:1' }), 2)
+    world.failures.set('resolve', OUTAGE)
+    submitted()
+    await wait(0)
+    const before = count(world, 'resolve')
+    await wait(1000)
+    expect(count(world, 'resolve')).toBe(before + 1)
+  })
+})
+
+test('what only an edit can help is not tried again', async () => {
+  const world = fresh()
+  world.tags.clear()
+  await run(world)
+  await wait(3_600_000)
+  expect(count(world, 'resolve')).toBe(1)
+})
+
+describe('a bug', () => {
+  test('is shown without its text, logged and tried again', async () => {
+    const world = fresh()
+    world.failures.set('pull', new TypeError('secret internals'))
+    await run(world)
+    const ready = world.status(KEY)?.conditions?.find(({ type }) => type === 'Ready')
+    expect(ready).toMatchObject({ status: 'False', reason: 'InternalError' })
+    expect(ready?.message).not.toContain('secret internals')
+    expect(world.logged).toContain('internal error')
+    world.failures.clear()
+    await wait(1000)
+    expect(count(world, 'execute start')).toBe(1)
+  })
+
+  test('keeps the pin that the status holds', async () => {
+    const world = fresh()
+    await run(world)
+    world.failures.set('check', new TypeError('bug'))
+    submitted()
+    await wait(0)
+    expect(world.status(KEY)?.image?.digest).toBe(digest('a1'))
+  })
+
+  // vitest fails a run with an unhandled rejection: that is what these two would be.
+  test('does not end the controller when not even the status can be written', async () => {
+    const world = fresh()
+    world.failures.set('writeStatus', new ExpectedError('DiskFull', 'full', { retry: 'backoff' }))
+    await run(world)
+    expect(world.logged).toContain('could not write the status')
+    world.failures.clear()
+    await wait(1000)
+    expect(count(world, 'execute start')).toBe(1)
+  })
+
+  test('does not end the controller when the apps can not be listed', async () => {
+    const world = fresh()
+    await run(world)
+    world.failures.set('list', new Error('EIO'))
+    submitted()
+    await wait(2 * PULSE_MS)
+    expect(world.logged).toContain('could not look after the apps')
+  })
+})
+
+describe('an app whose files can not be read', () => {
+  const OTHER = { namespace: 'chat', name: 'other' }
+
+  test('does not keep the others from being looked after', async () => {
+    const world = fresh()
+    world.submit(OTHER, aResource({}, OTHER))
+    broken = new ExpectedError('StateCorrupt', 'damaged')
+    await run(world)
+    const id = world
+      .instancesOf(OTHER)
+      .map((instance) => instance.id)
+      .join()
+    world.end(id, { startedAtMs: 0, finishedAtMs: 0 })
+    const before = count(world, 'execute start')
+    await wait(PULSE_MS)
+    expect(count(world, 'execute start')).toBe(before + 1)
+  })
+
+  test('is looked at once, and then as rarely as any other', async () => {
+    const world = fresh()
+    broken = new ExpectedError('StateCorrupt', 'damaged')
+    await run(world)
+    await wait(120_000)
+    world.calls.length = 0
+    world.logged.length = 0
+    await wait(600_000)
+    expect(world.logged).toEqual([])
+    expect(new Set(world.calls)).toEqual(new Set(['list']))
+  })
+})
+
+test('a bug while asking for a tag is told once an interval', async () => {
+  const world = fresh()
+  await run(world)
+  world.failures.set('head', new TypeError('bug'))
+  await wait(600_000)
+  expect(world.logged.filter((line) => line === 'could not look after the app')).toHaveLength(1)
+})
+
+test('readiness is logged when it changes, not more often', async () => {
+  const world = fresh()
+  await run(world)
+  submitted()
+  await wait(0)
+  submitted()
+  await wait(0)
+  expect(world.logged.filter((line) => line === 'readiness changed')).toHaveLength(1)
+})
+
+test('an app that was removed is forgotten: nothing looks for it', async () => {
+  const world = fresh()
+  await run(world)
+  world.requestDeletion(KEY, false)
+  submitted()
+  await wait(0)
+  expect(world.resources.size).toBe(0)
+  world.calls.length = 0
+  await wait(60_000)
+  expect(new Set(world.calls)).toEqual(new Set(['list']))
+})
+
+test('after a stop nothing is done any more', async () => {
+  const world = fresh()
+  await run(world)
+  await controller?.stop()
+  world.calls.length = 0
+  world.end([...world.instances.keys()].join())
+  submitted()
+  await wait(60_000)
+  expect(world.calls).toEqual([])
+})

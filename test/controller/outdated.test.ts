@@ -1,0 +1,190 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { OutdatedWatch } from '../../src/controller/outdated.ts'
+import type { AppStatus } from '../../src/crd/status.ts'
+import { ExpectedError } from '../../src/errors.ts'
+import type { Digest } from '../../src/image/types.ts'
+import type { Images, StoredApp } from '../../src/reconcile/ports.ts'
+import { aResource, digest, KEY, NOW_MS } from '../support/builders.ts'
+
+const IMAGE = 'example.com/mattermost:10.12'
+const HOUR = 3_600_000
+const SIGNAL = new AbortController().signal
+const PIN = digest('a1')
+
+let nowMs = NOW_MS
+let answer: Digest | Error = PIN
+let asked = 0
+let random = 0.5
+
+beforeEach(() => {
+  nowMs = NOW_MS
+  answer = PIN
+  asked = 0
+  random = 0.5
+})
+
+function refuse(): never {
+  throw new Error('the watch asks for nothing but the tag')
+}
+
+const IMAGES: Images = {
+  resolve: refuse,
+  recall: refuse,
+  prepare: refuse,
+  async head() {
+    asked += 1
+    if (answer instanceof Error) throw answer
+    return { digest: answer, origin: { kind: 'registry', host: 'example.com', mirror: false } }
+  },
+}
+
+function aWatch(): OutdatedWatch {
+  const quiet = () => undefined
+  return new OutdatedWatch({
+    images: IMAGES,
+    intervalMs: HOUR,
+    now: () => nowMs,
+    random: () => random,
+    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+  })
+}
+
+function pinned(changes: Partial<NonNullable<AppStatus['image']>> = {}): AppStatus {
+  return {
+    image: {
+      reference: IMAGE,
+      canonical: IMAGE,
+      digest: PIN,
+      resolvedAt: new Date(NOW_MS).toISOString(),
+      ...changes,
+    },
+  }
+}
+
+function stored(status: AppStatus | undefined = pinned(), spec: Record<string, unknown> = {}): StoredApp {
+  return { key: KEY, baseDir: '/', generation: 1, resource: aResource(spec), status, deletion: undefined }
+}
+
+/** Looks once for every minute of `minutes`, as the controller's ticker does, only when the app is due. */
+async function pass(watch: OutdatedWatch, app: StoredApp, minutes: number): Promise<number> {
+  let changes = 0
+  for (let minute = 0; minute < minutes; minute++) {
+    if (watch.nextAtMs(KEY) <= nowMs && (await watch.check(app, SIGNAL))) changes += 1
+    nowMs += 60_000
+  }
+  return changes
+}
+
+test('a new app is due at once, and asked within a minute', async () => {
+  const watch = aWatch()
+  expect(watch.nextAtMs(KEY)).toBe(nowMs)
+  await pass(watch, stored(), 2)
+  expect(asked).toBe(1)
+})
+
+test('the tag is asked for once an interval, not more', async () => {
+  await pass(aWatch(), stored(), 10 * 60)
+  expect(asked).toBeGreaterThanOrEqual(9)
+  expect(asked).toBeLessThanOrEqual(11)
+})
+
+test.each([
+  [0, 0.9],
+  [0.5, 1],
+  [0.999, 1.1],
+])('with the dice at %f the next time is %f intervals away', async (dice, intervals) => {
+  const watch = aWatch()
+  await pass(watch, stored(), 2)
+  random = dice
+  nowMs = watch.nextAtMs(KEY)
+  await watch.check(stored(), SIGNAL)
+  expect((watch.nextAtMs(KEY) - nowMs) / HOUR).toBeCloseTo(intervals, 2)
+})
+
+test('a tag that moved is told once and remembered', async () => {
+  const watch = aWatch()
+  await pass(watch, stored(), 2)
+  answer = digest('b2')
+  expect(await pass(watch, stored(), 600)).toBe(1)
+  expect(watch.movedTo(KEY, IMAGE)).toBe(digest('b2'))
+})
+
+test('what was seen says nothing about another reference', async () => {
+  const watch = aWatch()
+  answer = digest('b2')
+  await pass(watch, stored(), 2)
+  expect(watch.movedTo(KEY, 'example.com/mattermost:10.13')).toBeUndefined()
+})
+
+test('a restarted controller knows what the status says', async () => {
+  const watch = aWatch()
+  await watch.check(stored(pinned({ availableDigest: digest('b2') })), SIGNAL)
+  expect(asked).toBe(0)
+  expect(watch.movedTo(KEY, IMAGE)).toBe(digest('b2'))
+})
+
+test('an outage changes nothing that is known, and waits a whole interval', async () => {
+  const watch = aWatch()
+  answer = digest('b2')
+  await pass(watch, stored(), 2)
+  answer = new ExpectedError('RegistryUnavailable', 'down', { retry: 'backoff' })
+  asked = 0
+  expect(await pass(watch, stored(), 5 * 60)).toBe(0)
+  expect(watch.movedTo(KEY, IMAGE)).toBe(digest('b2'))
+  expect(asked).toBeLessThanOrEqual(6)
+})
+
+test('a bug is not taken for an outage', async () => {
+  const watch = aWatch()
+  await watch.check(stored(), SIGNAL)
+  nowMs = watch.nextAtMs(KEY)
+  answer = new TypeError('bug')
+  await expect(watch.check(stored(), SIGNAL)).rejects.toThrow(TypeError)
+})
+
+describe('nothing is asked, and the app is looked at', () => {
+  const digested = `example.com/a@${PIN}`
+  test.each<[string, StoredApp, number]>([
+    ['once a minute without a pin', stored({}), 62],
+    ['once a minute without a status', { ...stored(), status: undefined }, 62],
+    [
+      'once an interval while another image waits to be resolved',
+      stored(pinned(), { image: 'example.com/other' }),
+      3,
+    ],
+    [
+      'once an interval under imagePolicy Never',
+      stored(pinned({ reference: digested }), { image: digested, imagePolicy: { resolve: 'Never' } }),
+      3,
+    ],
+    ['once an interval when it no longer parses', { ...stored(), resource: { kind: 'ContainerApp' } }, 3],
+  ])('%s', async (_title, app, most) => {
+    const watch = aWatch()
+    const changes: boolean[] = []
+    for (let second = 0; second < 3600; second++) {
+      if (watch.nextAtMs(KEY) <= nowMs) {
+        changes.push(await watch.check(app, SIGNAL))
+      }
+      nowMs += 1000
+    }
+    expect(asked).toBe(0)
+    expect(changes).not.toContain(true)
+    expect(changes.length).toBeLessThanOrEqual(most)
+  })
+})
+
+test('an app that gets its pin is asked about soon, not after an interval', async () => {
+  const watch = aWatch()
+  await pass(watch, stored({}), 5)
+  await pass(watch, stored(), 5)
+  expect(asked).toBe(1)
+})
+
+test('an app that is forgotten starts anew', async () => {
+  const watch = aWatch()
+  answer = digest('b2')
+  await pass(watch, stored(), 2)
+  watch.forget(KEY)
+  expect(watch.movedTo(KEY, IMAGE)).toBeUndefined()
+  expect(watch.nextAtMs(KEY)).toBe(nowMs)
+})

@@ -1,0 +1,482 @@
+import { describe, expect, test } from 'vitest'
+import { reconcileApp, type Outcome } from '../../src/controller/reconcile-app.ts'
+import { RESOLVE_REQUESTED_AT, ROLLBACK_TO } from '../../src/crd/labels.ts'
+import { ExpectedError } from '../../src/errors.ts'
+import { aResource, digest, KEY } from '../support/builders.ts'
+import { World } from './world.ts'
+
+const IMAGE = 'example.com/mattermost:10.12'
+const NEXT = 'example.com/mattermost:10.13'
+const HOUR = 3_600_000
+const OUTAGE = new ExpectedError('RegistryUnavailable', 'down', { retry: 'backoff' })
+const WRONG_ENTRYPOINT = {
+  severity: 'error',
+  reason: 'ExecNotFound',
+  path: 'spec.command[0]',
+  message: 'no such file',
+} as const
+
+function pass(world: World, signal: AbortSignal = new AbortController().signal): Promise<Outcome> {
+  world.calls.length = 0
+  world.statusWrites.length = 0
+  world.logged.length = 0
+  return reconcileApp(world.deps, KEY, signal)
+}
+
+/** A world with the tags that the tests use and one app, not yet looked at. */
+function fresh(spec: Record<string, unknown> = {}): World {
+  const world = new World()
+  world.tags.set(IMAGE, digest('a1'))
+  world.tags.set(NEXT, digest('b2'))
+  world.submit(KEY, aResource(spec))
+  return world
+}
+
+/** The same after its first pass: one container runs. */
+async function running(spec: Record<string, unknown> = {}): Promise<World> {
+  const world = fresh(spec)
+  await pass(world)
+  return world
+}
+
+function edit(world: World, spec: Record<string, unknown>, annotations: Record<string, string> = {}): void {
+  world.submit(KEY, aResource(spec, { annotations }), 2)
+}
+
+const theOnly = (world: World): string => [...world.instances.keys()].join()
+
+/** Ready first, then what matters to the case: `Ready=False/ExecNotFound`. */
+function conditions(world: World, types: readonly string[] = ['Ready']): string[] {
+  const all = world.status(KEY)?.conditions ?? []
+  return types.map((type) => {
+    const found = all.find((condition) => condition.type === type)
+    return found === undefined ? `no ${type}` : `${type}=${found.status}/${found.reason}`
+  })
+}
+
+const kinds = (world: World) => world.steps().map((step) => step.split(' ')[0])
+
+test('a new app is resolved, pinned, made and started, in this order', async () => {
+  const world = fresh()
+  await pass(world)
+  expect(world.calls.map((call) => call.replace(/[0-9a-f]{10}$/, 'REV'))).toEqual([
+    'read',
+    'resolve',
+    'writeStatus',
+    'pull',
+    'sources',
+    'check',
+    'observe',
+    'execute ensure-volume /data',
+    'execute prepare REV',
+    'execute start REV',
+    'observe',
+    'writeStatus',
+  ])
+  expect(conditions(world, ['Ready', 'Reconciling', 'Stalled'])).toEqual([
+    'Ready=True/Running',
+    'no Reconciling',
+    'no Stalled',
+  ])
+})
+
+test('an app that nobody knows is left alone', async () => {
+  const world = new World()
+  expect(await pass(world)).toEqual({ wakeAtMs: undefined, retry: undefined, status: undefined })
+  expect(world.calls).toEqual(['read'])
+})
+
+describe('at rest there is silence', () => {
+  test.each<[string, () => Promise<World>]>([
+    ['an app that runs', () => running()],
+    ['an app that runs, with ports', () => running({ ports: [{ port: 8065 }] })],
+    ['a suspended app', () => running({ suspend: true })],
+    [
+      'a refused app whose old revision runs',
+      async () => {
+        const world = await running()
+        edit(world, { image: 'example.com/gone:1' })
+        await pass(world)
+        return world
+      },
+    ],
+    [
+      'an app with a moved tag',
+      async () => {
+        const world = await running()
+        world.moved = digest('b2')
+        await pass(world)
+        return world
+      },
+    ],
+    [
+      'an app that waits for its backoff',
+      async () => {
+        const world = await running()
+        for (let n = 0; n < 2; n++) {
+          world.end(theOnly(world))
+          await pass(world)
+        }
+        return world
+      },
+    ],
+  ])('%s is not written again, nor logged', async (_title, make) => {
+    const world = await make()
+    for (let n = 0; n < 3; n++) {
+      world.nowMs += 1000
+      await pass(world)
+      expect(world.statusWrites).toEqual([])
+      expect(world.logged).toEqual([])
+    }
+  })
+
+  test('nobody asks the registry of an app that runs', async () => {
+    const world = await running()
+    await pass(world)
+    expect(world.calls.filter((call) => call.startsWith('resolve'))).toEqual([])
+    expect(world.steps()).toHaveLength(1)
+    expect(kinds(world)).toEqual(['keep'])
+  })
+})
+
+describe('a change', () => {
+  test('of the image prepares the new revision before it stops the old one', async () => {
+    const world = await running()
+    edit(world, { image: NEXT })
+    await pass(world)
+    expect(kinds(world)).toEqual(['ensure-volume', 'prepare', 'stop', 'remove-instance', 'start'])
+    expect(world.status(KEY)?.image).toMatchObject({
+      reference: NEXT,
+      digest: digest('b2'),
+      history: [{ digest: digest('a1') }],
+    })
+  })
+
+  test('of the command keeps the digest, though the tag has moved', async () => {
+    const world = await running()
+    world.tags.set(IMAGE, digest('b2'))
+    edit(world, { command: ['/other'] })
+    await pass(world)
+    expect(world.status(KEY)?.image?.digest).toBe(digest('a1'))
+    expect(kinds(world)).toContain('start')
+  })
+
+  test('of labels restarts nothing', async () => {
+    const world = await running()
+    world.submit(KEY, aResource({}, { labels: { team: 'chat' } }))
+    await pass(world)
+    expect(kinds(world)).toEqual(['keep'])
+  })
+
+  test('to suspend stops the container and keeps everything else', async () => {
+    const world = await running()
+    edit(world, { suspend: true })
+    await pass(world)
+    expect(kinds(world)).toEqual(['stop'])
+    expect([...world.volumes.keys()]).toEqual(['/data'])
+    edit(world, {})
+    await pass(world)
+    expect(kinds(world)).toEqual(['ensure-volume', 'record-end', 'start'])
+  })
+
+  test('of the image that drops a VOLUME keeps its data and says so', async () => {
+    const world = await running()
+    world.imageVolumes = ['/logs']
+    edit(world, { image: NEXT })
+    await pass(world)
+    expect(world.status(KEY)?.volumes?.map(({ path, origin }) => `${path} ${origin}`)).toEqual([
+      '/data Orphaned',
+      '/logs Image',
+    ])
+    expect([...world.volumes.keys()].toSorted()).toEqual(['/data', '/logs'])
+  })
+})
+
+describe('a request', () => {
+  const asked = (value: string, more: Record<string, string> = {}) => ({
+    [RESOLVE_REQUESTED_AT]: value,
+    ...more,
+  })
+
+  test('takes the tag as it is now, once', async () => {
+    const world = await running()
+    world.tags.set(IMAGE, digest('b2'))
+    edit(world, {}, asked('t1'))
+    await pass(world)
+    expect(world.status(KEY)).toMatchObject({ image: { digest: digest('b2') }, lastHandledRequest: 't1' })
+    world.tags.set(IMAGE, digest('c3'))
+    await pass(world)
+    expect(world.status(KEY)?.image?.digest).toBe(digest('b2'))
+  })
+
+  test('to go back pins the digest that was named, and it stays', async () => {
+    const world = await running()
+    edit(world, { image: NEXT })
+    await pass(world)
+    edit(world, { image: NEXT }, asked('t2', { [ROLLBACK_TO]: digest('a1') }))
+    await pass(world)
+    await pass(world)
+    expect(world.status(KEY)?.image).toMatchObject({
+      digest: digest('a1'),
+      history: [{ digest: digest('b2') }],
+    })
+    expect(world.violations).toEqual([])
+  })
+
+  test('that fails in an outage changes nothing that runs, is tried again, and then answered', async () => {
+    const world = await running()
+    edit(world, {}, asked('t1'))
+    world.failures.set('resolve', OUTAGE)
+    const outcome = await pass(world)
+    expect(outcome.retry).toBe(OUTAGE)
+    expect(kinds(world)).toEqual(['keep'])
+    expect(conditions(world, ['Ready', 'ImageResolved', 'WorkloadAvailable'])).toEqual([
+      'Ready=True/Running',
+      'ImageResolved=False/RegistryUnavailable',
+      'WorkloadAvailable=True/Running',
+    ])
+    expect(world.status(KEY)?.lastHandledRequest).toBeUndefined()
+    world.failures.clear()
+    world.tags.set(IMAGE, digest('b2'))
+    expect((await pass(world)).retry).toBeUndefined()
+    expect(world.status(KEY)).toMatchObject({ image: { digest: digest('b2') }, lastHandledRequest: 't1' })
+  })
+
+  test('for a tag that is gone keeps what runs and does not try again', async () => {
+    const world = await running()
+    world.tags.delete(IMAGE)
+    edit(world, {}, asked('t1'))
+    expect((await pass(world)).retry).toBeUndefined()
+    expect(conditions(world, ['Ready', 'ImageResolved', 'Reconciling'])).toEqual([
+      'Ready=True/Running',
+      'ImageResolved=False/ImageNotFound',
+      'no Reconciling',
+    ])
+  })
+})
+
+describe('imagePolicy Interval', () => {
+  const spec = { imagePolicy: { resolve: 'Interval', interval: '1h' } }
+
+  test('wakes the app when the interval is over, and takes the tag as it is then', async () => {
+    const world = await running(spec)
+    const { wakeAtMs } = await pass(world)
+    expect(wakeAtMs).toBe(world.nowMs + HOUR)
+    world.tags.set(IMAGE, digest('b2'))
+    world.nowMs += HOUR - 1
+    await pass(world)
+    expect(world.status(KEY)?.image?.digest).toBe(digest('a1'))
+    world.nowMs += 1
+    const outcome = await pass(world)
+    expect(world.status(KEY)?.image?.digest).toBe(digest('b2'))
+    expect(outcome.wakeAtMs).toBe(world.nowMs + HOUR)
+  })
+
+  test('counts anew when the tag has not moved, instead of asking for ever', async () => {
+    const world = await running(spec)
+    world.nowMs += HOUR
+    expect((await pass(world)).wakeAtMs).toBe(world.nowMs + HOUR)
+    await pass(world)
+    expect(world.calls).not.toContain('resolve')
+    expect(world.statusWrites).toEqual([])
+  })
+
+  test('in an outage leaves the next try to the backoff', async () => {
+    const world = await running(spec)
+    world.nowMs += HOUR
+    world.failures.set('resolve', OUTAGE)
+    const outcome = await pass(world)
+    expect(outcome).toMatchObject({ retry: OUTAGE, wakeAtMs: undefined })
+    expect(conditions(world)).toEqual(['Ready=True/Running'])
+  })
+})
+
+describe('what is refused', () => {
+  const AVAILABLE = ['Ready', 'Stalled', 'WorkloadAvailable']
+  const cases: [string, (world: World) => void, string][] = [
+    [
+      'an image that does not exist',
+      (world) => edit(world, { image: 'example.com/gone:1' }),
+      'ImageNotFound',
+    ],
+    [
+      'an entrypoint that is not there',
+      (world) => {
+        edit(world, { command: ['/gone'] })
+        world.issues = [WRONG_ENTRYPOINT]
+      },
+      'ExecNotFound',
+    ],
+    ['a user that the image lacks', (world) => edit(world, { user: 'nobody-here' }), 'UserNotFound'],
+    [
+      'a Secret that is not there',
+      (world) => edit(world, { envFrom: [{ secretRef: { name: 'gone' } }] }),
+      'NotFound',
+    ],
+    ['a volume over a file', (world) => edit(world, { volumes: [{ path: '/app' }] }), 'VolumeNotDirectory'],
+    [
+      'a field that one host can not honour',
+      (world) => edit(world, { ports: [{ port: 80, hostPort: 8080 }] }),
+      'UnsupportedField',
+    ],
+    ['a document that is not valid', (world) => edit(world, { nonsense: true }), 'InvalidSpec'],
+  ]
+
+  test.each(cases)('%s leaves the old revision running', async (_title, change, reason) => {
+    const world = await running()
+    const before = theOnly(world)
+    change(world)
+    const outcome = await pass(world)
+    expect(kinds(world)).toEqual(['keep'])
+    expect(theOnly(world)).toBe(before)
+    expect(conditions(world, AVAILABLE)).toEqual([
+      `Ready=False/${reason}`,
+      `Stalled=True/${reason}`,
+      'WorkloadAvailable=True/Running',
+    ])
+    expect(outcome.retry).toBeUndefined()
+  })
+
+  test.each(cases)('%s starts the old revision again when it ends', async (_title, change) => {
+    const world = await running()
+    change(world)
+    await pass(world)
+    world.end(theOnly(world))
+    await pass(world)
+    expect(kinds(world)).toEqual(['record-end', 'start'])
+  })
+
+  test.each(cases)('%s makes nothing in a new app', async (_title, change, reason) => {
+    const world = fresh()
+    change(world)
+    await pass(world)
+    expect(world.steps()).toEqual([])
+    expect(conditions(world, AVAILABLE)).toEqual([
+      `Ready=False/${reason}`,
+      `Stalled=True/${reason}`,
+      'WorkloadAvailable=False/Starting',
+    ])
+  })
+
+  test('recovers with the next good edit', async () => {
+    const world = await running()
+    edit(world, { image: 'example.com/gone:1' })
+    await pass(world)
+    edit(world, { image: NEXT })
+    await pass(world)
+    expect(conditions(world, AVAILABLE)).toEqual([
+      'Ready=True/Running',
+      'no Stalled',
+      'WorkloadAvailable=True/Running',
+    ])
+  })
+})
+
+describe('a step that fails', () => {
+  const failure = (reason: 'DiskFull' | 'RuntimeFailed') =>
+    new ExpectedError(reason, 'why', { retry: 'backoff' })
+  test.each<[string, 'DiskFull' | 'RuntimeFailed', string[]]>([
+    ['execute ensure-volume', 'DiskFull', ['ensure-volume']],
+    ['execute prepare', 'DiskFull', ['ensure-volume', 'ensure-volume', 'prepare']],
+  ])('%s does not stop the old revision', async (step, reason, done) => {
+    const world = await running()
+    world.imageVolumes = ['/data', '/logs']
+    edit(world, { image: NEXT })
+    world.failures.set(step, failure(reason))
+    const outcome = await pass(world)
+    expect(kinds(world)).toEqual(done)
+    expect([...world.instances.values()].map(({ state }) => state)).toEqual(['running'])
+    expect(conditions(world, ['Ready', 'WorkloadAvailable'])).toEqual([
+      `Ready=False/${reason}`,
+      'WorkloadAvailable=True/Running',
+    ])
+    expect(outcome.retry?.reason).toBe(reason)
+  })
+
+  test('a stop that fails starts nothing', async () => {
+    const world = await running()
+    edit(world, { image: NEXT })
+    world.failures.set('execute stop', failure('RuntimeFailed'))
+    await pass(world)
+    expect(kinds(world).at(-1)).toBe('stop')
+    expect(world.violations).toEqual([])
+  })
+
+  test('goes through once the cause is gone', async () => {
+    const world = await running()
+    edit(world, { image: NEXT })
+    world.failures.set('execute start', failure('RuntimeFailed'))
+    await pass(world)
+    expect(conditions(world, ['Ready', 'Reconciling'])).toEqual([
+      'Ready=False/RuntimeFailed',
+      'Reconciling=True/Progressing',
+    ])
+    world.failures.clear()
+    await pass(world)
+    expect(conditions(world, ['Ready', 'Reconciling'])).toEqual(['Ready=True/Running', 'no Reconciling'])
+  })
+})
+
+test('a bug is thrown, not written into the status', async () => {
+  const world = await running()
+  world.failures.set('pull', new TypeError('bug'))
+  await expect(pass(world)).rejects.toThrow(TypeError)
+  expect(world.statusWrites).toEqual([])
+})
+
+test.each(['resolve', 'pull', 'check'])(
+  'asked to stop during %s, nothing is written and nothing is done',
+  async (call) => {
+    const world = fresh()
+    const stopping = new AbortController()
+    world.failures.set(call, OUTAGE)
+    stopping.abort()
+    await expect(pass(world, stopping.signal)).rejects.toThrow(
+      expect.objectContaining({ name: 'AbortError' }) as Error,
+    )
+    expect(world.steps()).toEqual([])
+    expect(conditions(world)).toEqual(['no Ready'])
+  },
+)
+
+describe('a removal', () => {
+  test('stops the container, keeps the volumes and forgets the resource', async () => {
+    const world = await running()
+    world.requestDeletion(KEY, false)
+    await pass(world)
+    expect(kinds(world)).toEqual(['stop', 'remove-instance'])
+    expect(world.calls.at(-1)).toBe('remove')
+    expect([...world.volumes.keys()]).toEqual(['/data'])
+    expect(world.resources.size).toBe(0)
+  })
+
+  test.each<[string, Record<string, unknown>, boolean]>([
+    ['by retain: Delete', { volumes: [{ path: '/data', retain: 'Delete' }] }, false],
+    ['by down --volumes', {}, true],
+  ])('takes the volumes when told so %s', async (_title, spec, all) => {
+    const world = await running(spec)
+    world.requestDeletion(KEY, all)
+    await pass(world)
+    expect(kinds(world)).toEqual(['stop', 'remove-instance', 'remove-volume'])
+    expect(world.volumes.size).toBe(0)
+  })
+
+  test('does not need a resource that parses, nor a registry', async () => {
+    const world = await running()
+    edit(world, { nonsense: true })
+    world.requestDeletion(KEY, false)
+    world.failures.set('resolve', OUTAGE)
+    await pass(world)
+    expect(world.resources.size).toBe(0)
+  })
+
+  test('finds its volumes again when the app comes back', async () => {
+    const world = await running()
+    world.requestDeletion(KEY, false)
+    await pass(world)
+    world.submit(KEY, aResource())
+    await pass(world)
+    expect(world.volumes.get('/data')?.seeds).toBe(1)
+    expect(conditions(world)).toEqual(['Ready=True/Running'])
+  })
+})
