@@ -10,7 +10,7 @@ import { ensureController } from './controller-process.ts'
 import type { Expectation } from './expectation.ts'
 import { printApps, reportVerdicts } from './report-apps.ts'
 import { outputFormat } from './output.ts'
-import { requireApp } from './state-folder.ts'
+import { requireApp } from './require-app.ts'
 import { DEFAULT_WAIT_MS, waitForApps } from './wait-apps.ts'
 
 /** Annotations to set; undefined removes one. */

@@ -1,9 +1,6 @@
 /** Where the state folder is, and what can be read there without loading the engine. */
 import { resolve } from 'node:path'
-import { appNotFound, type LocalAppStore } from '../engine/local/app-store.ts'
 import { DEFAULT_STATE_DIR, statePaths, type StatePaths } from '../engine/local/paths.ts'
-import type { AppKey } from '../reconcile/names.ts'
-import type { StoredApp } from '../reconcile/ports.ts'
 import type { CommandCall } from './command-spec.ts'
 import type { CliContext } from './context.ts'
 
@@ -16,11 +13,4 @@ export function stateDirOf(context: CliContext, call: CommandCall): string {
 
 export function statePathsOf(context: CliContext, call: CommandCall): StatePaths {
   return statePaths(stateDirOf(context, call))
-}
-
-/** The stored app, or NotFound. */
-export async function requireApp(apps: LocalAppStore, key: AppKey): Promise<StoredApp> {
-  const stored = await apps.read(key)
-  if (stored === undefined) throw appNotFound(key)
-  return stored
 }

@@ -16,7 +16,8 @@ import { shortName } from '../app-view.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import { Interruption, type CliContext } from '../context.ts'
 import { startedInstances, type CurrentInstance } from '../current-instance.ts'
-import { requireApp, statePathsOf } from '../state-folder.ts'
+import { requireApp } from '../require-app.ts'
+import { statePathsOf } from '../state-folder.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const exec: RunCommand = async (context, call) => {

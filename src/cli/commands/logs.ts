@@ -8,7 +8,8 @@ import type { RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { startedInstances } from '../current-instance.ts'
 import { copyLog, followLog, tailOffset } from '../log-file.ts'
-import { requireApp, statePathsOf } from '../state-folder.ts'
+import { requireApp } from '../require-app.ts'
+import { statePathsOf } from '../state-folder.ts'
 
 export const logs: RunCommand = async (context, call) => {
   const key = namedApp(call)

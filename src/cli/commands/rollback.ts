@@ -8,7 +8,8 @@ import { namedApp } from '../app-name.ts'
 import { shortName } from '../app-view.ts'
 import type { RunCommand } from '../command-spec.ts'
 import { digestChange, freshRequest, requestOfApp } from '../request.ts'
-import { requireApp, statePathsOf } from '../state-folder.ts'
+import { requireApp } from '../require-app.ts'
+import { statePathsOf } from '../state-folder.ts'
 
 export const rollback: RunCommand = async (context, call) => {
   const key = namedApp(call)

@@ -1,25 +1,25 @@
 /** `fairlead status`: what is there, as a table, a page or data. Reads only; needs no controller. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { LocalAppStore } from '../../engine/local/app-store.ts'
+import type { StatePaths } from '../../engine/local/paths.ts'
 import { canonicalJson } from '../../reconcile/canonical-json.ts'
-import type { StoredApp } from '../../reconcile/ports.ts'
 import { namedApp, namespaceOf } from '../app-name.ts'
+import { readAllApps, requireReadableApp } from '../app-reader.ts'
 import { appPage } from '../app-page.ts'
 import { appsTable, listOf, withStatus } from '../app-view.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { outputFormat, writeAnswer } from '../output.ts'
-import { requireApp, statePathsOf } from '../state-folder.ts'
+import { statePathsOf } from '../state-folder.ts'
 import { painter } from '../styles.ts'
 
 const WATCH_INTERVAL_MS = 500
 
 export const status: RunCommand = async (context, call) => {
-  const apps = new LocalAppStore(statePathsOf(context, call))
-  const show =
-    call.args[0] === undefined ? () => showAll(context, call, apps) : () => showOne(context, call, apps)
+  const paths = statePathsOf(context, call)
+  const show = () =>
+    call.args[0] === undefined ? showAll(context, call, paths) : showOne(context, call, paths)
   if (call.options.flag('watch')) await watchAnswers(context, show)
-  else await (await show()).print()
+  else await show().print()
 }
 
 /** An answer and what it depends on: printed again only when that changes. */
@@ -28,15 +28,10 @@ interface Shown {
   readonly print: () => Promise<void>
 }
 
-async function showAll(context: CliContext, call: CommandCall, apps: LocalAppStore): Promise<Shown> {
+function showAll(context: CliContext, call: CommandCall, paths: StatePaths): Shown {
   const onlyNamespace = call.options.text('namespace') !== undefined && !call.options.flag('allNamespaces')
   const namespace = onlyNamespace ? namespaceOf(call) : undefined
-  const found: StoredApp[] = []
-  for (const key of await apps.list()) {
-    if (namespace !== undefined && key.namespace !== namespace) continue
-    const stored = await apps.read(key)
-    if (stored !== undefined) found.push(stored)
-  }
+  const found = readAllApps(paths).filter(({ key }) => namespace === undefined || key.namespace === namespace)
   const print = async () => {
     const format = outputFormat(call)
     const empty = format === 'table' && found.length === 0
@@ -48,8 +43,8 @@ async function showAll(context: CliContext, call: CommandCall, apps: LocalAppSto
   return { fingerprint: canonicalJson(listOf(found)), print }
 }
 
-async function showOne(context: CliContext, call: CommandCall, apps: LocalAppStore): Promise<Shown> {
-  const stored = await requireApp(apps, namedApp(call))
+function showOne(context: CliContext, call: CommandCall, paths: StatePaths): Shown {
+  const stored = requireReadableApp(paths, namedApp(call))
   const resource = withStatus(stored)
   const page = () => appPage(stored, context.now(), context.stdout.columns, painter(context, context.stdout))
   return {
@@ -59,11 +54,11 @@ async function showOne(context: CliContext, call: CommandCall, apps: LocalAppSto
 }
 
 /** Prints again whenever something changed, until it is interrupted or the app is gone. */
-async function watchAnswers(context: CliContext, show: () => Promise<Shown>): Promise<void> {
+async function watchAnswers(context: CliContext, show: () => Shown): Promise<void> {
   const { signal } = context
   let last: string | undefined
   while (!signal.aborted) {
-    const shown = await show()
+    const shown = show()
     if (shown.fingerprint !== last) {
       if (last !== undefined && context.stdout.isTerminal) context.stdout.write('\n')
       await shown.print()

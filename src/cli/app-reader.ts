@@ -1,0 +1,110 @@
+/**
+ * Stored apps for answers that decide nothing. The schema is left out, since loading it alone takes as long as the rest
+ * of `fairlead status`: what can't be shown is taken for absent. Whoever acts on an app reads it with `LocalAppStore`.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { isMissing } from '../engine/local/disk.ts'
+import { appPaths, type StatePaths } from '../engine/local/paths.ts'
+import type { AppStatus } from '../crd/status.ts'
+import { ExpectedError, printable } from '../errors.ts'
+import { appId, parseAppKey, type AppKey } from '../reconcile/names.ts'
+import type { StoredApp } from '../reconcile/ports.ts'
+
+/** All apps, sorted by namespace and name. */
+export function readAllApps(paths: StatePaths): readonly StoredApp[] {
+  return appFolders(paths).flatMap((folder) => {
+    const key = parseAppKey(folder.replace('_', '/'))
+    const stored = key === undefined ? undefined : readApp(paths, key)
+    return stored ?? []
+  })
+}
+
+/** One app, or undefined. A damaged file is StateCorrupt, never an app that seems to be gone. */
+export function readApp(paths: StatePaths, key: AppKey): StoredApp | undefined {
+  const files = appPaths(paths, key)
+  const file = recordOf(readJsonFile(files.resource))
+  if (file === undefined) return undefined
+  const { resource, generation, baseDir } = file
+  if (recordOf(resource) === undefined) throw corrupt(files.resource, 'holds no resource')
+  return {
+    key,
+    baseDir: typeof baseDir === 'string' ? baseDir : '',
+    generation: typeof generation === 'number' ? generation : 1,
+    resource,
+    status: statusOf(readJsonFile(files.status)),
+    deletion: deletionOf(readJsonFile(files.deletion)),
+  }
+}
+
+function deletionOf(value: unknown): StoredApp['deletion'] {
+  const deletion = recordOf(value)
+  return deletion === undefined ? undefined : { allVolumes: deletion['allVolumes'] === true }
+}
+
+export function requireReadableApp(paths: StatePaths, key: AppKey): StoredApp {
+  const stored = readApp(paths, key)
+  if (stored !== undefined) return stored
+  throw new ExpectedError('NotFound', `there is no app ${appId(key)}; 'fairlead status' lists what there is`)
+}
+
+function appFolders(paths: StatePaths): readonly string[] {
+  try {
+    return readdirSync(paths.apps)
+      .filter((name) => !name.startsWith('.') && name.includes('_'))
+      .sort()
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+function readJsonFile(file: string): unknown {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    throw corrupt(file, `is not valid JSON (${printable(String((error as Error).message), 80)})`)
+  }
+}
+
+function corrupt(file: string, problem: string): ExpectedError {
+  return new ExpectedError(
+    'StateCorrupt',
+    `${file} ${problem}; apply the resource again (volumes are kept)`,
+    { path: file },
+  )
+}
+
+/** The status as far as its parts have the shapes that the views rely on; anything else is no status. */
+function statusOf(value: unknown): AppStatus | undefined {
+  const status = recordOf(value)
+  if (status === undefined) return undefined
+  const { image, workload, volumes, conditions } = status
+  const isShown =
+    (image === undefined || hasTexts(image, ['reference', 'digest', 'resolvedAt'])) &&
+    (workload === undefined || recordOf(workload) !== undefined) &&
+    isListOf(volumes, ['path', 'origin', 'phase']) &&
+    isListOf(conditions, ['type', 'status', 'reason', 'message'])
+  return isShown ? (status as AppStatus) : undefined
+}
+
+function isListOf(value: unknown, texts: readonly string[]): boolean {
+  return value === undefined || (Array.isArray(value) && value.every((item) => hasTexts(item, texts)))
+}
+
+function hasTexts(value: unknown, names: readonly string[]): boolean {
+  const fields = recordOf(value)
+  return fields !== undefined && names.every((name) => typeof fields[name] === 'string')
+}
+
+function recordOf(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
+}
