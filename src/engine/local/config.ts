@@ -60,7 +60,7 @@ function parseYaml(text: string, path: string): unknown {
   try {
     return parse(text) as unknown
   } catch (error) {
-    throw new ExpectedError('InvalidSpec', `${path} is not valid YAML: ${printable(String((error as Error).message).split('\n')[0] ?? '')}`, { path })
+    throw new ExpectedError('InvalidSpec', `${path} is not valid YAML: ${printable((error as Error).message.split('\n')[0] ?? '')}`, { path })
   }
 }
 
@@ -81,16 +81,16 @@ function hostHooksOf(value: unknown, path: string): readonly string[] {
 }
 
 function limitsOf(value: unknown, path: string): Partial<LayerLimits> {
-  const limits = objectOf(value ?? {}, path)
+  const limits = objectOf(value ?? {}, path, 'limits')
   for (const [key, limit] of Object.entries(limits)) {
-    if (!(key in DEFAULT_LIMITS)) throw invalid(path, `limits.${key}`, `is no limit; there are ${Object.keys(DEFAULT_LIMITS).join(', ')}`)
+    if (!Object.hasOwn(DEFAULT_LIMITS, key)) throw invalid(path, `limits.${key}`, `is no limit; there are ${Object.keys(DEFAULT_LIMITS).join(', ')}`)
     if (typeof limit !== 'number' || !(limit > 0)) throw invalid(path, `limits.${key}`, 'must be a number above 0')
   }
-  return limits as Partial<LayerLimits>
+  return limits
 }
 
 function backoffOf(value: unknown, path: string): BackoffPolicy {
-  const backoff = objectOf(value ?? {}, path)
+  const backoff = objectOf(value ?? {}, path, 'backoff')
   for (const key of Object.keys(backoff)) {
     if (!['initial', 'max', 'reset'].includes(key)) throw invalid(path, `backoff.${key}`, 'is no setting; there are initial, max and reset')
   }
@@ -108,8 +108,9 @@ function durationOf(value: unknown, key: string, path: string, fallback: number)
   return ms
 }
 
-function objectOf(value: unknown, path: string): Record<string, unknown> {
+function objectOf(value: unknown, path: string, key?: string): Record<string, unknown> {
   if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>
+  if (key !== undefined) throw invalid(path, key, 'must hold settings by name')
   throw new ExpectedError('InvalidSpec', `${path} must hold settings by name`, { path })
 }
 

@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { ExpectedError, printable } from '../../errors.ts'
+import { ExpectedError } from '../../errors.ts'
 import { crashPoint } from './crash-point.ts'
 
 const REMOVED_PREFIX = '.removed-'
@@ -15,28 +15,42 @@ const REMOVED_PREFIX = '.removed-'
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
   // A name of its own: two processes may write the same file, and the last rename wins whole.
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
-  const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, mode)
   try {
-    await handle.writeFile(content)
-    await handle.sync()
+    await writeSynced(temporary, content, mode)
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
   } catch (error) {
     await rm(temporary, { force: true })
     throw diskError(error, path)
+  }
+  crashPoint(path)
+}
+
+async function writeSynced(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode)
+  try {
+    await handle.writeFile(content)
+    // Said again: the mode above is cut by the umask, and containers must be able to read some of these files.
+    await handle.chmod(mode)
+    await handle.sync()
   } finally {
     await handle.close()
   }
-  await rename(temporary, path)
-  await syncFolder(dirname(path))
-  crashPoint(path)
 }
 
 export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeFileAtomic(path, `${JSON.stringify(value, undefined, 2)}\n`)
 }
 
-/** Creates a private folder and its parents. */
+/** Creates a private folder and its parents; what is there already stays as it is. */
 export async function ensureFolder(path: string, mode = 0o700): Promise<void> {
-  await mkdir(path, { recursive: true, mode })
+  try {
+    const created = await mkdir(path, { recursive: true, mode })
+    // The umask cuts the mode of mkdir; a folder that containers see must have the one that was asked for.
+    if (created !== undefined) await chmod(path, mode)
+  } catch (error) {
+    throw diskError(error, path)
+  }
 }
 
 /**
@@ -88,11 +102,12 @@ export async function readJson(path: string): Promise<unknown> {
   if (text === undefined) return undefined
   try {
     return JSON.parse(text) as unknown
-  } catch (error) {
+  } catch {
+    // The parser's own words would quote the file, which may hold a Secret.
     throw new ExpectedError(
       'StateCorrupt',
-      `${path} is not valid JSON (${printable(String((error as Error).message), 80)}); restore it from a backup, or remove it and apply the resource again (volumes are kept)`,
-      { path, cause: error },
+      `${path} is not valid JSON; restore it from a backup, or remove it and apply the resource again (volumes are kept)`,
+      { path },
     )
   }
 }

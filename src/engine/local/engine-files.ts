@@ -2,7 +2,7 @@
  * /etc/hosts, /etc/hostname and /etc/resolv.conf as a container on the host's network sees them. Rewritten in place and
  * only when they differ: a bind mount follows the inode, so a rename would never be seen inside (oci.md §3.3).
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AppKey } from '../../reconcile/names.ts'
 import type { EngineFile } from '../../reconcile/to-local.ts'
@@ -35,6 +35,8 @@ export async function updateEngineFiles(dir: string, contents: Readonly<Record<E
     const path = join(dir, name)
     if ((await readText(path)) === content) continue
     await writeFile(path, content, { mode: 0o644, flag: 'w' })
+    // Every user of the container reads it, whatever the controller's umask is.
+    await chmod(path, 0o644)
     changed = true
   }
   return changed

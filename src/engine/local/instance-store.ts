@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Digest } from '../../image/types.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 import { appFileName } from '../../reconcile/names.ts'
-import { ensureFolder, listFolder, readJson, removeFolder, sweepRemoved, writeJson } from './disk.ts'
+import { ensureFolder, listFolder, readJson, readText, removeFolder, sweepRemoved, writeJson } from './disk.ts'
 import { instancePaths, type StatePaths } from './paths.ts'
 import type { RuntimeName } from './runtime.ts'
 
@@ -42,15 +42,14 @@ export class InstanceStore {
     this.#paths = paths
   }
 
-  /** The instances of one app, by id. Folders without a record are left-overs of a crash and are removed. */
+  /** The instances of one app, by id. Folders without a record are being made, or what a crash left. */
   async list(key: AppKey): Promise<readonly InstanceRecord[]> {
     const prefix = `${appFileName(key)}_`
     const records: InstanceRecord[] = []
     for (const id of await listFolder(this.#paths.instances)) {
       if (!id.startsWith(prefix) || id.slice(prefix.length).includes('_')) continue
       const record = await this.read(id)
-      if (record === undefined) await removeFolder(instancePaths(this.#paths, id).dir)
-      else records.push(record)
+      if (record !== undefined) records.push(record)
     }
     return records
   }
@@ -64,8 +63,10 @@ export class InstanceStore {
     await writeJson(instancePaths(this.#paths, record.id).record, record)
   }
 
+  /** Makes the folders of an instance anew, whatever a crash left of them. */
   async create(id: string): Promise<void> {
     const files = instancePaths(this.#paths, id)
+    await removeFolder(files.dir)
     for (const dir of [files.dir, files.bundle, join(files.bundle, 'rootfs'), join(files.bundle, 'hooks'), files.files, files.runs]) {
       await ensureFolder(dir)
     }
@@ -90,7 +91,12 @@ export class InstanceStore {
     await removeFolder(instancePaths(this.#paths, id).dir)
   }
 
+  /** Removes what crashes left: half-removed and half-made instances. Only for who holds the controller's lock. */
   async sweep(): Promise<void> {
     await sweepRemoved(this.#paths.instances)
+    for (const id of await listFolder(this.#paths.instances)) {
+      const files = instancePaths(this.#paths, id)
+      if (id.split('_').length === 3 && (await readText(files.record)) === undefined) await removeFolder(files.dir)
+    }
   }
 }

@@ -17,7 +17,7 @@ export async function mountFlagsOf(pid: number): Promise<ReadonlyMap<string, 'ex
   return parseMountFlags((await readText(`/proc/${pid}/mountinfo`)) ?? '')
 }
 
+/** The kernel escapes only space, tab, newline, backslash and `#`: one ASCII character each. */
 function unescapeOctal(text: string): string {
-  const bytes = text.replaceAll(/\\([0-7]{3})/g, (_match, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
-  return bytes === text ? text : Buffer.from(bytes, 'latin1').toString('utf8')
+  return text.replaceAll(/\\([0-7]{3})/g, (_match, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
 }

@@ -1,10 +1,10 @@
 /** Reads what one run of a container left or is leaving: is it alive, how did it end, did its hooks pass? */
 import { constants } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { lstat, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readHookOutcome, type HookOutcome } from '../../bundle/hook-runner.ts'
 import type { Termination } from '../../reconcile/types.ts'
-import { printable } from '../../errors.ts'
+import { ExpectedError, printable } from '../../errors.ts'
 import type { InstanceRecord } from './instance-store.ts'
 import { isMissing, listFolder, readText } from './disk.ts'
 import { runPaths, type StatePaths } from './paths.ts'
@@ -57,8 +57,18 @@ interface ExitFile {
   readonly finishedAt: number
 }
 
+/** Written whole by the supervisor; anything else means that the disk lost it. */
+function exitOf(path: string, text: string): ExitFile {
+  const match = /^\{"exitCode":(\d{1,3}),"oomKills":(\d+),"startedAt":(\d{1,12}),"finishedAt":(\d{1,12})\}$/.exec(text.trim())
+  if (match === null) {
+    throw new ExpectedError('StateCorrupt', `${path} does not tell how the run ended: ${printable(text, 80)}; remove it, and the run counts as lost`, { path })
+  }
+  const [exitCode, oomKills, startedAt, finishedAt] = match.slice(1).map(Number)
+  return { exitCode: exitCode ?? 0, oomKills: oomKills ?? 0, startedAt: startedAt ?? 0, finishedAt: finishedAt ?? 0 }
+}
+
 async function termination(files: ReturnType<typeof runPaths>, text: string, hooks: InstanceRecord['hooks']): Promise<Termination> {
-  const exit = JSON.parse(text) as ExitFile
+  const exit = exitOf(files.exit, text)
   const times = { startedAtMs: exit.startedAt * 1000, finishedAtMs: exit.finishedAt * 1000 }
   const code = exit.exitCode
   if ((await readText(files.stopping)) !== undefined) {
@@ -108,8 +118,18 @@ async function readSmallRegularFile(path: string): Promise<string | undefined> {
       await handle.close()
     }
   } catch (error) {
-    if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'ELOOP') return undefined
+    // A link, a socket, a file without any right: nothing that our runner left.
+    if (isMissing(error) || ['ELOOP', 'ENXIO', 'EACCES', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw error
+  }
+}
+
+/** Whether a regular file is there, without following or opening it: the container may have put anything there. */
+export async function isRegularFile(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isFile()
+  } catch {
+    return false
   }
 }
 

@@ -68,7 +68,14 @@ async function seedInPlace(input: SeedInput): Promise<boolean> {
   for (const name of await readdir(input.dataDir)) {
     if (name !== LOST_AND_FOUND) await rm(join(input.dataDir, name), { recursive: true, force: true })
   }
-  return fill(input.dataDir, input)
+  try {
+    const seeded = await fill(input.dataDir, input)
+    await run(['sync', '--file-system', input.dataDir], COPY_TIMEOUT_MS)
+    crashPoint(`${input.dataDir} (seeded in place)`)
+    return seeded
+  } catch (error) {
+    throw diskError(error, input.dataDir)
+  }
 }
 
 async function fill(target: string, { volume, rootfsDir, identity }: SeedInput): Promise<boolean> {

@@ -107,7 +107,8 @@ function keyFilesTree(data: Readonly<Record<string, Buffer>>): FileTree {
   return {
     lookup(names) {
       if (names.length === 0) return root
-      const content = names.length === 1 ? data[toText(names[0] ?? '')] : undefined
+      const key = names.length === 1 ? toText(names[0] ?? '') : ''
+      const content = Object.hasOwn(data, key) ? data[key] : undefined
       return content === undefined ? undefined : node('file', 0o644, content)
     },
   }

@@ -56,7 +56,8 @@ export class VolumeStore {
     if (files === undefined) return
     const record = await this.#recovered(files)
     if (record?.phase === 'Ready') {
-      if (record.retain !== volume.retain) await writeJson(files.record, { ...record, retain: volume.retain })
+      // Only the app that owns a volume has a say in what becomes of it, not one that mounts it as a claim.
+      if (volume.storage.kind === 'own' && record.retain !== volume.retain) await writeJson(files.record, { ...record, retain: volume.retain })
       return
     }
     await ensureFolder(files.dir)

@@ -4,24 +4,31 @@
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { Readable, Writable } from 'node:stream'
+import { Transform, type Readable, type Writable } from 'node:stream'
 import { ExpectedError, printable } from '../../errors.ts'
 import { crashPoint } from './crash-point.ts'
-import { isMissing, writeJson } from './disk.ts'
+import { diskError, ensureFolder, isMissing, listFolder, writeJson } from './disk.ts'
+import { run } from './runtime.ts'
 import type { StoredVolume } from './volume-store.ts'
 
 const COMMON = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls']
 const IMPORT_PREFIX = '.import-'
 const REPLACED_PREFIX = '.replaced-'
 const STDERR_MAX_CHARS = 4000
+const END_MARKER_BYTES = 1024
+const SYNC_TIMEOUT_MS = 3_600_000
+
+/** Its words are read by us: they must not be translated. */
+const TAR_ENV = { ...process.env, LC_ALL: 'C' }
 
 /** Writes the volume as a PAX tar; the folder's own attributes are its first entry `./`. */
 export async function exportVolume(stored: StoredVolume, out: Writable): Promise<void> {
   const child = spawn('tar', ['--create', '--format=pax', '--sort=name', ...COMMON, '--directory', stored.dataDir, '--file', '-', '.'], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: TAR_ENV,
   })
   const ended = endOf(child)
   await pipeline(child.stdout, out, { end: false })
@@ -41,14 +48,21 @@ export async function importVolume(stored: StoredVolume, input: Readable, option
   if (content.length > 0 && !options.replace) {
     throw new ExpectedError('VolumeInUse', `volume ${stored.record.path} of ${stored.record.namespace}/${stored.record.app} has content; --replace deletes it for what is imported`)
   }
+  await refuseMountPoint(stored)
+  await sweepImports(stored)
   const suffix = randomBytes(6).toString('hex')
   const arrived = join(stored.dir, `${IMPORT_PREFIX}${suffix}`)
   try {
-    await mkdir(arrived, { mode: 0o700, recursive: true })
+    await ensureFolder(stored.dir)
+    await mkdir(arrived)
+    // An archive need not say anything about the folder itself; then apps without root can use it all the same.
+    await chmod(arrived, 0o755)
     await extract(stored, input, arrived)
+    // Data reaches the disk before the old content goes.
+    await run(['sync', '--file-system', arrived], SYNC_TIMEOUT_MS)
   } catch (error) {
     await rm(arrived, { recursive: true, force: true })
-    throw error
+    throw diskError(error, stored.dataDir)
   }
   // From here on the import is whole; a crash is finished by whoever looks at the volume next.
   await writeJson(join(stored.dir, 'volume.json'), { ...stored.record, phase: 'Importing', importing: suffix })
@@ -73,6 +87,22 @@ export async function finishImport(stored: StoredVolume, suffix: string): Promis
   await writeJson(join(stored.dir, 'volume.json'), { ...record, phase: 'Ready' })
 }
 
+/** A file system of its own can't be swapped by renaming; said before anything is done. */
+async function refuseMountPoint(stored: StoredVolume): Promise<void> {
+  if ((await kindOf(stored.dataDir)) === undefined) return
+  const [data, parent] = [await lstat(stored.dataDir), await lstat(stored.dir)]
+  if (data.dev === parent.dev) return
+  const message = `volume ${stored.record.path} is a file system of its own on ${stored.dataDir}, which an import cannot swap; stop the app and extract the archive there with tar`
+  throw new ExpectedError('VolumeInUse', message, { path: stored.dataDir })
+}
+
+/** Imports that were cut off before they were whole. */
+async function sweepImports(stored: StoredVolume): Promise<void> {
+  for (const name of await listFolder(stored.dir)) {
+    if (name.startsWith(IMPORT_PREFIX)) await rm(join(stored.dir, name), { recursive: true, force: true })
+  }
+}
+
 async function kindOf(path: string): Promise<'there' | undefined> {
   try {
     await lstat(path)
@@ -86,16 +116,39 @@ async function kindOf(path: string): Promise<'there' | undefined> {
 async function extract(stored: StoredVolume, input: Readable, target: string): Promise<void> {
   const child = spawn('tar', ['--extract', '--same-permissions', '--same-owner', ...COMMON, '--directory', target, '--file', '-'], {
     stdio: ['pipe', 'ignore', 'pipe'],
+    env: TAR_ENV,
   })
   const ended = endOf(child)
+  const tail = new ArchiveTail()
+  let sawAll = true
   try {
-    await pipeline(input, child.stdin)
+    await pipeline(input, tail.watch(), child.stdin)
   } catch (error) {
-    // tar that refuses its input closes the pipe; its own words below say why.
+    // tar that refuses its input, or that has seen the end of the archive, closes the pipe; its exit code says which.
     if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+    sawAll = false
   }
   const { code, stderr } = await ended
   if (code !== 0) throw transferError('import', stored, stderr)
+  if (sawAll && !tail.isEnd()) throw transferError('import', stored, 'the archive is cut off: the two empty blocks that end every tar are missing')
+}
+
+/** tar takes a stream that breaks off between two files for a whole one; only the end marker tells. */
+class ArchiveTail {
+  #last = Buffer.alloc(0)
+
+  watch(): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        this.#last = Buffer.concat([this.#last, chunk]).subarray(-END_MARKER_BYTES)
+        done(null, chunk)
+      },
+    })
+  }
+
+  isEnd(): boolean {
+    return this.#last.length === END_MARKER_BYTES && this.#last.every((byte) => byte === 0)
+  }
 }
 
 async function contentOf(dir: string): Promise<readonly string[]> {
