@@ -6,7 +6,16 @@ import pino from 'pino'
 
 export type Logger = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'>
 
-const REDACTED_KEYS = ['authorization', 'password', 'token', 'auth', 'identitytoken', 'registrytoken', 'data', 'stringData']
+const REDACTED_KEYS = [
+  'authorization',
+  'password',
+  'token',
+  'auth',
+  'identitytoken',
+  'registrytoken',
+  'data',
+  'stringData',
+]
 
 /** JSON lines to `destination` (a file descriptor; 2 is stderr). */
 export function createLogger(level: string, destination = 2): Logger {
@@ -15,7 +24,10 @@ export function createLogger(level: string, destination = 2): Logger {
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: REDACTED_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' },
+      redact: {
+        paths: REDACTED_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]),
+        censor: '[redacted]',
+      },
     },
     pino.destination({ dest: destination, sync: true }),
   )

@@ -46,7 +46,9 @@ export class Controller {
   async start(): Promise<void> {
     this.#unwatch = this.#options.watch(() => {
       // A look that fails is repeated by the ticker; it must not end the process.
-      this.#enqueueAll().catch((error: unknown) => this.#log.error({ err: error }, 'could not look after the apps'))
+      this.#enqueueAll().catch((error: unknown) =>
+        this.#log.error({ err: error }, 'could not look after the apps'),
+      )
     })
     await this.#enqueueAll()
     this.#ticker = setInterval(() => void this.#tick(), this.#options.pulseIntervalMs)
@@ -105,7 +107,8 @@ export class Controller {
       this.#queue.add(id)
     } else if (this.#options.outdated.nextAtMs(key) <= this.#options.deps.now()) {
       const stored = await this.#options.deps.apps.read(key)
-      if (stored !== undefined && (await this.#options.outdated.check(stored, this.#abort.signal))) this.#queue.add(id)
+      if (stored !== undefined && (await this.#options.outdated.check(stored, this.#abort.signal)))
+        this.#queue.add(id)
     }
   }
 
@@ -150,11 +153,19 @@ export class Controller {
   async #showBug(key: AppKey, error: unknown): Promise<void> {
     const stored = await this.#options.deps.apps.read(key).catch(() => undefined)
     if (stored === undefined) return
-    const message = error instanceof ExpectedError ? error.message : 'a bug in Fairlead; the controller log has the details'
+    const message =
+      error instanceof ExpectedError ? error.message : 'a bug in Fairlead; the controller log has the details'
     const now = new Date(this.#options.deps.now()).toISOString()
     const reason = error instanceof ExpectedError ? error.reason : 'InternalError'
     const others = (stored.status?.conditions ?? []).filter(({ type }) => type !== READY)
-    const ready = { type: READY, status: 'False' as const, reason, message, lastTransitionTime: now, observedGeneration: stored.generation }
+    const ready = {
+      type: READY,
+      status: 'False' as const,
+      reason,
+      message,
+      lastTransitionTime: now,
+      observedGeneration: stored.generation,
+    }
     await this.#options.deps.apps.writeStatus(key, { ...stored.status, conditions: [ready, ...others] })
   }
 
@@ -169,6 +180,9 @@ export class Controller {
     const line = `${ready?.status ?? ''} ${ready?.reason ?? ''}`
     if (ready === undefined || this.#ready.get(id) === line) return
     this.#ready.set(id, line)
-    this.#log.info({ app: id, ready: ready.status, reason: ready.reason, message: ready.message }, 'readiness changed')
+    this.#log.info(
+      { app: id, ready: ready.status, reason: ready.reason, message: ready.message },
+      'readiness changed',
+    )
   }
 }

@@ -55,7 +55,8 @@ export class OutdatedWatch {
     const id = appId(stored.key)
     const pinned = stored.status?.image
     const before = this.#seen.get(id)
-    const known = before !== undefined && before.reference === (pinned?.reference ?? '') ? before : this.#first(stored)
+    const known =
+      before !== undefined && before.reference === (pinned?.reference ?? '') ? before : this.#first(stored)
     this.#seen.set(id, known)
     if (this.#options.now() < known.nextAtMs) return false
     // Nothing to ask about: the app is left alone until something may have changed.
@@ -65,14 +66,22 @@ export class OutdatedWatch {
       return false
     }
     const parsed = parseApp(stored.resource, id)
-    if ('issues' in parsed || parsed.app.spec.image !== pinned.reference || parsed.app.spec.imagePolicy?.resolve === 'Never') {
+    if (
+      'issues' in parsed ||
+      parsed.app.spec.image !== pinned.reference ||
+      parsed.app.spec.imagePolicy?.resolve === 'Never'
+    ) {
       wait(this.#later())
       return false
     }
     // Before the question, so that whatever becomes of it, the next one is an interval away.
     wait(this.#later())
     const digest = await this.#head(stored, parsed.app, signal)
-    this.#seen.set(id, { reference: pinned.reference, digest: digest ?? known.digest, nextAtMs: this.#later() })
+    this.#seen.set(id, {
+      reference: pinned.reference,
+      digest: digest ?? known.digest,
+      nextAtMs: this.#later(),
+    })
     return digest !== undefined && digest !== known.digest
   }
 
@@ -80,10 +89,18 @@ export class OutdatedWatch {
   #first(stored: StoredApp): Seen {
     const pinned = stored.status?.image
     const soonMs = this.#options.random() * Math.min(FIRST_CHECK_MAX_MS, this.#options.intervalMs)
-    return { reference: pinned?.reference ?? '', digest: pinned?.availableDigest, nextAtMs: this.#options.now() + soonMs }
+    return {
+      reference: pinned?.reference ?? '',
+      digest: pinned?.availableDigest,
+      nextAtMs: this.#options.now() + soonMs,
+    }
   }
 
-  async #head(stored: StoredApp, app: Parameters<Images['head']>[0], signal: AbortSignal): Promise<Digest | undefined> {
+  async #head(
+    stored: StoredApp,
+    app: Parameters<Images['head']>[0],
+    signal: AbortSignal,
+  ): Promise<Digest | undefined> {
     try {
       return (await this.#options.images.head(app, stored, signal)).digest
     } catch (error) {

@@ -84,7 +84,13 @@ async function towardsDesired(deps: ReconcileDeps, stored: StoredApp, signal: Ab
     attempt.prepared = await deps.images.prepare(app, stored, attempt.image.resolved, signal)
     attempt.failedAt = 'rendering'
     const sources = await deps.engine.sources(app)
-    const result = desiredState({ key: stored.key, app, image: attempt.image.resolved, tree: attempt.prepared.tree, sources })
+    const result = desiredState({
+      key: stored.key,
+      app,
+      image: attempt.image.resolved,
+      tree: attempt.prepared.tree,
+      sources,
+    })
     if ('issues' in result) throw new IssuesError(result.issues)
     attempt.warnings.push(...attempt.prepared.warnings, ...result.desired.warnings)
     attempt.warnings.push(...refuseErrors(await deps.engine.check(result.desired, attempt.prepared)))
@@ -111,15 +117,26 @@ function refuseErrors(issues: readonly Issue[]): readonly Issue[] {
   return issues
 }
 
-async function resolveImage(deps: ReconcileDeps, app: App, stored: StoredApp, attempt: Attempt, signal: AbortSignal): Promise<ImageFacts> {
+async function resolveImage(
+  deps: ReconcileDeps,
+  app: App,
+  stored: StoredApp,
+  attempt: Attempt,
+  signal: AbortSignal,
+): Promise<ImageFacts> {
   const intervalMs = app.spec.imagePolicy?.resolve === 'Interval' ? intervalOf(app) : undefined
   const request = imageRequest(app, stored.status, deps.now(), intervalMs)
   const pinned = stored.status?.image
   try {
-    if (request.kind === 'keep') return await pinnedImage(deps, app, stored, request.digest, undefined, signal)
-    if (request.kind === 'pin') return await pinnedImage(deps, app, stored, request.digest, request.request, signal)
+    if (request.kind === 'keep')
+      return await pinnedImage(deps, app, stored, request.digest, undefined, signal)
+    if (request.kind === 'pin')
+      return await pinnedImage(deps, app, stored, request.digest, request.request, signal)
     const resolved = await deps.images.resolve(app, stored, undefined, signal)
-    deps.log.info({ app: appId(stored.key), image: app.spec.image, digest: resolved.digest }, 'resolved image')
+    deps.log.info(
+      { app: appId(stored.key), image: app.spec.image, digest: resolved.digest },
+      'resolved image',
+    )
     return { resolved, request: request.request, fresh: true }
   } catch (error) {
     signal.throwIfAborted()
@@ -132,10 +149,20 @@ async function resolveImage(deps: ReconcileDeps, app: App, stored: StoredApp, at
 }
 
 function mayStay(request: ImageRequest): boolean {
-  return request.kind === 'pin' || (request.kind === 'resolve' && (request.why === 'requested' || request.why === 'interval'))
+  return (
+    request.kind === 'pin' ||
+    (request.kind === 'resolve' && (request.why === 'requested' || request.why === 'interval'))
+  )
 }
 
-async function pinnedImage(deps: ReconcileDeps, app: App, stored: StoredApp, digest: Digest, request: string | undefined, signal: AbortSignal): Promise<ImageFacts> {
+async function pinnedImage(
+  deps: ReconcileDeps,
+  app: App,
+  stored: StoredApp,
+  digest: Digest,
+  request: string | undefined,
+  signal: AbortSignal,
+): Promise<ImageFacts> {
   const recalled = await deps.images.recall(app, stored, digest)
   const resolved: ResolvedImage = recalled ?? (await deps.images.resolve(app, stored, digest, signal))
   return { resolved, request, fresh: request !== undefined }
@@ -144,7 +171,8 @@ async function pinnedImage(deps: ReconcileDeps, app: App, stored: StoredApp, dig
 /** The pin is written before anything runs: a crash must not lose which digest was chosen. */
 async function pinEarly(deps: ReconcileDeps, stored: StoredApp, image: ImageFacts): Promise<void> {
   const before = stored.status?.image
-  if (before?.digest === image.resolved.digest && before.reference === image.resolved.reference.original) return
+  if (before?.digest === image.resolved.digest && before.reference === image.resolved.reference.original)
+    return
   const status = { ...stored.status, image: imageStatus(image, before, new Date(deps.now()).toISOString()) }
   await deps.apps.writeStatus(stored.key, status)
   Object.assign(stored, { status })
@@ -166,7 +194,8 @@ function earliest(a: number | undefined, b: number | undefined): number | undefi
 }
 
 function planFor(deps: ReconcileDeps, attempt: Attempt, observed: Observed): Plan {
-  if (attempt.desired === undefined) return planKeepLast(observed, wantsToRun(attempt.app), deps.backoff, deps.now())
+  if (attempt.desired === undefined)
+    return planKeepLast(observed, wantsToRun(attempt.app), deps.backoff, deps.now())
   const { key, revision, volumes, running } = attempt.desired
   return planSteps({ id: instanceId(key, revision), volumes, running }, observed, deps.backoff, deps.now())
 }
@@ -181,7 +210,12 @@ interface StepFailure {
 }
 
 /** Does the steps in order and stops at the first that fails: what comes later builds on what came before. */
-async function executePlan(deps: ReconcileDeps, key: AppKey, plan: Plan, attempt: Attempt): Promise<StepFailure | undefined> {
+async function executePlan(
+  deps: ReconcileDeps,
+  key: AppKey,
+  plan: Plan,
+  attempt: Attempt,
+): Promise<StepFailure | undefined> {
   for (const step of plan.steps) {
     const logged = { app: appId(key), step: step.kind, ...('id' in step ? { object: step.id } : {}) }
     try {
@@ -203,7 +237,14 @@ async function removeApp(deps: ReconcileDeps, key: AppKey, allVolumes: boolean):
   return { wakeAtMs: undefined, retry: undefined, status: undefined }
 }
 
-function factsOf(deps: ReconcileDeps, stored: StoredApp, attempt: Attempt, failure: StepFailure | undefined, observed: Observed, wakeAtMs: number | undefined): Facts {
+function factsOf(
+  deps: ReconcileDeps,
+  stored: StoredApp,
+  attempt: Attempt,
+  failure: StepFailure | undefined,
+  observed: Observed,
+  wakeAtMs: number | undefined,
+): Facts {
   const { desired } = attempt
   return {
     app: attempt.app,
@@ -216,7 +257,8 @@ function factsOf(deps: ReconcileDeps, stored: StoredApp, attempt: Attempt, failu
     desired,
     targetId: desired === undefined ? undefined : instanceId(desired.key, desired.revision),
     observed,
-    addresses: desired === undefined ? (stored.status?.workload?.addresses ?? []) : deps.engine.addresses(desired),
+    addresses:
+      desired === undefined ? (stored.status?.workload?.addresses ?? []) : deps.engine.addresses(desired),
     movedTo: attempt.app === undefined ? undefined : deps.movedTo(stored.key, attempt.app.spec.image),
     resolveError: attempt.resolveError,
     wakeAtMs,

@@ -4,7 +4,14 @@
  */
 import type { App, ResourcesSpec } from '../crd/types.ts'
 import { parseMilliQuantity, parseQuantity } from '../crd/quantity.ts'
-import type { HookStage, HookWish, Identity, ProcessWish, ResourceLimits, SecurityWish } from '../bundle/types.ts'
+import type {
+  HookStage,
+  HookWish,
+  Identity,
+  ProcessWish,
+  ResourceLimits,
+  SecurityWish,
+} from '../bundle/types.ts'
 import { resolveIdentity } from '../bundle/user.ts'
 import { processArgs } from '../bundle/process.ts'
 import type { ResolvedImage } from '../image/types.ts'
@@ -76,7 +83,8 @@ export function desiredState({ key, app, image, tree, sources }: DesiredInput): 
 /** Kubernetes expands `$(NAME)` in command and args, too. */
 function processWish(app: App, env: ProcessWish['env']): ProcessWish {
   const values = new Map(env.map(({ name, value }) => [name, value]))
-  const expand = (words: readonly string[] | undefined) => words?.map((word) => expandReferences(word, values))
+  const expand = (words: readonly string[] | undefined) =>
+    words?.map((word) => expandReferences(word, values))
   return {
     command: expand(app.spec.command),
     args: expand(app.spec.args),
@@ -91,9 +99,13 @@ function userOf(app: App, image: ResolvedImage): string {
   const context = app.spec.securityContext
   if (context?.runAsUser === undefined) {
     const user = app.spec.user ?? image.config.user
-    return context?.runAsGroup === undefined ? user : `${user.split(':')[0] === '' ? '0' : user.split(':')[0]}:${context.runAsGroup}`
+    return context?.runAsGroup === undefined
+      ? user
+      : `${user.split(':')[0] === '' ? '0' : user.split(':')[0]}:${context.runAsGroup}`
   }
-  return context.runAsGroup === undefined ? String(context.runAsUser) : `${context.runAsUser}:${context.runAsGroup}`
+  return context.runAsGroup === undefined
+    ? String(context.runAsUser)
+    : `${context.runAsUser}:${context.runAsGroup}`
 }
 
 function withGroups(identity: Identity, app: App): Identity {
@@ -126,13 +138,15 @@ export function resourceLimits(resources: ResourcesSpec | undefined): ResourceLi
     const parsed = value === undefined ? undefined : parseQuantity(String(value))
     return parsed === undefined ? undefined : Number(parsed)
   }
-  const millis = (value: string | number | undefined) => (value === undefined ? undefined : Number(parseMilliQuantity(value) ?? 0n))
+  const millis = (value: string | number | undefined) =>
+    value === undefined ? undefined : Number(parseMilliQuantity(value) ?? 0n)
   const cpuLimit = millis(resources?.limits?.['cpu'])
   const cpuRequest = millis(resources?.requests?.['cpu'])
   return {
     memoryBytes: bytes(resources?.limits?.['memory']),
     memoryReservationBytes: bytes(resources?.requests?.['memory']),
-    cpuQuotaUs: cpuLimit === undefined ? undefined : Math.max(Math.round((cpuLimit * CPU_PERIOD_US) / 1000), 1000),
+    cpuQuotaUs:
+      cpuLimit === undefined ? undefined : Math.max(Math.round((cpuLimit * CPU_PERIOD_US) / 1000), 1000),
     cpuShares: cpuRequest === undefined ? undefined : Math.max(Math.round((cpuRequest * 1024) / 1000), 2),
     pids: DEFAULT_PIDS,
   }

@@ -15,10 +15,19 @@ export type ImageRequest =
   /** The user asked for exactly this digest. */
   | { readonly kind: 'pin'; readonly digest: Digest; readonly request: string | undefined }
   /** The reference as typed is resolved anew. */
-  | { readonly kind: 'resolve'; readonly why: 'first' | 'image-changed' | 'requested' | 'interval'; readonly request: string | undefined }
+  | {
+      readonly kind: 'resolve'
+      readonly why: 'first' | 'image-changed' | 'requested' | 'interval'
+      readonly request: string | undefined
+    }
 
 /** `nowMs` and `intervalMs` matter only under `imagePolicy.resolve: Interval`. */
-export function imageRequest(app: App, status: AppStatus | undefined, nowMs: number, intervalMs: number | undefined): ImageRequest {
+export function imageRequest(
+  app: App,
+  status: AppStatus | undefined,
+  nowMs: number,
+  intervalMs: number | undefined,
+): ImageRequest {
   const request = app.metadata.annotations?.[RESOLVE_REQUESTED_AT]
   const pinned = status?.image
   const asked = request !== undefined && request !== status?.lastHandledRequest
@@ -29,12 +38,17 @@ export function imageRequest(app: App, status: AppStatus | undefined, nowMs: num
   if (pinned.reference !== app.spec.image) return { kind: 'resolve', why: 'image-changed', request }
   if (asked) return { kind: 'resolve', why: 'requested', request }
   const due = intervalMs !== undefined && nowMs >= Date.parse(pinned.resolvedAt) + intervalMs
-  if (app.spec.imagePolicy?.resolve === 'Interval' && due) return { kind: 'resolve', why: 'interval', request }
+  if (app.spec.imagePolicy?.resolve === 'Interval' && due)
+    return { kind: 'resolve', why: 'interval', request }
   return { kind: 'keep', digest: pinned.digest }
 }
 
 /** When `imagePolicy.resolve: Interval` asks next; undefined under the other policies and before the first pin. */
-export function nextResolveAtMs(app: App, status: AppStatus | undefined, intervalMs: number): number | undefined {
+export function nextResolveAtMs(
+  app: App,
+  status: AppStatus | undefined,
+  intervalMs: number,
+): number | undefined {
   if (app.spec.imagePolicy?.resolve !== 'Interval' || status?.image === undefined) return undefined
   return Date.parse(status.image.resolvedAt) + intervalMs
 }

@@ -13,7 +13,12 @@ export interface PlanTarget {
 }
 
 /** Steps towards `target`. */
-export function planSteps(target: PlanTarget, observed: Observed, backoff: BackoffPolicy, nowMs: number): Plan {
+export function planSteps(
+  target: PlanTarget,
+  observed: Observed,
+  backoff: BackoffPolicy,
+  nowMs: number,
+): Plan {
   const current = observed.instances.find((instance) => instance.id === target.id)
   const others = observed.instances.filter((instance) => instance.id !== target.id)
   const steps: Step[] = []
@@ -37,14 +42,27 @@ export function planSteps(target: PlanTarget, observed: Observed, backoff: Backo
  * Steps when the new revision could not be made (refused, unresolvable): whatever ran last is kept alive exactly as a
  * converged app would be, and nothing else is touched (rules R7, H7).
  */
-export function planKeepLast(observed: Observed, running: boolean, backoff: BackoffPolicy, nowMs: number): Plan {
+export function planKeepLast(
+  observed: Observed,
+  running: boolean,
+  backoff: BackoffPolicy,
+  nowMs: number,
+): Plan {
   const last = lastRun(observed.instances)
   if (last === undefined) return { steps: [], wakeAtMs: undefined }
   if (!running) {
-    return { steps: isAlive(last) ? [{ kind: 'stop', id: last.id }] : [{ kind: 'keep', id: last.id }], wakeAtMs: undefined }
+    return {
+      steps: isAlive(last) ? [{ kind: 'stop', id: last.id }] : [{ kind: 'keep', id: last.id }],
+      wakeAtMs: undefined,
+    }
   }
   const rivals = observed.instances.filter((instance) => instance.id !== last.id && isAlive(instance))
-  return withStart(rivals.map((rival): Step => ({ kind: 'stop', id: rival.id })), last, backoff, nowMs)
+  return withStart(
+    rivals.map((rival): Step => ({ kind: 'stop', id: rival.id })),
+    last,
+    backoff,
+    nowMs,
+  )
 }
 
 /** Steps that end an app. Volumes go only by the user's word: `retain: Delete`, or `allVolumes` (`down --volumes`). */
@@ -68,7 +86,9 @@ export function isAlive(instance: ObservedInstance): boolean {
 export function lastRun(instances: readonly ObservedInstance[]): ObservedInstance | undefined {
   return instances
     .filter((instance) => instance.run > 0)
-    .toSorted((a, b) => Number(isAlive(b)) - Number(isAlive(a)) || (b.startedAtMs ?? 0) - (a.startedAtMs ?? 0))[0]
+    .toSorted(
+      (a, b) => Number(isAlive(b)) - Number(isAlive(a)) || (b.startedAtMs ?? 0) - (a.startedAtMs ?? 0),
+    )[0]
 }
 
 function withStart(steps: Step[], instance: ObservedInstance, backoff: BackoffPolicy, nowMs: number): Plan {
@@ -76,7 +96,10 @@ function withStart(steps: Step[], instance: ObservedInstance, backoff: BackoffPo
     return { steps: steps.length === 0 ? [{ kind: 'keep', id: instance.id }] : steps, wakeAtMs: undefined }
   }
   if (instance.state === 'prepared') {
-    return { steps: [...steps, { kind: 'start', id: instance.id, run: instance.run + 1 }], wakeAtMs: undefined }
+    return {
+      steps: [...steps, { kind: 'start', id: instance.id, run: instance.run + 1 }],
+      wakeAtMs: undefined,
+    }
   }
   const failures = instance.recorded ? instance.failures : countedFailures(instance, backoff)
   const restarts = instance.recorded ? instance.restarts : instance.restarts + 1
@@ -91,7 +114,8 @@ function withStart(steps: Step[], instance: ObservedInstance, backoff: BackoffPo
 /** A reboot, a stop by us and a supervisor killed from outside are not the app's fault: no backoff for them. */
 function countedFailures(instance: ObservedInstance, backoff: BackoffPolicy): number {
   const end = instance.termination
-  if (end === undefined || end.reason === 'Rebooted' || end.reason === 'Stopped' || end.reason === 'Lost') return 0
+  if (end === undefined || end.reason === 'Rebooted' || end.reason === 'Stopped' || end.reason === 'Lost')
+    return 0
   return failuresAfter(backoff, instance.failures, end.finishedAtMs - end.startedAtMs)
 }
 
@@ -104,6 +128,7 @@ function freshInstance(id: string): ObservedInstance {
     run: 0,
     startedAtMs: undefined,
     termination: undefined,
+    lastEnd: undefined,
     failures: 0,
     restarts: 0,
     recorded: false,

@@ -65,7 +65,12 @@ export interface Engine {
   /** Checks that need the host or the volumes as they are now: hooks, entrypoint, mount flags. All issues at once. */
   check(desired: Desired, prepared: PreparedImage): Promise<readonly Issue[]>
   /** Does one step; `desired` is undefined while only the last revision is kept alive. */
-  execute(key: AppKey, step: Step, desired: Desired | undefined, prepared: PreparedImage | undefined): Promise<void>
+  execute(
+    key: AppKey,
+    step: Step,
+    desired: Desired | undefined,
+    prepared: PreparedImage | undefined,
+  ): Promise<void>
   /** Addresses where the app's ports can be reached. */
   addresses(desired: Desired): readonly string[]
 }

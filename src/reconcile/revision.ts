@@ -33,7 +33,11 @@ export function revisionOf(app: App, manifestDigest: Digest, sources: Sources): 
     hooks: spec.hooks,
     securityContext: spec.securityContext,
     restartRequestedAt: app.metadata.annotations?.[RESTART_REQUESTED_AT],
-    sources: namedSources(app).map(({ kind, name }) => [kind, name, contentHash(kind === 'Secret' ? sources.secret(name) : sources.configMap(name))]),
+    sources: namedSources(app).map(({ kind, name }) => [
+      kind,
+      name,
+      contentHash(kind === 'Secret' ? sources.secret(name) : sources.configMap(name)),
+    ]),
   }
   return shortHash(canonicalJson(inputs), 10)
 }
@@ -48,13 +52,18 @@ function volumeInputs(spec: AppSpec) {
       readOnly,
       source,
       // The size of a tmpfs is part of the mount; that of a folder is not.
-      size: (medium ?? spec.volumeDefaults?.medium) === 'Memory' ? (size ?? spec.volumeDefaults?.size) : undefined,
+      size:
+        (medium ?? spec.volumeDefaults?.medium) === 'Memory'
+          ? (size ?? spec.volumeDefaults?.size)
+          : undefined,
     }))
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
 }
 
 /** Every Secret and ConfigMap that the running container sees, by name; pull secrets are not among them. */
-export function namedSources(app: App): readonly { readonly kind: 'Secret' | 'ConfigMap'; readonly name: string }[] {
+export function namedSources(
+  app: App,
+): readonly { readonly kind: 'Secret' | 'ConfigMap'; readonly name: string }[] {
   const { spec } = app
   const secrets = new Set<string>()
   const configMaps = new Set<string>()
@@ -78,5 +87,9 @@ export function namedSources(app: App): readonly { readonly kind: 'Secret' | 'Co
 
 function contentHash(data: Readonly<Record<string, Buffer>> | undefined): string | undefined {
   if (data === undefined) return undefined
-  return digestOf(canonicalJson(Object.fromEntries(Object.entries(data).map(([key, value]) => [key, value.toString('base64')]))))
+  return digestOf(
+    canonicalJson(
+      Object.fromEntries(Object.entries(data).map(([key, value]) => [key, value.toString('base64')])),
+    ),
+  )
 }

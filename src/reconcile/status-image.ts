@@ -12,15 +12,26 @@ export interface ImageFacts {
   readonly fresh: boolean
 }
 
-export function imageStatus(facts: ImageFacts, previous: ImageStatus | undefined, now: string, movedTo?: Digest): ImageStatus {
+export function imageStatus(
+  facts: ImageFacts,
+  previous: ImageStatus | undefined,
+  now: string,
+  movedTo?: Digest,
+): ImageStatus {
   const { resolved } = facts
-  const same = previous !== undefined && previous.digest === resolved.digest && previous.reference === resolved.reference.original
+  const same =
+    previous !== undefined &&
+    previous.digest === resolved.digest &&
+    previous.reference === resolved.reference.original
   return {
     reference: resolved.reference.original,
     canonical: resolved.canonical,
     digest: resolved.digest,
     shortDigest: shortDigest(resolved.digest),
-    platformDigests: resolved.platforms.map(({ platform, digest }) => ({ platform: formatPlatform(platform), digest })),
+    platformDigests: resolved.platforms.map(({ platform, digest }) => ({
+      platform: formatPlatform(platform),
+      digest,
+    })),
     manifestDigest: resolved.manifestDigest,
     configDigest: resolved.configDigest,
     platform: formatPlatform(resolved.config.platform),
@@ -38,7 +49,10 @@ export function shortDigest(digest: string): string {
 }
 
 /** What ran before, newest first, each digest once: targets for a rollback. */
-function historyOf(previous: ImageStatus | undefined, resolved: ResolvedImage): NonNullable<ImageStatus['history']> {
+function historyOf(
+  previous: ImageStatus | undefined,
+  resolved: ResolvedImage,
+): NonNullable<ImageStatus['history']> {
   const before = previous?.history ?? []
   if (previous === undefined || previous.digest === resolved.digest) return before
   const { digest, reference, resolvedAt } = previous

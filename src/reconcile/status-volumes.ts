@@ -2,11 +2,18 @@
 import type { AppStatus, VolumeStatus } from '../crd/status.ts'
 import type { Desired, DesiredVolume, Observed, ObservedVolume } from './types.ts'
 
-export function volumeStatuses(desired: Desired | undefined, observed: Observed, previous: AppStatus | undefined): readonly VolumeStatus[] {
+export function volumeStatuses(
+  desired: Desired | undefined,
+  observed: Observed,
+  previous: AppStatus | undefined,
+): readonly VolumeStatus[] {
   // Without a desired state nothing is known about what is declared: what was said last stays.
-  if (desired === undefined) return previous?.volumes ?? observed.volumes.map((volume) => orphan(volume, 'Image'))
+  if (desired === undefined)
+    return previous?.volumes ?? observed.volumes.map((volume) => orphan(volume, 'Image'))
   const declared = desired.volumes.map((volume) => declaredVolume(volume, observed))
-  const orphans = observed.volumes.filter(({ path }) => !desired.volumes.some((volume) => volume.path === path)).map((volume) => orphan(volume, 'Orphaned'))
+  const orphans = observed.volumes
+    .filter(({ path }) => !desired.volumes.some((volume) => volume.path === path))
+    .map((volume) => orphan(volume, 'Orphaned'))
   return [...declared, ...orphans].sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
@@ -24,7 +31,13 @@ function declaredVolume(volume: DesiredVolume, observed: Observed): VolumeStatus
 }
 
 function orphan(volume: ObservedVolume, origin: VolumeStatus['origin']): VolumeStatus {
-  return { path: volume.path, claimName: volume.claimName, origin, phase: volume.phase === 'Bound' ? 'Ready' : 'Pending', seeded: volume.seeded }
+  return {
+    path: volume.path,
+    claimName: volume.claimName,
+    origin,
+    phase: volume.phase === 'Bound' ? 'Ready' : 'Pending',
+    seeded: volume.seeded,
+  }
 }
 
 function execOf(flag: 'exec' | 'noexec' | undefined): NonNullable<VolumeStatus['exec']> {

@@ -65,7 +65,10 @@ export function statusOf(facts: Facts): AppStatus {
     ...outdatedCondition(facts),
   ]
   const workload = workloadStatus(facts)
-  const image = facts.image === undefined ? facts.previous?.image : imageStatus(facts.image, facts.previous?.image, now, facts.movedTo)
+  const image =
+    facts.image === undefined
+      ? facts.previous?.image
+      : imageStatus(facts.image, facts.previous?.image, now, facts.movedTo)
   const lastHandledRequest = facts.image?.request ?? facts.previous?.lastHandledRequest
   return {
     observedGeneration: facts.generation,
@@ -79,16 +82,29 @@ export function statusOf(facts: Facts): AppStatus {
 }
 
 /** Conditions in their fixed order; those that are present only while true vanish when they are not in `next`. */
-function mergeConditions(previous: readonly Condition[], next: readonly NextCondition[], generation: number, now: string): Condition[] {
+function mergeConditions(
+  previous: readonly Condition[],
+  next: readonly NextCondition[],
+  generation: number,
+  now: string,
+): Condition[] {
   let conditions: readonly Condition[] = previous
   for (const type of CONDITION_TYPES) {
     const condition = next.find((entry) => entry.type === type)
-    conditions = condition === undefined ? removeCondition(conditions, type) : setCondition(conditions, { ...condition, observedGeneration: generation }, now)
+    conditions =
+      condition === undefined
+        ? removeCondition(conditions, type)
+        : setCondition(conditions, { ...condition, observedGeneration: generation }, now)
   }
   return CONDITION_TYPES.flatMap((type) => conditions.find((condition) => condition.type === type) ?? [])
 }
 
-function condition(type: string, status: Condition['status'], reason: string, message: string): NextCondition {
+function condition(
+  type: string,
+  status: Condition['status'],
+  reason: string,
+  message: string,
+): NextCondition {
   return { type, status, reason, message }
 }
 
@@ -98,7 +114,8 @@ function previousCondition(facts: Facts, type: string): Condition | undefined {
 
 function readyCondition(facts: Facts): NextCondition {
   if (facts.error !== undefined) return condition(READY, 'False', facts.error.reason, facts.error.message)
-  if (facts.desired?.running === false) return condition(READY, 'True', 'Suspended', 'suspended: everything but the workload is kept')
+  if (facts.desired?.running === false)
+    return condition(READY, 'True', 'Suspended', 'suspended: everything but the workload is kept')
   const target = targetOf(facts)
   const denied = deniedVolumes(facts)
   if (denied.length > 0) return condition(READY, 'False', 'VolumeNotExecutable', deniedMessage(denied))
@@ -107,30 +124,69 @@ function readyCondition(facts: Facts): NextCondition {
 }
 
 function imageCondition(facts: Facts): NextCondition {
-  if (facts.failedAt === 'image' && facts.error !== undefined) return condition(IMAGE_RESOLVED, 'False', facts.error.reason, facts.error.message)
+  if (facts.failedAt === 'image' && facts.error !== undefined)
+    return condition(IMAGE_RESOLVED, 'False', facts.error.reason, facts.error.message)
   if (facts.resolveError !== undefined) {
-    return condition(IMAGE_RESOLVED, 'False', facts.resolveError.reason, `${facts.resolveError.message}; what was pinned stays`)
+    return condition(
+      IMAGE_RESOLVED,
+      'False',
+      facts.resolveError.reason,
+      `${facts.resolveError.message}; what was pinned stays`,
+    )
   }
-  if (facts.image !== undefined) return condition(IMAGE_RESOLVED, 'True', 'Resolved', `${facts.image.resolved.canonical} is ${facts.image.resolved.digest}`)
-  return previousCondition(facts, IMAGE_RESOLVED) ?? condition(IMAGE_RESOLVED, 'Unknown', 'Pending', 'not resolved yet')
+  if (facts.image !== undefined)
+    return condition(
+      IMAGE_RESOLVED,
+      'True',
+      'Resolved',
+      `${facts.image.resolved.canonical} is ${facts.image.resolved.digest}`,
+    )
+  return (
+    previousCondition(facts, IMAGE_RESOLVED) ??
+    condition(IMAGE_RESOLVED, 'Unknown', 'Pending', 'not resolved yet')
+  )
 }
 
 function renderedCondition(facts: Facts): NextCondition {
   const broken = facts.failedAt === 'rendering' || facts.failedAt === 'resource'
-  if (broken && facts.error !== undefined) return condition(RENDERED, 'False', facts.error.reason, facts.error.message)
+  if (broken && facts.error !== undefined)
+    return condition(RENDERED, 'False', facts.error.reason, facts.error.message)
   if (facts.desired === undefined) return condition(RENDERED, 'Unknown', 'Pending', 'waits for the image')
   const warnings = facts.warnings.map(({ path, message }) => `${path}: ${message}`)
-  return condition(RENDERED, 'True', warnings.length === 0 ? 'Rendered' : 'RenderedWithWarnings', warnings.length === 0 ? 'all fields are honoured' : warnings.join('; '))
+  return condition(
+    RENDERED,
+    'True',
+    warnings.length === 0 ? 'Rendered' : 'RenderedWithWarnings',
+    warnings.length === 0 ? 'all fields are honoured' : warnings.join('; '),
+  )
 }
 
 function volumesReadyCondition(facts: Facts): NextCondition {
-  if (facts.failedAt === 'volumes' && facts.error !== undefined) return condition(VOLUMES_READY, 'False', facts.error.reason, facts.error.message)
+  if (facts.failedAt === 'volumes' && facts.error !== undefined)
+    return condition(VOLUMES_READY, 'False', facts.error.reason, facts.error.message)
   // A new revision that is refused says nothing about the volumes of the old one.
-  if (facts.desired === undefined) return previousCondition(facts, VOLUMES_READY) ?? condition(VOLUMES_READY, 'Unknown', 'Pending', 'waits for the image')
+  if (facts.desired === undefined)
+    return (
+      previousCondition(facts, VOLUMES_READY) ??
+      condition(VOLUMES_READY, 'Unknown', 'Pending', 'waits for the image')
+    )
   const wanted = facts.desired.volumes.filter(({ storage }) => storage.kind === 'own')
-  const missing = wanted.filter(({ path }) => !facts.observed.volumes.some((volume) => volume.path === path && volume.phase === 'Bound'))
-  if (missing.length > 0) return condition(VOLUMES_READY, 'False', 'VolumePending', `not made yet: ${missing.map(({ path }) => path).join(', ')}`)
-  return condition(VOLUMES_READY, 'True', 'VolumesReady', `${facts.desired.volumes.length} of ${facts.desired.volumes.length} ready`)
+  const missing = wanted.filter(
+    ({ path }) => !facts.observed.volumes.some((volume) => volume.path === path && volume.phase === 'Bound'),
+  )
+  if (missing.length > 0)
+    return condition(
+      VOLUMES_READY,
+      'False',
+      'VolumePending',
+      `not made yet: ${missing.map(({ path }) => path).join(', ')}`,
+    )
+  return condition(
+    VOLUMES_READY,
+    'True',
+    'VolumesReady',
+    `${facts.desired.volumes.length} of ${facts.desired.volumes.length} ready`,
+  )
 }
 
 function deniedVolumes(facts: Facts): readonly string[] {
@@ -145,28 +201,48 @@ function deniedMessage(paths: readonly string[]): string {
 
 function executableCondition(facts: Facts): NextCondition {
   if (facts.desired === undefined) {
-    return previousCondition(facts, VOLUMES_EXECUTABLE) ?? condition(VOLUMES_EXECUTABLE, 'Unknown', 'Pending', 'waits for the image')
+    return (
+      previousCondition(facts, VOLUMES_EXECUTABLE) ??
+      condition(VOLUMES_EXECUTABLE, 'Unknown', 'Pending', 'waits for the image')
+    )
   }
   const denied = deniedVolumes(facts)
-  if (denied.length > 0) return condition(VOLUMES_EXECUTABLE, 'False', 'VolumeNotExecutable', deniedMessage(denied))
+  if (denied.length > 0)
+    return condition(VOLUMES_EXECUTABLE, 'False', 'VolumeNotExecutable', deniedMessage(denied))
   const wanted = (facts.desired?.volumes ?? []).filter(({ exec }) => exec !== 'Forbidden')
   const seen = wanted.filter(({ path }) => facts.observed.execByPath.get(path) === 'exec')
   if (wanted.length > 0 && seen.length < wanted.length) {
     const before = previousCondition(facts, VOLUMES_EXECUTABLE)
     // Between two runs nothing can be read back; what was seen last still stands.
     if (before?.status === 'True') return before
-    return condition(VOLUMES_EXECUTABLE, 'Unknown', 'NotRunning', 'mount flags are read back once the container runs')
+    return condition(
+      VOLUMES_EXECUTABLE,
+      'Unknown',
+      'NotRunning',
+      'mount flags are read back once the container runs',
+    )
   }
-  return condition(VOLUMES_EXECUTABLE, 'True', 'Executable', 'every volume that should be is mounted exec, as read from the kernel')
+  return condition(
+    VOLUMES_EXECUTABLE,
+    'True',
+    'Executable',
+    'every volume that should be is mounted exec, as read from the kernel',
+  )
 }
 
 function availableCondition(facts: Facts): NextCondition {
   const running = facts.observed.instances.find(({ state }) => state === 'running')
   if (running !== undefined) {
     const old = facts.targetId !== undefined && running.id !== facts.targetId
-    return condition(WORKLOAD_AVAILABLE, 'True', 'Running', old ? `revision ${running.revision} still runs` : `revision ${running.revision} runs`)
+    return condition(
+      WORKLOAD_AVAILABLE,
+      'True',
+      'Running',
+      old ? `revision ${running.revision} still runs` : `revision ${running.revision} runs`,
+    )
   }
-  if (facts.desired?.running === false) return condition(WORKLOAD_AVAILABLE, 'False', 'Suspended', 'suspended')
+  if (facts.desired?.running === false)
+    return condition(WORKLOAD_AVAILABLE, 'False', 'Suspended', 'suspended')
   return { ...workloadTrouble(facts, lastRun(facts.observed.instances)), type: WORKLOAD_AVAILABLE }
 }
 
@@ -186,8 +262,18 @@ function reconcilingCondition(facts: Facts): NextCondition[] {
   const target = targetOf(facts)
   // A failed question about the tag that only an edit can help is no progress to wait for.
   const asksAgain = facts.resolveError?.retry === 'backoff'
-  const busy = facts.error !== undefined || asksAgain || (facts.desired?.running === true && target?.state !== 'running')
-  return busy ? [condition(RECONCILING, 'True', 'Progressing', facts.error?.message ?? facts.resolveError?.message ?? 'the container is being started')] : []
+  const busy =
+    facts.error !== undefined || asksAgain || (facts.desired?.running === true && target?.state !== 'running')
+  return busy
+    ? [
+        condition(
+          RECONCILING,
+          'True',
+          'Progressing',
+          facts.error?.message ?? facts.resolveError?.message ?? 'the container is being started',
+        ),
+      ]
+    : []
 }
 
 function stalledCondition(facts: Facts): NextCondition[] {
@@ -209,7 +295,7 @@ function targetOf(facts: Facts): ObservedInstance | undefined {
 function workloadStatus(facts: Facts): NonNullable<AppStatus['workload']> {
   const alive = facts.observed.instances.filter(isAlive)
   const shown = alive[0] ?? lastRun(facts.observed.instances)
-  const ended = lastRun(facts.observed.instances.filter(({ termination }) => termination !== undefined))?.termination
+  const ended = shown?.lastEnd
   const last = ended === undefined ? facts.previous?.workload?.lastTermination : terminationStatus(ended)
   return {
     replicas: alive.length,

@@ -38,7 +38,12 @@ export interface RenderedLocal {
   readonly warnings: readonly Issue[]
 }
 
-export function toLocal(desired: Desired, tree: FileTree, host: HostFacts, places: LocalPlaces): RenderedLocal {
+export function toLocal(
+  desired: Desired,
+  tree: FileTree,
+  host: HostFacts,
+  places: LocalPlaces,
+): RenderedLocal {
   const id = instanceId(desired.key, desired.revision)
   const inner = desired.hooks.filter((hook) => hook.stage === 'startContainer')
   const cwd = resolvedWorkingDir(desired, tree)
@@ -59,7 +64,10 @@ export function toLocal(desired: Desired, tree: FileTree, host: HostFacts, place
   })
   return {
     id,
-    config: { ...rendered.spec, root: { path: places.bundleRootfs, readonly: desired.security.readOnlyRootFilesystem } },
+    config: {
+      ...rendered.spec,
+      root: { path: places.bundleRootfs, readonly: desired.security.readOnlyRootFilesystem },
+    },
     hookScript: inner.length === 0 ? undefined : runnerScript({ hooks: inner }),
     workingDir: cwd,
     warnings: rendered.warnings,
@@ -69,7 +77,12 @@ export function toLocal(desired: Desired, tree: FileTree, host: HostFacts, place
 function resolvedWorkingDir(desired: Desired, tree: FileTree): string {
   const wanted = workingDir(desired.image.config, desired.process, tree)
   const found = resolvePath(tree, toBytes(wanted), { allowMissing: true })
-  if ('problem' in found) throw new ExpectedError('WorkingDirInvalid', `the working directory ${printable(wanted)} cannot be reached in the image`, { path: 'spec.workingDir' })
+  if ('problem' in found)
+    throw new ExpectedError(
+      'WorkingDirInvalid',
+      `the working directory ${printable(wanted)} cannot be reached in the image`,
+      { path: 'spec.workingDir' },
+    )
   return `/${found.names.map(toText).join('/')}`
 }
 
@@ -107,7 +120,9 @@ function engineFiles(desired: Desired, tree: FileTree, places: LocalPlaces): Con
     if (!usable) return []
     const destination = `/${found.names.map(toText).join('/')}`
     if (taken.has(destination)) return []
-    return [{ destination, source: places.engineFile(name), readOnly: false, exec: false, label: `/etc/${name}` }]
+    return [
+      { destination, source: places.engineFile(name), readOnly: false, exec: false, label: `/etc/${name}` },
+    ]
   })
 }
 

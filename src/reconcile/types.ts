@@ -15,7 +15,12 @@ export type VolumeStorage =
   /** An existing claim of the namespace, by its claim name. */
   | { readonly kind: 'claim'; readonly claimName: string }
   | { readonly kind: 'hostPath'; readonly path: string }
-  | { readonly kind: 'configMap' | 'secret'; readonly name: string; readonly optional: boolean; readonly mode: number | undefined }
+  | {
+      readonly kind: 'configMap' | 'secret'
+      readonly name: string
+      readonly optional: boolean
+      readonly mode: number | undefined
+    }
   /** `medium: Memory`: a tmpfs, gone at stop, by the user's word. */
   | { readonly kind: 'memory'; readonly sizeBytes: number | undefined }
 
@@ -62,7 +67,11 @@ export interface Desired {
 /** The end of one run of a container. */
 export interface Termination {
   readonly exitCode: number
-  readonly reason: Extract<Reason, 'Exited' | 'OutOfMemory' | 'HookFailed' | 'RuntimeFailed'> | 'Lost' | 'Rebooted' | 'Stopped'
+  readonly reason:
+    | Extract<Reason, 'Exited' | 'OutOfMemory' | 'HookFailed' | 'RuntimeFailed'>
+    | 'Lost'
+    | 'Rebooted'
+    | 'Stopped'
   readonly message: string
   readonly startedAtMs: number
   readonly finishedAtMs: number
@@ -78,7 +87,10 @@ export interface ObservedInstance {
   /** Number of the current run, from 1; 0 while prepared. */
   readonly run: number
   readonly startedAtMs: number | undefined
+  /** How the current run ended; undefined while it is alive. */
   readonly termination: Termination | undefined
+  /** How the last run that ended did, the current one or the one before it. */
+  readonly lastEnd: Termination | undefined
   /** Ended runs in a row that count for the backoff, including the last one once it was recorded. */
   readonly failures: number
   readonly restarts: number

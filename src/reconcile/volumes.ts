@@ -29,7 +29,8 @@ export function desiredVolumes(app: App, config: ImageConfig, tree: FileTree): V
   const declared = declaredVolumes(config)
   const issues: Issue[] = [...declared.warnings]
   const wanted = new Map<string, Wanted>()
-  for (const path of declared.volumes) wanted.set(path, { path, origin: 'Image', spec: undefined, field: `VOLUME ${path}` })
+  for (const path of declared.volumes)
+    wanted.set(path, { path, origin: 'Image', spec: undefined, field: `VOLUME ${path}` })
   for (const [index, spec] of (app.spec.volumes ?? []).entries()) {
     const normal = normaliseVolumePath(spec.path)
     if (!('path' in normal)) continue
@@ -52,23 +53,38 @@ interface Place {
 type Placed = Wanted & Place
 
 /** Resolves the mount point inside the tree; what is there must be a folder, or nothing at all. */
-function placeInTree(entry: Wanted, tree: FileTree, storage: VolumeStorage, issues: Issue[]): Place | undefined {
+function placeInTree(
+  entry: Wanted,
+  tree: FileTree,
+  storage: VolumeStorage,
+  issues: Issue[],
+): Place | undefined {
   const problem = (reason: Issue['reason'], message: string) => {
     issues.push({ severity: 'error', reason, path: entry.field, message })
     return undefined
   }
   const found = resolvePath(tree, toBytes(entry.path), { allowMissing: true })
   if ('problem' in found) {
-    return problem('VolumePathInvalid', `${entry.path} cannot be reached inside the image: ${found.problem} at ${toText(found.at)}`)
+    return problem(
+      'VolumePathInvalid',
+      `${entry.path} cannot be reached inside the image: ${found.problem} at ${toText(found.at)}`,
+    )
   }
   const destination = `/${found.names.map(toText).join('/')}`
   const normal = normaliseVolumePath(destination)
   if (!('path' in normal)) {
-    return problem('VolumePathInvalid', `${entry.path} leads to ${destination} inside the image, where no volume can be mounted`)
+    return problem(
+      'VolumePathInvalid',
+      `${entry.path} leads to ${destination} inside the image, where no volume can be mounted`,
+    )
   }
-  const singleFile = (storage.kind === 'configMap' || storage.kind === 'secret') && entry.spec?.source?.subPath !== undefined
+  const singleFile =
+    (storage.kind === 'configMap' || storage.kind === 'secret') && entry.spec?.source?.subPath !== undefined
   if (found.node !== undefined && found.node.type !== 'directory' && !singleFile) {
-    return problem('VolumeNotDirectory', `${destination} is a ${found.node.type} in the image; a volume needs a folder there, or nothing`)
+    return problem(
+      'VolumeNotDirectory',
+      `${destination} is a ${found.node.type} in the image; a volume needs a folder there, or nothing`,
+    )
   }
   return { destination, inImage: found.node?.type === 'directory' }
 }
@@ -101,10 +117,20 @@ function storageOf(spec: VolumeSpec | undefined, app: App): VolumeStorage {
   if (source?.claimName !== undefined) return { kind: 'claim', claimName: source.claimName }
   if (source?.hostPath !== undefined) return { kind: 'hostPath', path: source.hostPath.path }
   if (source?.configMap !== undefined) {
-    return { kind: 'configMap', name: source.configMap.name, optional: source.configMap.optional ?? false, mode: source.configMap.defaultMode }
+    return {
+      kind: 'configMap',
+      name: source.configMap.name,
+      optional: source.configMap.optional ?? false,
+      mode: source.configMap.defaultMode,
+    }
   }
   if (source?.secret !== undefined) {
-    return { kind: 'secret', name: source.secret.secretName, optional: source.secret.optional ?? false, mode: source.secret.defaultMode }
+    return {
+      kind: 'secret',
+      name: source.secret.secretName,
+      optional: source.secret.optional ?? false,
+      mode: source.secret.defaultMode,
+    }
   }
   if ((spec?.medium ?? app.spec.volumeDefaults?.medium) === 'Memory') {
     const wanted = spec?.size ?? app.spec.volumeDefaults?.size
@@ -137,12 +163,19 @@ function rank({ path, destination }: Placed): number {
 
 function merged(first: Placed, second: Placed): Placed {
   const origin = first.origin === 'Image' ? first.origin : second.origin
-  return { ...first, origin, spec: first.spec ?? second.spec, field: first.spec === undefined ? second.field : first.field }
+  return {
+    ...first,
+    origin,
+    spec: first.spec ?? second.spec,
+    field: first.spec === undefined ? second.field : first.field,
+  }
 }
 
 function withNesting(volumes: readonly DesiredVolume[]): DesiredVolume[] {
   return volumes.map((volume) => ({
     ...volume,
-    nested: volumes.map((other) => other.destination).filter((destination) => destination.startsWith(`${volume.destination}/`)),
+    nested: volumes
+      .map((other) => other.destination)
+      .filter((destination) => destination.startsWith(`${volume.destination}/`)),
   }))
 }

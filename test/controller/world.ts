@@ -252,6 +252,7 @@ export class World {
       run: 0,
       startedAtMs: undefined,
       termination: undefined,
+      lastEnd: undefined,
       failures: 0,
       restarts: 0,
       recorded: true,

@@ -44,13 +44,21 @@ async function makeWitness(sandbox: Sandbox): Promise<Witness> {
 }
 
 async function tagVersion({ layout, port }: Witness, version: string): Promise<void> {
-  const parts = [dir('data', { uid: 2000, gid: 2000 }), file('data/seed', 'from the image\n', { uid: 2000, gid: 2000 }), file('data/kept', 'kept\n')]
+  const parts = [
+    dir('data', { uid: 2000, gid: 2000 }),
+    file('data/seed', 'from the image\n', { uid: 2000, gid: 2000 }),
+    file('data/kept', 'kept\n'),
+  ]
   const config = { User: 'app', Volumes: ['/data'], Env: ['PATH=/bin', `VERSION=${version}`, `PORT=${port}`] }
   await writeLayout(layout, [{ tag: 'latest', image: busyboxImage({ run: WITNESS, parts, config }) }])
 }
 
 /** A controller that kills itself after its n-th write; resolves with how it ended, or undefined when it got Ready. */
-async function controllerUntil(sandbox: Sandbox, crashAfterWrite: number, done: () => Promise<boolean>): Promise<'crashed' | 'done'> {
+async function controllerUntil(
+  sandbox: Sandbox,
+  crashAfterWrite: number,
+  done: () => Promise<boolean>,
+): Promise<'crashed' | 'done'> {
   const child = spawn(path.join(ROOT, 'bin/fairlead'), ['controller', '--engine', 'local'], {
     stdio: 'ignore',
     env: { ...process.env, ...sandbox.env, FAIRLEAD_CRASH_AFTER_WRITE: String(crashAfterWrite) },
@@ -59,7 +67,10 @@ async function controllerUntil(sandbox: Sandbox, crashAfterWrite: number, done: 
   const exit = once(child, 'exit').then(() => {
     ended = true
   })
-  await eventually(`the controller crashes at write ${crashAfterWrite} or gets done`, async () => ended || (await done()))
+  await eventually(
+    `the controller crashes at write ${crashAfterWrite} or gets done`,
+    async () => ended || (await done()),
+  )
   if (ended) return 'crashed'
   child.kill('SIGTERM')
   await exit
@@ -68,7 +79,9 @@ async function controllerUntil(sandbox: Sandbox, crashAfterWrite: number, done: 
 
 async function submit(sandbox: Sandbox, { layout }: Witness): Promise<void> {
   const { apps } = openLocal({ stateDir: sandbox.state })
-  await apps.submit([{ key: KEY, resource: app('sweep', `oci:${layout}:latest`), baseDir: sandbox.dir, status: undefined }])
+  await apps.submit([
+    { key: KEY, resource: app('sweep', `oci:${layout}:latest`), baseDir: sandbox.dir, status: undefined },
+  ])
 }
 
 async function isReady(sandbox: Sandbox, version: string): Promise<boolean> {
@@ -77,7 +90,9 @@ async function isReady(sandbox: Sandbox, version: string): Promise<boolean> {
   const ready = stored?.status?.conditions?.find(({ type }) => type === 'Ready')
   const [volume] = await volumes.list(KEY)
   if (ready?.status !== 'True' || volume === undefined) return false
-  const starts = existsSync(path.join(volume.dataDir, 'starts')) ? readFileSync(path.join(volume.dataDir, 'starts'), 'utf8') : ''
+  const starts = existsSync(path.join(volume.dataDir, 'starts'))
+    ? readFileSync(path.join(volume.dataDir, 'starts'), 'utf8')
+    : ''
   return starts.trim().split('\n').at(-1) === version
 }
 
@@ -86,9 +101,14 @@ async function expectIntact(sandbox: Sandbox): Promise<void> {
   const stored = await volumes.list(KEY)
   expect(stored).toHaveLength(1)
   const data = stored[0]?.dataDir ?? ''
-  expect(existsSync(path.join(data, 'violations')), 'the witness saw a second container or a second seeding').toBe(false)
+  expect(
+    existsSync(path.join(data, 'violations')),
+    'the witness saw a second container or a second seeding',
+  ).toBe(false)
   expect(readFileSync(path.join(data, 'kept'), 'utf8')).toBe('kept\n')
-  const leftovers = (await readdir(stored[0]?.dir ?? '')).filter((name) => name !== 'data' && name !== 'volume.json')
+  const leftovers = (await readdir(stored[0]?.dir ?? '')).filter(
+    (name) => name !== 'data' && name !== 'volume.json',
+  )
   expect(leftovers).toEqual([])
 }
 
@@ -153,5 +173,8 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
 
 function withRequest(resource: Record<string, unknown>): Record<string, unknown> {
   const metadata = resource['metadata'] as Record<string, unknown>
-  return { ...resource, metadata: { ...metadata, annotations: { 'fairlead.dev/resolve-requested-at': 'sweep' } } }
+  return {
+    ...resource,
+    metadata: { ...metadata, annotations: { 'fairlead.dev/resolve-requested-at': 'sweep' } },
+  }
 }

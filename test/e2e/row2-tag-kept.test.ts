@@ -22,7 +22,11 @@ afterAll(async () => {
 
 /** Images that differ only in what they say of themselves. */
 function saying(word: string, env: readonly string[] = []) {
-  return busyboxImage({ parts: [dir('say'), file('say/word', word)], run: WAIT_FOREVER, config: { Env: ['PATH=/bin', ...env] } })
+  return busyboxImage({
+    parts: [dir('say'), file('say/word', word)],
+    run: WAIT_FOREVER,
+    config: { Env: ['PATH=/bin', ...env] },
+  })
 }
 
 function condition(status: AppStatus, type: string) {
@@ -58,7 +62,10 @@ describe('a tag', () => {
     await sandbox.mustUp([app('moved', `${registry.host}/moved/app:v1`)])
     const before = await sandbox.status('moved')
     await pushImage(registry.host, 'moved/app', 'v1', saying('new'))
-    await eventually('ImageOutdated is shown', async () => condition(await sandbox.status('moved'), 'ImageOutdated') !== undefined)
+    await eventually(
+      'ImageOutdated is shown',
+      async () => condition(await sandbox.status('moved'), 'ImageOutdated') !== undefined,
+    )
     const after = await sandbox.status('moved')
     expect(after.image?.digest).toBe(before.image?.digest)
     expect(after.workload).toMatchObject({ revision: before.workload?.revision, restarts: 0 })
@@ -114,21 +121,30 @@ test('a registry that is down changes nothing: still running, Ready unchanged, r
 
 test.each([
   ['status', (sandbox: Sandbox) => sandbox.ok(['status', 'words', '-o', 'yaml'])],
-  ['render', async (sandbox: Sandbox) => sandbox.ok(['render', '-f', '-', '--engine', 'local'], { input: await sandbox.ok(['status', 'words', '-o', 'yaml']) })],
-])('what %s prints, applied on an empty state, brings back the digest and the words', async (_name, print) => {
-  await using sandbox = await Sandbox.create()
-  await pushImage(registry.host, 'words/app', 'v1', saying('first'))
-  const image = `${registry.host}/words/app:v1`
-  await sandbox.mustUp([app('words', image)])
-  const before = await sandbox.status('words')
-  const text = await print(sandbox)
-  expect(parseAllDocuments(text)[0]?.getIn(['spec', 'image'])).toBe(image)
-  await pushImage(registry.host, 'words/app', 'v1', saying('second'))
+  [
+    'render',
+    async (sandbox: Sandbox) =>
+      sandbox.ok(['render', '-f', '-', '--engine', 'local'], {
+        input: await sandbox.ok(['status', 'words', '-o', 'yaml']),
+      }),
+  ],
+])(
+  'what %s prints, applied on an empty state, brings back the digest and the words',
+  async (_name, print) => {
+    await using sandbox = await Sandbox.create()
+    await pushImage(registry.host, 'words/app', 'v1', saying('first'))
+    const image = `${registry.host}/words/app:v1`
+    await sandbox.mustUp([app('words', image)])
+    const before = await sandbox.status('words')
+    const text = await print(sandbox)
+    expect(parseAllDocuments(text)[0]?.getIn(['spec', 'image'])).toBe(image)
+    await pushImage(registry.host, 'words/app', 'v1', saying('second'))
 
-  await using empty = await Sandbox.create()
-  await sandbox.ok(['down', 'words'])
-  await empty.ok(['up', '-f', '-'], { input: text })
-  const after = await empty.status('words')
-  expect(after.image).toMatchObject({ reference: image, digest: before.image?.digest })
-  expect(await runningWord(empty, 'words')).toBe('first')
-})
+    await using empty = await Sandbox.create()
+    await sandbox.ok(['down', 'words'])
+    await empty.ok(['up', '-f', '-'], { input: text })
+    const after = await empty.status('words')
+    expect(after.image).toMatchObject({ reference: image, digest: before.image?.digest })
+    expect(await runningWord(empty, 'words')).toBe('first')
+  },
+)

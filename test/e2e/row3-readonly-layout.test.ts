@@ -15,11 +15,52 @@ import { layoutIndex, writeArchive, writeLayout } from '../support/layout.ts'
 import { runProgram } from '../support/sandbox.ts'
 
 const FAIRLEAD = path.join(import.meta.dirname, '../../bin/fairlead')
-const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search', '--']
+const NOBODY = [
+  'setpriv',
+  '--reuid=65534',
+  '--regid=65534',
+  '--clear-groups',
+  '--inh-caps=+dac_read_search',
+  '--ambient-caps=+dac_read_search',
+  '--',
+]
 const CHANGING_CALLS = [
-  'openat', 'open', 'creat', 'unlink', 'unlinkat', 'rename', 'renameat', 'renameat2', 'mkdir', 'mkdirat', 'rmdir', 'chmod', 'fchmod', 'fchmodat',
-  '?fchmodat2', 'chown', 'fchown', 'lchown', 'fchownat', 'utimensat', 'utime', 'utimes', 'truncate', 'ftruncate', 'link', 'linkat', 'symlink',
-  'symlinkat', 'setxattr', 'lsetxattr', 'fsetxattr', 'removexattr', 'mknod', 'mknodat', 'flock', 'fallocate',
+  'openat',
+  'open',
+  'creat',
+  'unlink',
+  'unlinkat',
+  'rename',
+  'renameat',
+  'renameat2',
+  'mkdir',
+  'mkdirat',
+  'rmdir',
+  'chmod',
+  'fchmod',
+  'fchmodat',
+  '?fchmodat2',
+  'chown',
+  'fchown',
+  'lchown',
+  'fchownat',
+  'utimensat',
+  'utime',
+  'utimes',
+  'truncate',
+  'ftruncate',
+  'link',
+  'linkat',
+  'symlink',
+  'symlinkat',
+  'setxattr',
+  'lsetxattr',
+  'fsetxattr',
+  'removexattr',
+  'mknod',
+  'mknodat',
+  'flock',
+  'fallocate',
 ]
 
 interface Place {
@@ -36,10 +77,13 @@ function fingerprint(roots: readonly string[]): string {
   const hash = createHash('sha256')
   const visit = (file: string) => {
     const stats = lstatSync(file, { bigint: true })
-    hash.update(`${file} ${stats.mode} ${stats.uid} ${stats.gid} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs} ${stats.nlink}\n`)
+    hash.update(
+      `${file} ${stats.mode} ${stats.uid} ${stats.gid} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs} ${stats.nlink}\n`,
+    )
     if (stats.isSymbolicLink()) hash.update(readlinkSync(file))
     else if (stats.isFile()) hash.update(readFileSync(file))
-    else if (stats.isDirectory()) for (const name of readdirSync(file).toSorted()) visit(path.join(file, name))
+    else if (stats.isDirectory())
+      for (const name of readdirSync(file).toSorted()) visit(path.join(file, name))
   }
   for (const root of roots) visit(root)
   return hash.digest('hex')
@@ -54,7 +98,11 @@ const PLACES: readonly (readonly [string, (work: string) => Promise<Place>])[] =
       await mkdir(mountPoint)
       execFileSync('mount', ['--bind', layout, mountPoint])
       execFileSync('mount', ['-o', 'remount,bind,ro', mountPoint])
-      return { reference: `oci:${mountPoint}:latest`, watched: [mountPoint], cleanUp: () => execFileSync('umount', [mountPoint]) }
+      return {
+        reference: `oci:${mountPoint}:latest`,
+        watched: [mountPoint],
+        cleanUp: () => execFileSync('umount', [mountPoint]),
+      }
     },
   ],
   [
@@ -71,7 +119,11 @@ const PLACES: readonly (readonly [string, (work: string) => Promise<Place>])[] =
     async (work) => {
       const layout = await plainLayout(work)
       execFileSync('chattr', ['-R', '+i', layout])
-      return { reference: `oci:${layout}:latest`, watched: [layout], cleanUp: () => execFileSync('chattr', ['-R', '-i', layout]) }
+      return {
+        reference: `oci:${layout}:latest`,
+        watched: [layout],
+        cleanUp: () => execFileSync('chattr', ['-R', '-i', layout]),
+      }
     },
   ],
   [
@@ -81,7 +133,8 @@ const PLACES: readonly (readonly [string, (work: string) => Promise<Place>])[] =
       const store = path.join(work, 'elsewhere')
       await rename(path.join(layout, 'blobs/sha256'), store)
       await mkdir(path.join(layout, 'blobs/sha256'))
-      for (const name of readdirSync(store)) await symlink(path.join('../../../elsewhere', name), path.join(layout, 'blobs/sha256', name))
+      for (const name of readdirSync(store))
+        await symlink(path.join('../../../elsewhere', name), path.join(layout, 'blobs/sha256', name))
       return { reference: `oci:${layout}:latest`, watched: [layout, store] }
     },
   ],
@@ -132,11 +185,23 @@ describe.each(PLACES)('%s', (_title, make) => {
 /** Runs under strace; no call that could change anything names a watched path. */
 async function expectNoWrites(work: string, place: Place, command: readonly string[]): Promise<void> {
   const trace = path.join(work, 'trace')
-  const result = await runProgram('strace', ['-f', '-y', '-o', trace, '-e', `trace=${CHANGING_CALLS.join(',')}`, ...command])
+  const result = await runProgram('strace', [
+    '-f',
+    '-y',
+    '-o',
+    trace,
+    '-e',
+    `trace=${CHANGING_CALLS.join(',')}`,
+    ...command,
+  ])
   expect(result.code, result.stderr).toBe(0)
-  const lines = (await readFile(trace, 'utf8')).split('\n').filter((line) => place.watched.some((file) => line.includes(file)))
+  const lines = (await readFile(trace, 'utf8'))
+    .split('\n')
+    .filter((line) => place.watched.some((file) => line.includes(file)))
   expect(lines.length, 'strace must have seen us read the layout').toBeGreaterThan(0)
-  const writing = lines.filter((line) => !/ open(at)?\(/.test(line) || /O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|O_TMPFILE/.test(line))
+  const writing = lines.filter(
+    (line) => !/ open(at)?\(/.test(line) || /O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|O_TMPFILE/.test(line),
+  )
   expect(writing).toEqual([])
 }
 
@@ -147,10 +212,14 @@ test('is read right while another process rewrites index.json in place all the t
     await writeLayout(layout, [{ tag: 'latest', image: images[0] ?? busyboxImage() }])
     for (const [index, image] of images.entries()) {
       await writeLayout(layout, [{ tag: 'latest', image }])
-      await writeFile(path.join(work, `index-${index}`), JSON.stringify(layoutIndex([{ tag: 'latest', image }])))
+      await writeFile(
+        path.join(work, `index-${index}`),
+        JSON.stringify(layoutIndex([{ tag: 'latest', image }])),
+      )
     }
     // Truncate, then write in two halves: a reader without care sees every torn state.
-    const script = 'i=0; while :; do i=$((1-i)); s=$(wc -c <"$1/index-$i"); head -c $((s/2)) "$1/index-$i" >"$1/layout/index.json"; tail -c +$((s/2+1)) "$1/index-$i" >>"$1/layout/index.json"; done'
+    const script =
+      'i=0; while :; do i=$((1-i)); s=$(wc -c <"$1/index-$i"); head -c $((s/2)) "$1/index-$i" >"$1/layout/index.json"; tail -c +$((s/2+1)) "$1/index-$i" >>"$1/layout/index.json"; done'
     const writer = spawn('sh', ['-c', script, 'sh', work], { stdio: 'ignore' })
     try {
       const digests = new Set<string>(images.map(({ digest }) => digest))

@@ -28,7 +28,11 @@ const PARTS = [
   file('hooks/no-magic', 'echo hello\n', EXEC),
   file('hooks/foreign', buildElf({ machine: FOREIGN_MACHINE }), EXEC),
   file('hooks/no-loader', buildElf({ machine: OWN_MACHINE, interpreter: '/lib/ld-none.so' }), EXEC),
-  file('hooks/no-library', buildElf({ machine: OWN_MACHINE, interpreter: '/lib/ld-test.so', needed: ['libnone.so.1'] }), EXEC),
+  file(
+    'hooks/no-library',
+    buildElf({ machine: OWN_MACHINE, interpreter: '/lib/ld-test.so', needed: ['libnone.so.1'] }),
+    EXEC,
+  ),
   dir('lib'),
   file('lib/ld-test.so', buildElf({ machine: OWN_MACHINE }), EXEC),
   symlink('hooks/dangling', '/opt/gone'),
@@ -37,7 +41,11 @@ const PARTS = [
   dir('noexec'),
   file('noexec/hook', '#!/bin/sh\n', EXEC),
   dir('out', { uid: 2000, gid: 2000 }),
-  file('hooks/good', '#!/bin/sh\nid -u >/out/uid\nid -g >>/out/uid\nenv >/out/env\necho "$1" >/out/arg\n', EXEC),
+  file(
+    'hooks/good',
+    '#!/bin/sh\nid -u >/out/uid\nid -g >>/out/uid\nenv >/out/env\necho "$1" >/out/arg\n',
+    EXEC,
+  ),
   file('hooks/fails', '#!/bin/sh\necho the reason is here >&2\nexit 3\n', EXEC),
   file('hooks/slow', '#!/bin/sh\nsleep 1000\n', EXEC),
 ]
@@ -61,15 +69,13 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ['on a noexec volume', '/noexec/hook', 'ExecOnNoexecMount'],
 ]
 
-const VOLUMES = [
-  { path: '/hidden', seed: 'Never' },
-  { path: '/noexec', exec: 'Forbidden' },
-  { path: '/out' },
-]
+const VOLUMES = [{ path: '/hidden', seed: 'Never' }, { path: '/noexec', exec: 'Forbidden' }, { path: '/out' }]
 
 async function hookLayout(sandbox: Sandbox, run = WAIT_FOREVER): Promise<string> {
   const layout = path.join(sandbox.dir, 'layout')
-  await writeLayout(layout, [{ tag: 'latest', image: busyboxImage({ parts: PARTS, run, config: { User: 'app' } }) }])
+  await writeLayout(layout, [
+    { tag: 'latest', image: busyboxImage({ parts: PARTS, run, config: { User: 'app' } }) },
+  ])
   return `oci:${layout}:latest`
 }
 
@@ -81,18 +87,29 @@ describe('a hook that could not run is refused before start', () => {
     expect(result.code, result.stderr).toBe(1)
     expect(result.stderr).toContain(`${reason}:`)
     const status = await sandbox.status('hooked')
-    expect(status.conditions?.find(({ type }) => type === 'Stalled')).toMatchObject({ status: 'True', reason })
+    expect(status.conditions?.find(({ type }) => type === 'Stalled')).toMatchObject({
+      status: 'True',
+      reason,
+    })
     expect(status.workload).toMatchObject({ replicas: 0 })
   })
 
   test('all at once: check names every hook with its own reason and path', async () => {
     await using sandbox = await Sandbox.create()
-    const resource = app('all', await hookLayout(sandbox), { volumes: VOLUMES, hooks: REFUSED.map(([, hook]) => ({ path: hook })) })
+    const resource = app('all', await hookLayout(sandbox), {
+      volumes: VOLUMES,
+      hooks: REFUSED.map(([, hook]) => ({ path: hook })),
+    })
     await writeFile(path.join(sandbox.dir, 'app.json'), JSON.stringify(resource))
     const result = await sandbox.cli(['check', '-f', path.join(sandbox.dir, 'app.json'), '-o', 'json'])
-    const report = JSON.parse(result.stdout) as { ok: boolean; issues: { severity: string; reason: string; path: string }[] }
+    const report = JSON.parse(result.stdout) as {
+      ok: boolean
+      issues: { severity: string; reason: string; path: string }[]
+    }
     expect(report.ok).toBe(false)
-    const errors = report.issues.filter(({ severity }) => severity === 'error').map(({ reason, path: field }) => [field, reason])
+    const errors = report.issues
+      .filter(({ severity }) => severity === 'error')
+      .map(({ reason, path: field }) => [field, reason])
     expect(errors).toEqual(REFUSED.map(([, , reason], index) => [`spec.hooks[${index}].path`, reason]))
   })
 
@@ -117,7 +134,10 @@ test.each(['missing', 'not executable', 'a script without #!', 'a program withou
     const hook = REFUSED.find(([name]) => name === title)?.[1] ?? ''
     const bundle = path.join(sandbox.dir, 'bundle')
     await sandbox.ok(['unpack', await hookLayout(sandbox), bundle, '--bundle'])
-    const config = JSON.parse(await readFile(path.join(bundle, 'config.json'), 'utf8')) as Record<string, unknown>
+    const config = JSON.parse(await readFile(path.join(bundle, 'config.json'), 'utf8')) as Record<
+      string,
+      unknown
+    >
     const hooks = { startContainer: [{ path: hook, args: [hook] }] }
     await writeFile(path.join(bundle, 'config.json'), JSON.stringify({ ...config, hooks }))
     const root = path.join(sandbox.dir, 'runc')
@@ -125,10 +145,20 @@ test.each(['missing', 'not executable', 'a script without #!', 'a program withou
     const runc = (...args: string[]) => runProgram('runc', ['--root', root, ...args])
     const id = `plain-${path.basename(sandbox.dir)}`
     // `create` keeps our pipes open through the container's stdio; files let the call end.
-    execFileSync('sh', ['-c', 'exec runc --root "$1" create --bundle "$2" "$3" >"$2/out" 2>&1 </dev/null', 'sh', root, bundle, id])
+    execFileSync('sh', [
+      '-c',
+      'exec runc --root "$1" create --bundle "$2" "$3" >"$2/out" 2>&1 </dev/null',
+      'sh',
+      root,
+      bundle,
+      id,
+    ])
     try {
       expect((await runc('start', id)).code).toBe(0)
-      await eventually('the container is stopped', async () => (JSON.parse((await runc('state', id)).stdout) as { status: string }).status === 'stopped')
+      await eventually(
+        'the container is stopped',
+        async () => (JSON.parse((await runc('state', id)).stdout) as { status: string }).status === 'stopped',
+      )
     } finally {
       await runc('delete', '--force', id)
     }
@@ -139,7 +169,9 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
   test('a good hook runs before the app, in the container, as its user, without the controller’s environment', async () => {
     await using sandbox = await Sandbox.create({ runtime })
     const image = await hookLayout(sandbox, `[ -s /out/uid ] && echo after-hook >/out/order; ${WAIT_FOREVER}`)
-    const hooks = [{ path: '/hooks/good', args: ["it's $(id) \"quoted\""], env: [{ name: 'OWN', value: 'mine; id' }] }]
+    const hooks = [
+      { path: '/hooks/good', args: ['it\'s $(id) "quoted"'], env: [{ name: 'OWN', value: 'mine; id' }] },
+    ]
     await sandbox.mustUp([app('good', image, { volumes: [{ path: '/out' }], hooks })])
     const out = await sandbox.volumeDir('good', '/out')
     const read = (name: string) => readFileSync(path.join(out, name), 'utf8')
@@ -154,20 +186,28 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
   test.each([
     ['fails', '/hooks/fails', 5, ['spec.hooks[1]', '/hooks/fails', 'exit code 3', 'the reason is here']],
     ['runs past its timeout', '/hooks/slow', 1, ['spec.hooks[1]', '/hooks/slow', 'timeout']],
-  ])('a hook that %s is HookFailed with which one and its stderr', async (_title, hook, timeoutSeconds, words) => {
-    await using sandbox = await Sandbox.create({ runtime })
-    const hooks = [{ path: '/hooks/good' }, { path: hook, timeoutSeconds }]
-    const result = await sandbox.up([app('failing', await hookLayout(sandbox), { volumes: [{ path: '/out' }], hooks })])
-    expect(result.code, result.stdout + result.stderr).toBe(1)
-    expect(result.stderr).toContain('HookFailed')
-    for (const word of words) expect(result.stderr).toContain(word)
-    expect((await sandbox.status('failing')).workload?.lastTermination?.reason).toBe('HookFailed')
-  })
+  ])(
+    'a hook that %s is HookFailed with which one and its stderr',
+    async (_title, hook, timeoutSeconds, words) => {
+      await using sandbox = await Sandbox.create({ runtime })
+      const hooks = [{ path: '/hooks/good' }, { path: hook, timeoutSeconds }]
+      const result = await sandbox.up([
+        app('failing', await hookLayout(sandbox), { volumes: [{ path: '/out' }], hooks }),
+      ])
+      expect(result.code, result.stdout + result.stderr).toBe(1)
+      expect(result.stderr).toContain('HookFailed')
+      for (const word of words) expect(result.stderr).toContain(word)
+      expect((await sandbox.status('failing')).workload?.lastTermination?.reason).toBe('HookFailed')
+    },
+  )
 
   test('an app that crashes is not taken for a hook that failed', async () => {
     await using sandbox = await Sandbox.create({ runtime })
     const hooks = [{ path: '/hooks/good' }]
-    await sandbox.up([app('crash', await hookLayout(sandbox, 'exit 7'), { volumes: [{ path: '/out' }], hooks })], ['--wait-timeout', '5s'])
+    await sandbox.up(
+      [app('crash', await hookLayout(sandbox, 'exit 7'), { volumes: [{ path: '/out' }], hooks })],
+      ['--wait-timeout', '5s'],
+    )
     await eventually('the crash is told', async () => {
       const last = (await sandbox.status('crash')).workload?.lastTermination
       return last?.reason === 'Exited' && last.exitCode === 7

@@ -132,6 +132,12 @@ export function anInstance(
 ): ObservedInstance {
   const ran = state !== 'prepared'
   const startedAtMs = ran ? NOW_MS - 60_000 : undefined
+  const termination =
+    'termination' in changes
+      ? changes.termination
+      : state === 'ended'
+        ? anEnd({ startedAtMs: NOW_MS - 60_000 })
+        : undefined
   return {
     id: 'new',
     revision: 'new',
@@ -139,7 +145,8 @@ export function anInstance(
     state,
     run: ran ? 1 : 0,
     startedAtMs,
-    termination: state === 'ended' ? anEnd({ startedAtMs: NOW_MS - 60_000 }) : undefined,
+    termination,
+    lastEnd: termination,
     failures: 0,
     restarts: 0,
     recorded: !ran,

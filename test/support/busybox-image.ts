@@ -3,7 +3,27 @@ import { readFileSync } from 'node:fs'
 import { buildImage, type BuiltImage, type ConfigInput } from './layout.ts'
 import { dir, file, layer, symlink, type LayerPart } from './layer.ts'
 
-const APPLETS = ['sh', 'cat', 'echo', 'ls', 'id', 'env', 'sleep', 'stat', 'mount', 'grep', 'kill', 'rm', 'mkdir', 'touch', 'wc', 'true', 'false', 'nc', 'dd']
+const APPLETS = [
+  'sh',
+  'cat',
+  'echo',
+  'ls',
+  'id',
+  'env',
+  'sleep',
+  'stat',
+  'mount',
+  'grep',
+  'kill',
+  'rm',
+  'mkdir',
+  'touch',
+  'wc',
+  'true',
+  'false',
+  'nc',
+  'dd',
+]
 
 let base: Buffer | undefined
 

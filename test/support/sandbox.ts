@@ -36,7 +36,10 @@ export interface SandboxOptions {
 }
 
 /** Numbers small enough for a test, with the same shape as the real ones. */
-const QUICK_CONFIG = { backoff: { initial: '200ms', max: '2s', reset: '10m' }, outdatedCheckInterval: '500ms' }
+const QUICK_CONFIG = {
+  backoff: { initial: '200ms', max: '2s', reset: '10m' },
+  outdatedCheckInterval: '500ms',
+}
 
 export class Sandbox {
   readonly dir: string
@@ -52,7 +55,10 @@ export class Sandbox {
   static async create(options: SandboxOptions = {}): Promise<Sandbox> {
     const dir = await mkdtemp(path.join(tmpdir(), 'fairlead-e2e-'))
     const sandbox = new Sandbox(dir, options.runtime ?? 'runc')
-    await writeFile(sandbox.configFile, toYaml({ ...QUICK_CONFIG, runtime: sandbox.runtime, ...options.config }))
+    await writeFile(
+      sandbox.configFile,
+      toYaml({ ...QUICK_CONFIG, runtime: sandbox.runtime, ...options.config }),
+    )
     return sandbox
   }
 
@@ -66,14 +72,19 @@ export class Sandbox {
 
   /** Runs `bin/fairlead` with these arguments; any exit code is a result. */
   cli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-    return runProgram(path.join(ROOT, 'bin/fairlead'), args, { ...options, env: { ...this.env, ...options.env } })
+    return runProgram(path.join(ROOT, 'bin/fairlead'), args, {
+      ...options,
+      env: { ...this.env, ...options.env },
+    })
   }
 
   /** The same, but anything else than exit code 0 fails the test with what was said. */
   async ok(args: readonly string[], options: CliOptions = {}): Promise<string> {
     const result = await this.cli(args, options)
     if (result.code !== 0) {
-      throw new Error(`fairlead ${args.join(' ')} ended with ${result.code}\n${result.stdout}\n${result.stderr}\n${await this.controllerLog()}`)
+      throw new Error(
+        `fairlead ${args.join(' ')} ended with ${result.code}\n${result.stdout}\n${result.stderr}\n${await this.controllerLog()}`,
+      )
     }
     return result.stdout
   }
@@ -87,21 +98,26 @@ export class Sandbox {
     await this.ok(['up', '-f', '-', ...args], { input: manifests(resources) })
   }
 
+  /** The status as the command line prints it; empty until the controller has written the first. */
   async status(name: string): Promise<AppStatus> {
-    const resource = JSON.parse(await this.ok(['status', name, '-o', 'json'])) as { status: AppStatus }
-    return resource.status
+    const resource = JSON.parse(await this.ok(['status', name, '-o', 'json'])) as { status?: AppStatus }
+    return resource.status ?? {}
   }
 
   /** Host folder of a volume. */
   async volumeDir(name: string, volumePath: string, namespace = 'default'): Promise<string> {
-    const found = (await openLocal({ stateDir: this.state }).volumes.list({ namespace, name })).find(({ record }) => record.path === volumePath)
+    const found = (await openLocal({ stateDir: this.state }).volumes.list({ namespace, name })).find(
+      ({ record }) => record.path === volumePath,
+    )
     if (found === undefined) throw new Error(`no volume ${volumePath} of ${name}`)
     return found.dataDir
   }
 
   async controller(): Promise<ControllerInfo | undefined> {
     try {
-      const info = JSON.parse(await readFile(path.join(this.state, 'controller.json'), 'utf8')) as ControllerInfo
+      const info = JSON.parse(
+        await readFile(path.join(this.state, 'controller.json'), 'utf8'),
+      ) as ControllerInfo
       return isSameProcess(info) ? info : undefined
     } catch {
       return undefined
@@ -137,26 +153,49 @@ export function manifests(resources: readonly unknown[]): string {
 }
 
 /** A resource with defaults that a test need not repeat. */
-export function app(name: string, image: string, spec: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
-  return { apiVersion: 'fairlead.dev/v1alpha1', kind: 'ContainerApp', metadata: { name }, spec: { image, terminationGracePeriodSeconds: 5, ...spec } }
+export function app(
+  name: string,
+  image: string,
+  spec: Readonly<Record<string, unknown>> = {},
+): Record<string, unknown> {
+  return {
+    apiVersion: 'fairlead.dev/v1alpha1',
+    kind: 'ContainerApp',
+    metadata: { name },
+    spec: { image, terminationGracePeriodSeconds: 5, ...spec },
+  }
 }
 
-export function runProgram(program: string, args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+export function runProgram(
+  program: string,
+  args: readonly string[],
+  options: CliOptions = {},
+): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], cwd: options.cwd, env: { ...process.env, ...options.env } })
+    const child = spawn(program, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+    })
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk))
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
     child.once('error', reject)
-    child.once('close', (code, signal) => resolve({ code: code ?? 128 + (signal === 'SIGKILL' ? 9 : 15), stdout, stderr }))
+    child.once('close', (code, signal) =>
+      resolve({ code: code ?? 128 + (signal === 'SIGKILL' ? 9 : 15), stdout, stderr }),
+    )
     child.stdin.on('error', () => undefined)
     child.stdin.end(options.input ?? '')
   })
 }
 
 /** Asks again and again until the answer is yes; a deadline fails with what was waited for. Never a fixed sleep. */
-export async function eventually(what: string, check: () => Promise<boolean> | boolean, timeoutMs = 60_000): Promise<void> {
+export async function eventually(
+  what: string,
+  check: () => Promise<boolean> | boolean,
+  timeoutMs = 60_000,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!(await check())) {
     if (performance.now() > deadline) throw new Error(`waited ${timeoutMs / 1000} s in vain until ${what}`)
@@ -179,7 +218,13 @@ async function supervisorsGone(instances: string): Promise<boolean> {
     for (const run of await readdir(runs).catch(() => [])) {
       const text = await readFile(path.join(runs, run, 'supervisor'), 'utf8').catch(() => '')
       const [pid, startTicks, bootId] = text.trim().split(' ')
-      if (pid !== undefined && startTicks !== undefined && bootId !== undefined && isSameProcess({ pid: Number(pid), startTicks, bootId })) return false
+      if (
+        pid !== undefined &&
+        startTicks !== undefined &&
+        bootId !== undefined &&
+        isSameProcess({ pid: Number(pid), startTicks, bootId })
+      )
+        return false
     }
   }
   return true

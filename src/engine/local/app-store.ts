@@ -44,9 +44,13 @@ export class LocalAppStore implements AppStore {
     const stored = (await readJson(files.resource)) as ResourceFile | undefined
     if (stored === undefined) return undefined
     if (typeof stored !== 'object' || stored === null || typeof stored.baseDir !== 'string') {
-      throw new ExpectedError('StateCorrupt', `${files.resource} is not a stored resource; apply the resource again (volumes are kept)`, {
-        path: files.resource,
-      })
+      throw new ExpectedError(
+        'StateCorrupt',
+        `${files.resource} is not a stored resource; apply the resource again (volumes are kept)`,
+        {
+          path: files.resource,
+        },
+      )
     }
     const status = await readJson(files.status)
     const deletion = (await readJson(files.deletion)) as { allVolumes?: unknown } | undefined
@@ -78,12 +82,18 @@ export class LocalAppStore implements AppStore {
   }
 
   /** Changes the stored resource of one app, e.g. its annotations; NotFound when there is none. */
-  async change(key: AppKey, edit: (resource: Record<string, unknown>) => Record<string, unknown>): Promise<void> {
+  async change(
+    key: AppKey,
+    edit: (resource: Record<string, unknown>) => Record<string, unknown>,
+  ): Promise<void> {
     await withLock(this.#paths.appsLock, async () => {
       const files = appPaths(this.#paths, key)
       const stored = (await readJson(files.resource)) as ResourceFile | undefined
       if (stored === undefined) throw appNotFound(key)
-      await writeJson(files.resource, { ...stored, resource: edit(stored.resource as Record<string, unknown>) })
+      await writeJson(files.resource, {
+        ...stored,
+        resource: edit(stored.resource as Record<string, unknown>),
+      })
     })
     await this.trigger()
   }
@@ -117,7 +127,11 @@ export class LocalAppStore implements AppStore {
   async #submitOne(submission: Submission): Promise<void> {
     const files = appPaths(this.#paths, submission.key)
     if ((await readJson(files.deletion)) !== undefined) {
-      throw new ExpectedError('NameConflict', `${appId(submission.key)} is still being removed; try again when it is gone`, { retry: 'backoff' })
+      throw new ExpectedError(
+        'NameConflict',
+        `${appId(submission.key)} is still being removed; try again when it is gone`,
+        { retry: 'backoff' },
+      )
     }
     await ensureFolder(files.dir)
     if (submission.status?.image !== undefined && (await readJson(files.status)) === undefined) {
@@ -125,12 +139,21 @@ export class LocalAppStore implements AppStore {
     }
     const before = (await readJson(files.resource)) as ResourceFile | undefined
     const next = withRequests(submission.resource as Resource, before?.resource as Resource | undefined)
-    const changed = before === undefined || canonicalJson(before.resource) !== canonicalJson(next) || before.baseDir !== submission.baseDir
+    const changed =
+      before === undefined ||
+      canonicalJson(before.resource) !== canonicalJson(next) ||
+      before.baseDir !== submission.baseDir
     // Applying the same words again is no change: it writes nothing.
     if (!changed) return
-    const sameSpec = before !== undefined && canonicalJson((before.resource as Resource)['spec']) === canonicalJson(next['spec'])
+    const sameSpec =
+      before !== undefined &&
+      canonicalJson((before.resource as Resource)['spec']) === canonicalJson(next['spec'])
     const generation = (before?.generation ?? 0) + (sameSpec ? 0 : 1)
-    await writeJson(files.resource, { baseDir: submission.baseDir, generation, resource: next } satisfies ResourceFile)
+    await writeJson(files.resource, {
+      baseDir: submission.baseDir,
+      generation,
+      resource: next,
+    } satisfies ResourceFile)
   }
 }
 
@@ -145,7 +168,10 @@ function withRequests(next: Resource, before: Resource | undefined): Resource {
   const kept = Object.entries(annotationsOf(before)).filter(([name]) => REQUEST_ANNOTATIONS.includes(name))
   if (kept.length === 0) return document
   const metadata = document['metadata'] as Resource
-  return { ...document, metadata: { ...metadata, annotations: { ...Object.fromEntries(kept), ...annotationsOf(document) } } }
+  return {
+    ...document,
+    metadata: { ...metadata, annotations: { ...Object.fromEntries(kept), ...annotationsOf(document) } },
+  }
 }
 
 const REQUEST_ANNOTATIONS = [RESOLVE_REQUESTED_AT, ROLLBACK_TO, RESTART_REQUESTED_AT]

@@ -36,7 +36,11 @@ export function readConfig(file = process.env['FAIRLEAD_CONFIG']): FairleadConfi
     text = readFileSync(path, 'utf8')
   } catch (error) {
     if (isMissing(error) && file === undefined) return parseConfig({}, path)
-    throw new ExpectedError('InvalidSpec', `cannot read the configuration ${path}: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`, { path })
+    throw new ExpectedError(
+      'InvalidSpec',
+      `cannot read the configuration ${path}: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`,
+      { path },
+    )
   }
   return parseConfig(parseYaml(text, path) ?? {}, path)
 }
@@ -52,7 +56,12 @@ export function parseConfig(value: unknown, path: string): FairleadConfig {
     hostHooks: hostHooksOf(config['hostHooks'], path),
     limits: { ...DEFAULT_LIMITS, ...limitsOf(config['limits'], path) },
     backoff: backoffOf(config['backoff'], path),
-    outdatedCheckMs: durationOf(config['outdatedCheckInterval'], 'outdatedCheckInterval', path, DEFAULT_OUTDATED_CHECK_MS),
+    outdatedCheckMs: durationOf(
+      config['outdatedCheckInterval'],
+      'outdatedCheckInterval',
+      path,
+      DEFAULT_OUTDATED_CHECK_MS,
+    ),
   }
 }
 
@@ -60,7 +69,11 @@ function parseYaml(text: string, path: string): unknown {
   try {
     return parse(text) as unknown
   } catch (error) {
-    throw new ExpectedError('InvalidSpec', `${path} is not valid YAML: ${printable((error as Error).message.split('\n')[0] ?? '')}`, { path })
+    throw new ExpectedError(
+      'InvalidSpec',
+      `${path} is not valid YAML: ${printable((error as Error).message.split('\n')[0] ?? '')}`,
+      { path },
+    )
   }
 }
 
@@ -74,7 +87,10 @@ function runtimeOf(value: unknown, path: string): RuntimeName {
 function hostHooksOf(value: unknown, path: string): readonly string[] {
   if (value === undefined) return []
   const list = Array.isArray(value) ? (value as unknown[]) : undefined
-  if (list === undefined || !list.every((entry): entry is string => typeof entry === 'string' && entry.startsWith('/'))) {
+  if (
+    list === undefined ||
+    !list.every((entry): entry is string => typeof entry === 'string' && entry.startsWith('/'))
+  ) {
     throw invalid(path, 'hostHooks', 'must be a list of absolute paths')
   }
   return list
@@ -83,8 +99,10 @@ function hostHooksOf(value: unknown, path: string): readonly string[] {
 function limitsOf(value: unknown, path: string): Partial<LayerLimits> {
   const limits = objectOf(value ?? {}, path, 'limits')
   for (const [key, limit] of Object.entries(limits)) {
-    if (!Object.hasOwn(DEFAULT_LIMITS, key)) throw invalid(path, `limits.${key}`, `is no limit; there are ${Object.keys(DEFAULT_LIMITS).join(', ')}`)
-    if (typeof limit !== 'number' || !(limit > 0)) throw invalid(path, `limits.${key}`, 'must be a number above 0')
+    if (!Object.hasOwn(DEFAULT_LIMITS, key))
+      throw invalid(path, `limits.${key}`, `is no limit; there are ${Object.keys(DEFAULT_LIMITS).join(', ')}`)
+    if (typeof limit !== 'number' || !(limit > 0))
+      throw invalid(path, `limits.${key}`, 'must be a number above 0')
   }
   return limits
 }
@@ -92,7 +110,8 @@ function limitsOf(value: unknown, path: string): Partial<LayerLimits> {
 function backoffOf(value: unknown, path: string): BackoffPolicy {
   const backoff = objectOf(value ?? {}, path, 'backoff')
   for (const key of Object.keys(backoff)) {
-    if (!['initial', 'max', 'reset'].includes(key)) throw invalid(path, `backoff.${key}`, 'is no setting; there are initial, max and reset')
+    if (!['initial', 'max', 'reset'].includes(key))
+      throw invalid(path, `backoff.${key}`, 'is no setting; there are initial, max and reset')
   }
   return {
     initialMs: durationOf(backoff['initial'], 'backoff.initial', path, KUBERNETES_BACKOFF.initialMs),
@@ -109,7 +128,8 @@ function durationOf(value: unknown, key: string, path: string, fallback: number)
 }
 
 function objectOf(value: unknown, path: string, key?: string): Record<string, unknown> {
-  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>
+  if (value !== null && typeof value === 'object' && !Array.isArray(value))
+    return value as Record<string, unknown>
   if (key !== undefined) throw invalid(path, key, 'must hold settings by name')
   throw new ExpectedError('InvalidSpec', `${path} must hold settings by name`, { path })
 }

@@ -12,7 +12,11 @@ import { crashPoint } from './crash-point.ts'
 const REMOVED_PREFIX = '.removed-'
 
 /** Writes through a temporary sibling, fsync and rename. Mode defaults to 0600: state may hold secrets. */
-export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  mode = 0o600,
+): Promise<void> {
   // A name of its own: two processes may write the same file, and the last rename wins whole.
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   try {
@@ -27,7 +31,11 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 }
 
 async function writeSynced(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode)
+  const handle = await open(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    mode,
+  )
   try {
     await handle.writeFile(content)
     // Said again: the mode above is cut by the umask, and containers must be able to read some of these files.
@@ -121,11 +129,15 @@ export function isMissing(error: unknown): boolean {
 export function diskError(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
-  return new ExpectedError('DiskFull', `no space left on the device that holds ${path}; free some and try again`, {
-    path,
-    retry: 'backoff',
-    cause: error,
-  })
+  return new ExpectedError(
+    'DiskFull',
+    `no space left on the device that holds ${path}; free some and try again`,
+    {
+      path,
+      retry: 'backoff',
+      cause: error,
+    },
+  )
 }
 
 async function syncFolder(path: string): Promise<void> {

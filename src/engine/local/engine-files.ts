@@ -11,7 +11,9 @@ import { isMissing, readText } from './disk.ts'
 /** Every app answers on loopback under the names that its Service has on Kubernetes. */
 export function hostsFile(own: AppKey, apps: readonly AppKey[]): string {
   const lines = ['127.0.0.1 localhost', '::1 localhost ip6-localhost ip6-loopback']
-  const known = apps.some((app) => app.namespace === own.namespace && app.name === own.name) ? apps : [own, ...apps]
+  const known = apps.some((app) => app.namespace === own.namespace && app.name === own.name)
+    ? apps
+    : [own, ...apps]
   for (const { namespace, name } of known) {
     const full = `${name}.${namespace}`
     const short = namespace === own.namespace ? `${name} ` : ''
@@ -20,7 +22,10 @@ export function hostsFile(own: AppKey, apps: readonly AppKey[]): string {
   return `${lines.join('\n')}\n`
 }
 
-export async function engineFileContents(own: AppKey, apps: readonly AppKey[]): Promise<Readonly<Record<EngineFile, string>>> {
+export async function engineFileContents(
+  own: AppKey,
+  apps: readonly AppKey[],
+): Promise<Readonly<Record<EngineFile, string>>> {
   return {
     hosts: hostsFile(own, apps),
     hostname: `${own.name}\n`,
@@ -29,7 +34,10 @@ export async function engineFileContents(own: AppKey, apps: readonly AppKey[]): 
 }
 
 /** Writes what differs; returns whether anything did. */
-export async function updateEngineFiles(dir: string, contents: Readonly<Record<EngineFile, string>>): Promise<boolean> {
+export async function updateEngineFiles(
+  dir: string,
+  contents: Readonly<Record<EngineFile, string>>,
+): Promise<boolean> {
   let changed = false
   for (const [name, content] of Object.entries(contents)) {
     const path = join(dir, name)

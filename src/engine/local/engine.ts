@@ -61,26 +61,45 @@ export class LocalEngine implements Engine {
 
   async check(desired: Desired, prepared: PreparedImage): Promise<readonly Issue[]> {
     const sources = await this.sources(desired.app)
-    const unsafe = unsafeMountTargets(prepared.tree, desired.volumes.map(({ destination }) => destination))
+    const unsafe = unsafeMountTargets(
+      prepared.tree,
+      desired.volumes.map(({ destination }) => destination),
+    )
     if (unsafe.length > 0) return unsafe
     const view = containerView(prepared.tree, await this.#volumeViews(desired, prepared, sources))
     return this.#processIssues(desired, view)
   }
 
-  async execute(key: AppKey, step: Step, desired: Desired | undefined, prepared: PreparedImage | undefined): Promise<void> {
+  async execute(
+    key: AppKey,
+    step: Step,
+    desired: Desired | undefined,
+    prepared: PreparedImage | undefined,
+  ): Promise<void> {
     switch (step.kind) {
       case 'keep':
         return this.#refreshFiles(key, step.id)
       case 'ensure-volume':
-        invariant(desired !== undefined && prepared !== undefined, 'volumes are made only for a desired state')
+        invariant(
+          desired !== undefined && prepared !== undefined,
+          'volumes are made only for a desired state',
+        )
         return this.#options.volumes.ensure(key, step.volume, {
           rootfsDir: prepared.rootfsDir,
           digest: desired.image.digest,
           identity: desired.identity,
         })
       case 'prepare':
-        invariant(desired !== undefined && prepared !== undefined, 'an instance is prepared only for a desired state')
-        return prepareInstance(await this.#prepareInput(await this.sources(desired.app)), step.id, desired, prepared)
+        invariant(
+          desired !== undefined && prepared !== undefined,
+          'an instance is prepared only for a desired state',
+        )
+        return prepareInstance(
+          await this.#prepareInput(await this.sources(desired.app)),
+          step.id,
+          desired,
+          prepared,
+        )
       case 'stop':
         return this.#stop(step.id)
       case 'record-end':
@@ -138,14 +157,28 @@ export class LocalEngine implements Engine {
     for (const volume of desired.volumes) {
       const data = sourceData(sources, volume)
       if (data !== undefined) files.set(volume.path, data)
-      contents.set(volume.path, await volumeContent(this.#options.volumes, desired.key, volume, prepared.tree, files))
+      contents.set(
+        volume.path,
+        await volumeContent(this.#options.volumes, desired.key, volume, prepared.tree, files),
+      )
     }
-    return volumeViews(desired, (volume: DesiredVolume) => contents.get(volume.path) ?? { lookup: () => undefined })
+    return volumeViews(
+      desired,
+      (volume: DesiredVolume) => contents.get(volume.path) ?? { lookup: () => undefined },
+    )
   }
 
   async #prepareInput(sources: Sources): Promise<PrepareInput> {
     const { paths, host, volumes, apps } = this.#options
-    return { paths, host, runtime: this.#runtime(this.#options.runtime), instances: this.#instances, volumes, sources, apps: await apps.list() }
+    return {
+      paths,
+      host,
+      runtime: this.#runtime(this.#options.runtime),
+      instances: this.#instances,
+      volumes,
+      sources,
+      apps: await apps.list(),
+    }
   }
 
   async #start(key: AppKey, id: string, run: number): Promise<void> {
@@ -181,12 +214,20 @@ export class LocalEngine implements Engine {
   /** Names of other apps may have come or gone: the container's own /etc/hosts follows. */
   async #refreshFiles(key: AppKey, id: string): Promise<void> {
     if ((await this.#instances.read(id)) === undefined) return
-    await updateEngineFiles(instancePaths(this.#options.paths, id).files, await engineFileContents(key, await this.#options.apps.list()))
+    await updateEngineFiles(
+      instancePaths(this.#options.paths, id).files,
+      await engineFileContents(key, await this.#options.apps.list()),
+    )
   }
 
   async #record(id: string): Promise<InstanceRecord> {
     const record = await this.#instances.read(id)
-    if (record === undefined) throw new ExpectedError('StateCorrupt', `instance ${id} has no record; it is made anew at the next pass`, { retry: 'backoff' })
+    if (record === undefined)
+      throw new ExpectedError(
+        'StateCorrupt',
+        `instance ${id} has no record; it is made anew at the next pass`,
+        { retry: 'backoff' },
+      )
     return record
   }
 

@@ -46,10 +46,19 @@ export class LocalImages implements Images {
     this.#options = options
   }
 
-  async resolve(app: App, stored: StoredApp, pin: Digest | undefined, signal: AbortSignal): Promise<ResolvedImage> {
+  async resolve(
+    app: App,
+    stored: StoredApp,
+    pin: Digest | undefined,
+    signal: AbortSignal,
+  ): Promise<ResolvedImage> {
     const reference = parseReference(app.spec.image)
     if (app.spec.imagePolicy?.resolve === 'Never' && reference.digest === undefined) {
-      throw new ExpectedError('DigestRequired', `imagePolicy.resolve is Never, so spec.image must carry a digest: ${canonical(reference)}@sha256:…`, { path: 'spec.image' })
+      throw new ExpectedError(
+        'DigestRequired',
+        `imagePolicy.resolve is Never, so spec.image must carry a digest: ${canonical(reference)}@sha256:…`,
+        { path: 'spec.image' },
+      )
     }
     const progress = this.#progress(stored)
     progress.report({ phase: 'Resolving' })
@@ -69,13 +78,23 @@ export class LocalImages implements Images {
     const known = (await readJson(this.#resolvedFile(app, digest))) as ResolvedImage | undefined
     if (known === undefined) return undefined
     const reference = parseReference(app.spec.image)
-    return { ...known, reference, canonical: reference.kind === 'registry' ? canonical(reference) : known.canonical }
+    return {
+      ...known,
+      reference,
+      canonical: reference.kind === 'registry' ? canonical(reference) : known.canonical,
+    }
   }
 
-  async prepare(app: App, stored: StoredApp, image: ResolvedImage, signal: AbortSignal): Promise<PreparedImage> {
+  async prepare(
+    app: App,
+    stored: StoredApp,
+    image: ResolvedImage,
+    signal: AbortSignal,
+  ): Promise<PreparedImage> {
     const key = treeKey(image)
     const dir = join(this.#options.paths.rootfs, key)
-    if ((await readJson(reportFile(dir))) === undefined) await this.#makeOnce(key, () => this.#make(app, stored, image, dir, signal))
+    if ((await readJson(reportFile(dir))) === undefined)
+      await this.#makeOnce(key, () => this.#make(app, stored, image, dir, signal))
     const report = (await readJson(reportFile(dir))) as UnpackReport
     const rootfsDir = join(dir, 'rootfs')
     return { image, tree: hostTree(rootfsDir), rootfsDir, warnings: droppedWarnings(report) }
@@ -98,11 +117,18 @@ export class LocalImages implements Images {
     return work
   }
 
-  async #make(app: App, stored: StoredApp, image: ResolvedImage, dir: string, signal: AbortSignal): Promise<void> {
+  async #make(
+    app: App,
+    stored: StoredApp,
+    image: ResolvedImage,
+    dir: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const progress = this.#progress(stored)
     const source = await this.#options.open(app, stored.baseDir)
     try {
-      const blobs = image.source.kind === 'registry' ? await this.#pull(source, image, progress.report, signal) : source
+      const blobs =
+        image.source.kind === 'registry' ? await this.#pull(source, image, progress.report, signal) : source
       await unpackImage({
         source: blobs,
         manifest: image.manifest,
@@ -120,12 +146,19 @@ export class LocalImages implements Images {
   }
 
   /** Layers of a registry go through the blob store: shared by images, kept through outages. */
-  async #pull(source: ImageSource, image: ResolvedImage, report: ProgressSink, signal: AbortSignal): Promise<StoredBlobs> {
+  async #pull(
+    source: ImageSource,
+    image: ResolvedImage,
+    report: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<StoredBlobs> {
     const total = image.manifest.layers.reduce((sum, layer) => sum + layer.size, 0)
     let done = 0
     const onBytes = (bytes: number) => report({ phase: 'Pulling', done: (done += bytes), total })
     await Promise.all(
-      [...new Map(image.manifest.layers.map((layer) => [layer.digest, layer])).values()].map((layer) => this.#options.blobs.fetch(source, layer, signal, onBytes)),
+      [...new Map(image.manifest.layers.map((layer) => [layer.digest, layer])).values()].map((layer) =>
+        this.#options.blobs.fetch(source, layer, signal, onBytes),
+      ),
     )
     return new StoredBlobs(this.#options.blobs)
   }
@@ -136,7 +169,11 @@ export class LocalImages implements Images {
   }
 
   #resolvedFile(app: App, digest: Digest): string {
-    return join(this.#options.paths.blobs, 'resolved', `${hexOf(digest)}_${formatPlatform(this.#platform(app)).replaceAll('/', '-')}.json`)
+    return join(
+      this.#options.paths.blobs,
+      'resolved',
+      `${hexOf(digest)}_${formatPlatform(this.#platform(app)).replaceAll('/', '-')}.json`,
+    )
   }
 
   #progress(stored: StoredApp) {

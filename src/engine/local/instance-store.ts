@@ -6,7 +6,15 @@ import { join } from 'node:path'
 import type { Digest } from '../../image/types.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 import { appFileName } from '../../reconcile/names.ts'
-import { ensureFolder, listFolder, readJson, readText, removeFolder, sweepRemoved, writeJson } from './disk.ts'
+import {
+  ensureFolder,
+  listFolder,
+  readJson,
+  readText,
+  removeFolder,
+  sweepRemoved,
+  writeJson,
+} from './disk.ts'
 import { instancePaths, type StatePaths } from './paths.ts'
 import type { RuntimeName } from './runtime.ts'
 
@@ -17,14 +25,22 @@ export interface InstanceRecord {
   readonly revision: string
   readonly digest: Digest
   readonly runtime: RuntimeName
-  readonly identity: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }
+  readonly identity: {
+    readonly uid: number
+    readonly gid: number
+    readonly additionalGids: readonly number[]
+  }
   readonly workingDir: string
   readonly env: readonly string[]
   readonly stopSignal: string
   readonly graceSeconds: number
   /** The startContainer hooks, in the order in which the runner counts them. */
   readonly hooks: readonly { readonly field: string; readonly path: string }[]
-  readonly volumes: readonly { readonly path: string; readonly destination: string; readonly exec: 'Required' | 'Any' | 'Forbidden' }[]
+  readonly volumes: readonly {
+    readonly path: string
+    readonly destination: string
+    readonly exec: 'Required' | 'Any' | 'Forbidden'
+  }[]
 }
 
 /** How often it failed in a row; written by the controller before each restart, so that a crash does not count twice. */
@@ -67,7 +83,14 @@ export class InstanceStore {
   async create(id: string): Promise<void> {
     const files = instancePaths(this.#paths, id)
     await removeFolder(files.dir)
-    for (const dir of [files.dir, files.bundle, join(files.bundle, 'rootfs'), join(files.bundle, 'hooks'), files.files, files.runs]) {
+    for (const dir of [
+      files.dir,
+      files.bundle,
+      join(files.bundle, 'rootfs'),
+      join(files.bundle, 'hooks'),
+      files.files,
+      files.runs,
+    ]) {
       await ensureFolder(dir)
     }
   }
@@ -75,7 +98,10 @@ export class InstanceStore {
   /** Numbers of the runs, ascending. */
   async runs(id: string): Promise<readonly number[]> {
     const names = await listFolder(instancePaths(this.#paths, id).runs)
-    return names.filter((name) => /^\d+$/.test(name)).map(Number).sort((a, b) => a - b)
+    return names
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .sort((a, b) => a - b)
   }
 
   async restarts(id: string): Promise<RestartRecord> {
@@ -96,7 +122,8 @@ export class InstanceStore {
     await sweepRemoved(this.#paths.instances)
     for (const id of await listFolder(this.#paths.instances)) {
       const files = instancePaths(this.#paths, id)
-      if (id.split('_').length === 3 && (await readText(files.record)) === undefined) await removeFolder(files.dir)
+      if (id.split('_').length === 3 && (await readText(files.record)) === undefined)
+        await removeFolder(files.dir)
     }
   }
 }

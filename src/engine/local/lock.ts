@@ -15,8 +15,19 @@ export interface HeldLock {
 }
 
 /** Takes the lock or, when somebody else has it, returns undefined (`wait: false`) or waits (`wait: true`). */
-export async function takeLock(file: string, options: { readonly wait: boolean }): Promise<HeldLock | undefined> {
-  const args = [...(options.wait ? [] : ['-n']), '-E', String(BUSY_EXIT_CODE), file, 'sh', '-c', 'echo locked && exec cat']
+export async function takeLock(
+  file: string,
+  options: { readonly wait: boolean },
+): Promise<HeldLock | undefined> {
+  const args = [
+    ...(options.wait ? [] : ['-n']),
+    '-E',
+    String(BUSY_EXIT_CODE),
+    file,
+    'sh',
+    '-c',
+    'echo locked && exec cat',
+  ]
   const child = spawn('flock', args, { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
   const ended = once(child, 'exit').then(([code]) => code as number | null)
   const failed = once(child, 'error').then(([error]) => Promise.reject(error as Error))
@@ -25,7 +36,9 @@ export async function takeLock(file: string, options: { readonly wait: boolean }
   const outcome = await Promise.race([locked, ended, failed])
   if (outcome === BUSY_EXIT_CODE) return undefined
   if (outcome !== 'locked') {
-    throw new ExpectedError('InternalError', `cannot lock ${file}: flock ended with ${String(outcome)}`, { retry: 'backoff' })
+    throw new ExpectedError('InternalError', `cannot lock ${file}: flock ended with ${String(outcome)}`, {
+      retry: 'backoff',
+    })
   }
   return heldBy(child, ended)
 }

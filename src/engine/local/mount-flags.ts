@@ -19,5 +19,7 @@ export async function mountFlagsOf(pid: number): Promise<ReadonlyMap<string, 'ex
 
 /** The kernel escapes only space, tab, newline, backslash and `#`: one ASCII character each. */
 function unescapeOctal(text: string): string {
-  return text.replaceAll(/\\([0-7]{3})/g, (_match, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
+  return text.replaceAll(/\\([0-7]{3})/g, (_match, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  )
 }

@@ -8,7 +8,12 @@ import { readRun, type RunState } from './run-state.ts'
 import { isUp } from './supervisor.ts'
 import type { VolumeStore } from './volume-store.ts'
 
-export async function observeApp(paths: StatePaths, instances: InstanceStore, volumes: VolumeStore, key: AppKey): Promise<Observed> {
+export async function observeApp(
+  paths: StatePaths,
+  instances: InstanceStore,
+  volumes: VolumeStore,
+  key: AppKey,
+): Promise<Observed> {
   const observed: ObservedInstance[] = []
   let flags: ReadonlyMap<string, 'exec' | 'noexec'> = new Map()
   for (const record of await instances.list(key)) {
@@ -21,15 +26,13 @@ export async function observeApp(paths: StatePaths, instances: InstanceStore, vo
   const stored = await volumes.list(key)
   return {
     instances: observed,
-    volumes: stored.map(
-      ({ record }): ObservedVolume => ({
-        path: record.path,
-        claimName: record.claimName,
-        phase: record.phase === 'Ready' ? 'Bound' : 'Pending',
-        seeded: record.phase === 'Ready' && record.seededFrom !== undefined,
-        retain: record.retain,
-      }),
-    ),
+    volumes: stored.map(({ record }): ObservedVolume => ({
+      path: record.path,
+      claimName: record.claimName,
+      phase: record.phase === 'Ready' ? 'Bound' : 'Pending',
+      seeded: record.phase === 'Ready' && record.seededFrom !== undefined,
+      retain: record.retain,
+    })),
     execByPath: flags,
   }
 }
@@ -37,7 +40,8 @@ export async function observeApp(paths: StatePaths, instances: InstanceStore, vo
 async function observeInstance(paths: StatePaths, instances: InstanceStore, record: InstanceRecord) {
   const run = (await instances.runs(record.id)).at(-1) ?? 0
   const restarts = await instances.restarts(record.id)
-  const state: RunState = run === 0 ? { kind: 'launching' } : await readRun(paths, record.id, run, record.hooks)
+  const state: RunState =
+    run === 0 ? { kind: 'launching' } : await readRun(paths, record.id, run, record.hooks)
   const base = {
     id: record.id,
     revision: record.revision,
@@ -46,16 +50,39 @@ async function observeInstance(paths: StatePaths, instances: InstanceStore, reco
     restarts: restarts.restarts,
     recorded: restarts.countedRun >= run,
   }
-  return { instance: await instanceOf(paths, record, run, state, base), state }
+  const ended = 'termination' in state ? state.termination : await endOf(paths, record, run - 1)
+  return { instance: await instanceOf(paths, record, run, state, { ...base, lastEnd: ended }), state }
 }
 
-type Base = Pick<ObservedInstance, 'id' | 'revision' | 'digest' | 'failures' | 'restarts' | 'recorded'>
+/** How an earlier run ended; undefined when there was none. */
+async function endOf(paths: StatePaths, record: InstanceRecord, run: number) {
+  if (run < 1) return undefined
+  const state = await readRun(paths, record.id, run, record.hooks)
+  return 'termination' in state ? state.termination : undefined
+}
 
-async function instanceOf(paths: StatePaths, record: InstanceRecord, run: number, state: RunState, base: Base): Promise<ObservedInstance> {
+type Base = Pick<
+  ObservedInstance,
+  'id' | 'revision' | 'digest' | 'failures' | 'restarts' | 'recorded' | 'lastEnd'
+>
+
+async function instanceOf(
+  paths: StatePaths,
+  record: InstanceRecord,
+  run: number,
+  state: RunState,
+  base: Base,
+): Promise<ObservedInstance> {
   switch (state.kind) {
     case 'launching':
       // A run folder without a supervisor is a launch that never happened: the run before it is the last one.
-      return { ...base, state: 'prepared', run: Math.max(run - 1, 0), startedAtMs: undefined, termination: undefined }
+      return {
+        ...base,
+        state: 'prepared',
+        run: Math.max(run - 1, 0),
+        startedAtMs: undefined,
+        termination: undefined,
+      }
     case 'alive':
       return {
         ...base,
@@ -66,7 +93,13 @@ async function instanceOf(paths: StatePaths, record: InstanceRecord, run: number
       }
     case 'ended':
     case 'lost':
-      return { ...base, state: 'ended', run, startedAtMs: state.termination.startedAtMs, termination: state.termination }
+      return {
+        ...base,
+        state: 'ended',
+        run,
+        startedAtMs: state.termination.startedAtMs,
+        termination: state.termination,
+      }
   }
 }
 

@@ -46,7 +46,15 @@ export function openLocal(options: OpenLocalOptions = {}): LocalState {
   const volumes = new VolumeStore(paths)
   const blobs = new BlobStore(paths.blobs)
   const images = new LocalImages({ paths, config, blobs, now: Date.now, open: sourceOpener(config, sources) })
-  const engine = new LocalEngine({ paths, host, runtime: config.runtime, hostHooks: config.hostHooks, apps, sources, volumes })
+  const engine = new LocalEngine({
+    paths,
+    host,
+    runtime: config.runtime,
+    hostHooks: config.hostHooks,
+    apps,
+    sources,
+    volumes,
+  })
   return {
     paths,
     config,
@@ -65,7 +73,10 @@ export function openLocal(options: OpenLocalOptions = {}): LocalState {
 /** Registry code is loaded only when an image has to be asked for. */
 function sourceOpener(config: FairleadConfig, sources: SourceStore) {
   return async (app: App, baseDir: string): Promise<ImageSource> => {
-    const [{ openSource }, { appKeychain }] = await Promise.all([import('../../registry/open.ts'), import('./keychain.ts')])
+    const [{ openSource }, { appKeychain }] = await Promise.all([
+      import('../../registry/open.ts'),
+      import('./keychain.ts'),
+    ])
     const keychain = await appKeychain(app, sources)
     return openSource(parseReference(app.spec.image), { baseDir, registries: config.registries, keychain })
   }

@@ -3,7 +3,7 @@
  * come from users are names that the schema restricts to DNS labels, or hashes.
  */
 import { join } from 'node:path'
-import { appFileName, volumePathHash, type AppKey } from '../../reconcile/names.ts'
+import { appFileName, shortHash, volumePathHash, type AppKey } from '../../reconcile/names.ts'
 
 export const DEFAULT_STATE_DIR = '/var/lib/fairlead'
 
@@ -91,6 +91,11 @@ export function appRunLock(paths: StatePaths, key: AppKey): string {
   return join(paths.instances, `${appFileName(key)}.lock`)
 }
 
+/** The lock of a claim that several apps may name. */
+export function claimRunLock(paths: StatePaths, namespace: string, claimName: string): string {
+  return join(paths.instances, `claim_${shortHash(`${namespace}/${claimName}`, 16)}.lock`)
+}
+
 /** Folder of one volume; `data` below it is what is mounted. */
 export function volumePaths(paths: StatePaths, key: AppKey, path: string) {
   const dir = join(paths.volumes, key.namespace, key.name, volumePathHash(path))
@@ -104,6 +109,11 @@ export function sharedClaimPaths(paths: StatePaths, namespace: string, claimName
 }
 
 /** A stored Secret or ConfigMap. */
-export function sourcePath(paths: StatePaths, kind: 'Secret' | 'ConfigMap', namespace: string, name: string): string {
+export function sourcePath(
+  paths: StatePaths,
+  kind: 'Secret' | 'ConfigMap',
+  namespace: string,
+  name: string,
+): string {
   return join(paths.sources, `${kind}_${namespace}_${name}.json`)
 }

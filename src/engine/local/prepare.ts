@@ -8,7 +8,7 @@ import { ensureFolder, writeFileAtomic, writeJson } from './disk.ts'
 import { engineFileContents, updateEngineFiles } from './engine-files.ts'
 import type { InstanceRecord, InstanceStore } from './instance-store.ts'
 import { cgroupV1Settings, oomCountFile } from './limits.ts'
-import { appRunLock, instancePaths, type StatePaths } from './paths.ts'
+import { appRunLock, claimRunLock, instancePaths, type StatePaths } from './paths.ts'
 import type { Runtime } from './runtime.ts'
 import { superviseScript, type MemoryMount } from './supervise-script.ts'
 import { instanceVolumeName, volumeHostPaths, type InstanceFolders } from './volume-sources.ts'
@@ -31,7 +31,13 @@ export interface PrepareInput {
 /** The host side of a rendering: where the mounts of instance `id` come from. Pure but for reading volume records. */
 export async function placesOf(input: PrepareInput, id: string, desired: Desired): Promise<LocalPlaces> {
   const files = instancePaths(input.paths, id)
-  const hostPaths = await volumeHostPaths(input.paths, input.volumes, desired.key, desired.volumes, foldersOf(input.paths, id))
+  const hostPaths = await volumeHostPaths(
+    input.paths,
+    input.volumes,
+    desired.key,
+    desired.volumes,
+    foldersOf(input.paths, id),
+  )
   return {
     volumeSource: (volume) => hostPaths.get(volume.path) ?? '',
     engineFile: (name) => join(files.files, name),
@@ -45,19 +51,30 @@ export function foldersOf(paths: StatePaths, id: string): InstanceFolders {
   return { filesDir: join(files.files, 'volumes'), memoryDir: join(files.dir, 'memory') }
 }
 
-export async function prepareInstance(input: PrepareInput, id: string, desired: Desired, prepared: PreparedImage): Promise<void> {
+export async function prepareInstance(
+  input: PrepareInput,
+  id: string,
+  desired: Desired,
+  prepared: PreparedImage,
+): Promise<void> {
   const files = instancePaths(input.paths, id)
   const rendered = toLocal(desired, prepared.tree, input.host, await placesOf(input, id, desired))
   await input.instances.create(id)
   await updateEngineFiles(files.files, await engineFileContents(desired.key, input.apps))
   await writeSourceFolders(input, id, desired)
-  if (rendered.hookScript !== undefined) await writeFileAtomic(join(files.files, 'hooks.sh'), rendered.hookScript, 0o644)
+  if (rendered.hookScript !== undefined)
+    await writeFileAtomic(join(files.files, 'hooks.sh'), rendered.hookScript, 0o644)
   await writeJson(files.config, rendered.config)
   await writeFileAtomic(files.script, scriptOf(input, id, desired, prepared, rendered), 0o700)
   await input.instances.publish(recordOf(input, id, desired, rendered))
 }
 
-function recordOf(input: PrepareInput, id: string, desired: Desired, rendered: RenderedLocal): InstanceRecord {
+function recordOf(
+  input: PrepareInput,
+  id: string,
+  desired: Desired,
+  rendered: RenderedLocal,
+): InstanceRecord {
   const { uid, gid, additionalGids } = desired.identity
   return {
     id,
@@ -70,18 +87,27 @@ function recordOf(input: PrepareInput, id: string, desired: Desired, rendered: R
     env: rendered.config.process.env,
     stopSignal: desired.stopSignal,
     graceSeconds: desired.graceSeconds,
-    hooks: desired.hooks.filter(({ stage }) => stage === 'startContainer').map(({ field, path }) => ({ field, path })),
+    hooks: desired.hooks
+      .filter(({ stage }) => stage === 'startContainer')
+      .map(({ field, path }) => ({ field, path })),
     volumes: desired.volumes.map(({ path, destination, exec }) => ({ path, destination, exec })),
   }
 }
 
-function scriptOf(input: PrepareInput, id: string, desired: Desired, prepared: PreparedImage, rendered: RenderedLocal): string {
+function scriptOf(
+  input: PrepareInput,
+  id: string,
+  desired: Desired,
+  prepared: PreparedImage,
+  rendered: RenderedLocal,
+): string {
   const files = instancePaths(input.paths, id)
   const { uid, gid } = desired.identity
   const { ownCgroups } = input.runtime
   return superviseScript({
     id,
     lockFile: appRunLock(input.paths, desired.key),
+    claimLocks: claimLocks(input.paths, desired),
     runsDir: files.runs,
     bundleDir: files.bundle,
     lowerDir: prepared.rootfsDir,
@@ -89,20 +115,48 @@ function scriptOf(input: PrepareInput, id: string, desired: Desired, prepared: P
     runtime: input.runtime.command,
     ownCgroups: ownCgroups ? cgroupV1Settings(desired.limits, desired.security.privileged) : undefined,
     oomFile: oomCountFile(input.host.cgroups, id),
-    memoryMounts: desired.volumes.filter(({ storage }) => storage.kind === 'memory').map((volume) => memoryMount(input.paths, id, desired, prepared, volume)),
+    memoryMounts: desired.volumes
+      .filter(({ storage }) => storage.kind === 'memory')
+      .map((volume) => memoryMount(input.paths, id, desired, prepared, volume)),
     hookOwner: rendered.hookScript === undefined ? undefined : { uid, gid },
     createWorkingDir: { path: rendered.workingDir, uid, gid },
   })
 }
 
+/**
+ * A named claim can be mounted by several apps: at most one container has it to write (invariant 9). The locks lie beside the apps' own, by the hash of the claim's name.
+ */
+function claimLocks(paths: StatePaths, desired: Desired): readonly string[] {
+  const single = desired.volumes.filter(({ storage, readOnly }) => storage.kind === 'claim' && !readOnly)
+  return single.map(({ claimName }) => claimRunLock(paths, desired.key.namespace, claimName)).sort()
+}
+
 /** Mode and owner are always given: runtimes disagree about their defaults (behaviours.md §1). */
-function memoryMount(paths: StatePaths, id: string, desired: Desired, prepared: PreparedImage, volume: DesiredVolume): MemoryMount {
+function memoryMount(
+  paths: StatePaths,
+  id: string,
+  desired: Desired,
+  prepared: PreparedImage,
+  volume: DesiredVolume,
+): MemoryMount {
   const { uid, gid } = desired.identity
-  const size = volume.storage.kind === 'memory' && volume.storage.sizeBytes !== undefined ? [`size=${volume.storage.sizeBytes}`] : []
+  const size =
+    volume.storage.kind === 'memory' && volume.storage.sizeBytes !== undefined
+      ? [`size=${volume.storage.sizeBytes}`]
+      : []
   return {
     dir: join(foldersOf(paths, id).memoryDir, instanceVolumeName(volume)),
-    seedFrom: volume.inImage && volume.seed === 'IfEmpty' ? join(prepared.rootfsDir, volume.destination) : undefined,
-    options: [...size, 'mode=755', `uid=${uid}`, `gid=${gid}`, 'nosuid', 'nodev', ...(volume.exec === 'Forbidden' ? ['noexec'] : [])].join(','),
+    seedFrom:
+      volume.inImage && volume.seed === 'IfEmpty' ? join(prepared.rootfsDir, volume.destination) : undefined,
+    options: [
+      ...size,
+      'mode=755',
+      `uid=${uid}`,
+      `gid=${gid}`,
+      'nosuid',
+      'nodev',
+      ...(volume.exec === 'Forbidden' ? ['noexec'] : []),
+    ].join(','),
   }
 }
 
@@ -113,12 +167,19 @@ async function writeSourceFolders(input: PrepareInput, id: string, desired: Desi
     if (data === undefined) continue
     const dir = join(foldersOf(input.paths, id).filesDir, instanceVolumeName(volume))
     await ensureFolder(dir, 0o755)
-    const mode = volume.storage.kind === 'secret' || volume.storage.kind === 'configMap' ? volume.storage.mode : undefined
-    for (const [key, value] of Object.entries(data)) await writeFileAtomic(join(dir, key), value, mode ?? 0o644)
+    const mode =
+      volume.storage.kind === 'secret' || volume.storage.kind === 'configMap'
+        ? volume.storage.mode
+        : undefined
+    for (const [key, value] of Object.entries(data))
+      await writeFileAtomic(join(dir, key), value, mode ?? 0o644)
   }
 }
 
-export function sourceData(sources: Sources, volume: DesiredVolume): Readonly<Record<string, Buffer>> | undefined {
+export function sourceData(
+  sources: Sources,
+  volume: DesiredVolume,
+): Readonly<Record<string, Buffer>> | undefined {
   if (volume.storage.kind === 'secret') return sources.secret(volume.storage.name) ?? {}
   if (volume.storage.kind === 'configMap') return sources.configMap(volume.storage.name) ?? {}
   return undefined

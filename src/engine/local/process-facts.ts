@@ -34,6 +34,7 @@ export function isSameProcess(identity: ProcessIdentity): boolean {
 /** Parses the supervisor's `PID START_TICKS BOOT_ID` line. */
 export function parseProcessIdentity(text: string): ProcessIdentity | undefined {
   const [pid, startTicks, bootId] = text.trim().split(' ')
-  if (pid === undefined || startTicks === undefined || bootId === undefined || !/^\d+$/.test(pid)) return undefined
+  if (pid === undefined || startTicks === undefined || bootId === undefined || !/^\d+$/.test(pid))
+    return undefined
   return { pid: Number(pid), startTicks, bootId }
 }

@@ -19,7 +19,10 @@ export type ProgressSink = (event: ProgressEvent) => void
 const MIN_INTERVAL_MS = 200
 
 /** A sink that overwrites `file`; `end` removes it. */
-export function progressFileSink(file: string, now: () => number): { readonly report: ProgressSink; readonly end: () => void } {
+export function progressFileSink(
+  file: string,
+  now: () => number,
+): { readonly report: ProgressSink; readonly end: () => void } {
   let lastAtMs = 0
   let lastPhase: ProgressPhase | undefined
   return {

@@ -14,7 +14,12 @@ import { SETUP_FAILED_EXIT_CODE } from './supervise-script.ts'
 export type RunState =
   /** Launched or about to be, but its supervisor has not said who it is. */
   | { readonly kind: 'launching' }
-  | { readonly kind: 'alive'; readonly supervisor: ProcessIdentity; readonly containerPid: number | undefined; readonly startedAtMs: number }
+  | {
+      readonly kind: 'alive'
+      readonly supervisor: ProcessIdentity
+      readonly containerPid: number | undefined
+      readonly startedAtMs: number
+    }
   | { readonly kind: 'ended'; readonly termination: Termination }
   /** The supervisor is gone without a word: killed from outside, or the host rebooted. */
   | { readonly kind: 'lost'; readonly termination: Termination }
@@ -22,7 +27,12 @@ export type RunState =
 const HOOK_FILE_MAX_BYTES = 64 * 1024
 const SIGKILL_EXIT_CODE = 137
 
-export async function readRun(paths: StatePaths, id: string, run: number, hooks: InstanceRecord['hooks']): Promise<RunState> {
+export async function readRun(
+  paths: StatePaths,
+  id: string,
+  run: number,
+  hooks: InstanceRecord['hooks'],
+): Promise<RunState> {
   const files = runPaths(paths, id, run)
   const exit = await readText(files.exit)
   if (exit !== undefined) return { kind: 'ended', termination: await termination(files, exit, hooks) }
@@ -32,7 +42,12 @@ export async function readRun(paths: StatePaths, id: string, run: number, hooks:
   const startedAtMs = await modifiedMs(files.supervisor)
   if (isSameProcess(supervisor)) {
     const pid = await readText(files.pid)
-    return { kind: 'alive', supervisor, containerPid: pid === undefined || pid === '' ? undefined : Number(pid), startedAtMs }
+    return {
+      kind: 'alive',
+      supervisor,
+      containerPid: pid === undefined || pid === '' ? undefined : Number(pid),
+      startedAtMs,
+    }
   }
   // It may have written its last word between the two reads.
   const late = await readText(files.exit)
@@ -59,15 +74,31 @@ interface ExitFile {
 
 /** Written whole by the supervisor; anything else means that the disk lost it. */
 function exitOf(path: string, text: string): ExitFile {
-  const match = /^\{"exitCode":(\d{1,3}),"oomKills":(\d+),"startedAt":(\d{1,12}),"finishedAt":(\d{1,12})\}$/.exec(text.trim())
+  const match =
+    /^\{"exitCode":(\d{1,3}),"oomKills":(\d+),"startedAt":(\d{1,12}),"finishedAt":(\d{1,12})\}$/.exec(
+      text.trim(),
+    )
   if (match === null) {
-    throw new ExpectedError('StateCorrupt', `${path} does not tell how the run ended: ${printable(text, 80)}; remove it, and the run counts as lost`, { path })
+    throw new ExpectedError(
+      'StateCorrupt',
+      `${path} does not tell how the run ended: ${printable(text, 80)}; remove it, and the run counts as lost`,
+      { path },
+    )
   }
   const [exitCode, oomKills, startedAt, finishedAt] = match.slice(1).map(Number)
-  return { exitCode: exitCode ?? 0, oomKills: oomKills ?? 0, startedAt: startedAt ?? 0, finishedAt: finishedAt ?? 0 }
+  return {
+    exitCode: exitCode ?? 0,
+    oomKills: oomKills ?? 0,
+    startedAt: startedAt ?? 0,
+    finishedAt: finishedAt ?? 0,
+  }
 }
 
-async function termination(files: ReturnType<typeof runPaths>, text: string, hooks: InstanceRecord['hooks']): Promise<Termination> {
+async function termination(
+  files: ReturnType<typeof runPaths>,
+  text: string,
+  hooks: InstanceRecord['hooks'],
+): Promise<Termination> {
   const exit = exitOf(files.exit, text)
   const times = { startedAtMs: exit.startedAt * 1000, finishedAtMs: exit.finishedAt * 1000 }
   const code = exit.exitCode
@@ -76,10 +107,16 @@ async function termination(files: ReturnType<typeof runPaths>, text: string, hoo
   }
   const outcome = hooks.length > 0 ? await hookOutcome(files.hooks) : undefined
   if (outcome !== undefined && 'failed' in outcome) {
-    return { exitCode: code, reason: 'HookFailed', message: hookMessage(outcome, hooks[outcome.failed]), ...times }
+    return {
+      exitCode: code,
+      reason: 'HookFailed',
+      message: hookMessage(outcome, hooks[outcome.failed]),
+      ...times,
+    }
   }
   const runtimeError = await runtimeFailure(files.runtimeLog, code, outcome)
-  if (runtimeError !== undefined) return { exitCode: code, reason: 'RuntimeFailed', message: runtimeError, ...times }
+  if (runtimeError !== undefined)
+    return { exitCode: code, reason: 'RuntimeFailed', message: runtimeError, ...times }
   if (exit.oomKills > 0 && code === SIGKILL_EXIT_CODE) {
     return { exitCode: code, reason: 'OutOfMemory', message: 'killed: it reached its memory limit', ...times }
   }
@@ -87,10 +124,18 @@ async function termination(files: ReturnType<typeof runPaths>, text: string, hoo
 }
 
 /** The runtime's own failure, told apart from the app's exit: only then does its log hold an error and no hook passed. */
-async function runtimeFailure(logFile: string, code: number, outcome: HookOutcome | undefined): Promise<string | undefined> {
+async function runtimeFailure(
+  logFile: string,
+  code: number,
+  outcome: HookOutcome | undefined,
+): Promise<string | undefined> {
   const log = (await readText(logFile)) ?? ''
   const lines = log.split('\n').filter((line) => line !== '' && !line.includes('level=warning'))
-  if (code === SETUP_FAILED_EXIT_CODE || (outcome !== undefined && 'unfinished' in outcome) || (code !== 0 && lines.length > 0)) {
+  if (
+    code === SETUP_FAILED_EXIT_CODE ||
+    (outcome !== undefined && 'unfinished' in outcome) ||
+    (code !== 0 && lines.length > 0)
+  ) {
     return printable(lines.at(-1) ?? 'the container could not be started', 400)
   }
   return undefined
@@ -119,7 +164,11 @@ async function readSmallRegularFile(path: string): Promise<string | undefined> {
     }
   } catch (error) {
     // A link, a socket, a file without any right: nothing that our runner left.
-    if (isMissing(error) || ['ELOOP', 'ENXIO', 'EACCES', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    if (
+      isMissing(error) ||
+      ['ELOOP', 'ENXIO', 'EACCES', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')
+    )
+      return undefined
     throw error
   }
 }
@@ -133,9 +182,17 @@ export async function isRegularFile(path: string): Promise<boolean> {
   }
 }
 
-function hookMessage(outcome: Extract<HookOutcome, { readonly failed: number }>, hook: InstanceRecord['hooks'][number] | undefined): string {
-  const how = outcome.timedOut ? 'ran past its timeout and was killed' : `ended with exit code ${outcome.code ?? 'unknown'}`
-  const said = outcome.stderr.trim() === '' ? 'it wrote nothing to stderr' : `stderr: ${printable(outcome.stderr.trim(), 600)}`
+function hookMessage(
+  outcome: Extract<HookOutcome, { readonly failed: number }>,
+  hook: InstanceRecord['hooks'][number] | undefined,
+): string {
+  const how = outcome.timedOut
+    ? 'ran past its timeout and was killed'
+    : `ended with exit code ${outcome.code ?? 'unknown'}`
+  const said =
+    outcome.stderr.trim() === ''
+      ? 'it wrote nothing to stderr'
+      : `stderr: ${printable(outcome.stderr.trim(), 600)}`
   return `${hook?.field ?? 'a hook'} (${printable(hook?.path ?? 'unknown')}) ${how}; ${said}`
 }
 

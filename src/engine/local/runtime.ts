@@ -1,5 +1,6 @@
 /** Drives runc or crun by their command line. The differences between the two live here and in `limits.ts`. */
-import { execFile } from 'node:child_process'
+import { execFile, type ExecFileException } from 'node:child_process'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { ExpectedError, printable } from '../../errors.ts'
 import type { HostFacts } from '../../bundle/types.ts'
@@ -27,6 +28,9 @@ export function runtimeFor(name: RuntimeName, runtimeDir: string, host: HostFact
   }
 }
 
+/** As timeout(1) has it. */
+const TIMED_OUT_EXIT_CODE = 124
+
 export interface CommandResult {
   readonly code: number
   readonly stdout: string
@@ -37,19 +41,37 @@ export interface CommandResult {
 export function run(command: readonly string[], timeoutMs = 30_000): Promise<CommandResult> {
   const [file, ...args] = command
   return new Promise((resolve, reject) => {
-    execFile(file ?? '', args, { timeout: timeoutMs, maxBuffer: 4 << 20, encoding: 'utf8' }, (error, stdout, stderr) => {
-      const code = (error as { code?: number | string } | null)?.code ?? 0
-      if (code === 'ENOENT') {
-        reject(
-          new ExpectedError('RuntimeMissing', `${file ?? ''} is not installed or not in PATH; install it (on Debian: apt-get install ${file ?? ''})`, {
-            retry: 'backoff',
-          }),
-        )
-        return
-      }
-      resolve({ code: typeof code === 'number' ? (error?.killed === true ? 124 : code) : 1, stdout, stderr })
-    })
+    execFile(
+      file ?? '',
+      args,
+      { timeout: timeoutMs, maxBuffer: 4 << 20, encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } },
+      (error, stdout, stderr) => {
+        if ((error as NodeJS.ErrnoException | null)?.code === 'ENOENT') {
+          reject(
+            new ExpectedError(
+              'RuntimeMissing',
+              `${file ?? ''} is not installed or not in PATH; install it (on Debian: apt-get install ${file ?? ''})`,
+              {
+                retry: 'backoff',
+              },
+            ),
+          )
+          return
+        }
+        resolve({ code: exitCodeOf(error), stdout, stderr })
+      },
+    )
   })
+}
+
+/** 0 only for a command that ended well: one that a signal killed has no exit code, and has not done its work. */
+function exitCodeOf(error: ExecFileException | null): number {
+  if (error === null) return 0
+  if (error.killed === true) return TIMED_OUT_EXIT_CODE
+  if (typeof error.code === 'number') return error.code
+  return error.signal === undefined || error.signal === null
+    ? 1
+    : 128 + (constants.signals[error.signal] ?? 0)
 }
 
 /** pid of the container's init while it lives; undefined when the runtime does not know it or it has stopped. */
@@ -60,18 +82,25 @@ export async function containerPid(runtime: Runtime, id: string): Promise<number
   return state.status === 'stopped' || state.pid === undefined || state.pid <= 0 ? undefined : state.pid
 }
 
-/** Sends a signal to the container's init, or with `all` to every process of it. A container already gone is fine. */
-export async function killContainer(runtime: Runtime, id: string, signal: string, all = false): Promise<void> {
-  await run([...runtime.command, 'kill', ...(all ? ['--all'] : []), id, signal])
+/**
+ * Sends a signal to the container's init. SIGKILL takes every process with it, since init holds the pid namespace: no
+ * `--all`, which crun can't do without a cgroup manager. A container already gone is fine.
+ */
+export async function killContainer(runtime: Runtime, id: string, signal: string): Promise<void> {
+  await run([...runtime.command, 'kill', id, signal])
 }
 
 /** Removes what the runtime remembers of a container, killing what is left of it. */
 export async function deleteContainer(runtime: Runtime, id: string): Promise<void> {
   const result = await run([...runtime.command, 'delete', '--force', id])
   if (result.code !== 0 && !/does not exist|no such file/i.test(result.stderr)) {
-    throw new ExpectedError('RuntimeFailed', `${runtime.name} cannot remove ${id}: ${printable(result.stderr.trim())}`, {
-      retry: 'backoff',
-    })
+    throw new ExpectedError(
+      'RuntimeFailed',
+      `${runtime.name} cannot remove ${id}: ${printable(result.stderr.trim())}`,
+      {
+        retry: 'backoff',
+      },
+    )
   }
 }
 

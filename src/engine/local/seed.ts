@@ -39,7 +39,8 @@ export async function seedVolume(input: SeedInput): Promise<boolean> {
   const existing = await namesIn(input.dataDir)
   const content = (existing ?? []).filter((name) => name !== LOST_AND_FOUND)
   // The rename is the last step of seeding aside: content under the volume's name means that it happened.
-  if (content.length > 0 && input.interrupted !== 'SeedingInPlace') return input.interrupted === 'SeedingAside'
+  if (content.length > 0 && input.interrupted !== 'SeedingInPlace')
+    return input.interrupted === 'SeedingAside'
   return existing?.includes(LOST_AND_FOUND) === true ? seedInPlace(input) : seedAside(input)
 }
 
@@ -90,7 +91,10 @@ async function fill(target: string, { volume, rootfsDir, identity }: SeedInput):
     await copyAttributes(source, target)
     return false
   }
-  const copied = await run(['cp', '--archive', '--no-target-directory', '--reflink=auto', source, target], COPY_TIMEOUT_MS)
+  const copied = await run(
+    ['cp', '--archive', '--no-target-directory', '--reflink=auto', source, target],
+    COPY_TIMEOUT_MS,
+  )
   if (copied.code !== 0) throw seedError(volume, copied.stderr)
   for (const nested of volume.nested) await emptyFolder(join(target, nested.slice(volume.destination.length)))
   // cp sets the folder's times last; emptying nested folders changed only theirs.
@@ -116,9 +120,17 @@ async function copyAttributes(source: string, target: string): Promise<void> {
 function seedError(volume: DesiredVolume, stderr: string): ExpectedError {
   const text = printable(stderr.trim().split('\n').at(-1) ?? '')
   if (/No space left|quota exceeded/i.test(stderr)) {
-    return new ExpectedError('DiskFull', `no space left while seeding volume ${volume.path}; free some and try again`, { retry: 'backoff' })
+    return new ExpectedError(
+      'DiskFull',
+      `no space left while seeding volume ${volume.path}; free some and try again`,
+      { retry: 'backoff' },
+    )
   }
-  return new ExpectedError('SeedFailed', `volume ${volume.path} could not be seeded from the image: ${text}`, { retry: 'backoff' })
+  return new ExpectedError(
+    'SeedFailed',
+    `volume ${volume.path} could not be seeded from the image: ${text}`,
+    { retry: 'backoff' },
+  )
 }
 
 /** Folders of seedings that a crash cut off. */

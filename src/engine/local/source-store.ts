@@ -34,7 +34,10 @@ export class SourceStore {
   }
 
   /** The namespace's documents that an app names, read up front because the middle is pure. */
-  async forApp(namespace: string, names: { readonly secrets: readonly string[]; readonly configMaps: readonly string[] }): Promise<Sources> {
+  async forApp(
+    namespace: string,
+    names: { readonly secrets: readonly string[]; readonly configMaps: readonly string[] },
+  ): Promise<Sources> {
     const secrets = await this.#values('Secret', namespace, names.secrets)
     const configMaps = await this.#values('ConfigMap', namespace, names.configMaps)
     return { secret: (name) => secrets.get(name), configMap: (name) => configMaps.get(name) }

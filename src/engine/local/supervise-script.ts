@@ -16,6 +16,8 @@ export interface MemoryMount {
 export interface SuperviseInput {
   readonly id: string
   readonly lockFile: string
+  /** Locks of single-writer volumes that other apps could mount, too. */
+  readonly claimLocks: readonly string[]
   /** Folder of this instance's runs; the run number is the script's first argument. */
   readonly runsDir: string
   readonly bundleDir: string
@@ -46,24 +48,39 @@ export const SETUP_FAILED_EXIT_CODE = 98
 export function superviseScript(input: SuperviseInput): string {
   return `${[
     '#!/bin/sh',
-    '# Written by Fairlead: supervises one container. Arguments: RUN_NUMBER [inner].',
+    '# Written by Fairlead: supervises one container. Arguments: RUN_NUMBER [locked|inner].',
     'set -u',
     'umask 077',
     `run=${shellWord(input.runsDir)}/"$1"`,
     // Traps, not ignored signals: an ignored signal would be inherited by the container's process.
     "trap ':' HUP INT TERM",
-    'if [ "${2-}" = inner ]; then',
+    'case "${2-}" in',
+    'inner)',
     ...indent(innerLines(input)),
-    'fi',
+    '  ;;',
+    'locked)',
+    ...indent(lockedLines()),
+    '  ;;',
+    'esac',
     ...outerLines(input),
   ].join('\n')}\n`
 }
 
-/** Takes the lock, says who it is, and enters a private mount namespace without changing its pid. */
+/** Takes every lock. `flock --no-fork` becomes the script itself, so that the pid stays and the locks with it. */
 function outerLines(input: SuperviseInput): string[] {
+  const locks = input.claimLocks.map(
+    (file) => `flock --no-fork -n -E ${LOCK_BUSY_EXIT_CODE} ${shellWord(file)} `,
+  )
   return [
     `exec 9>>${shellWord(input.lockFile)}`,
     `flock -n 9 || exit ${LOCK_BUSY_EXIT_CODE}`,
+    `exec ${locks.join('')}/bin/sh "$0" "$1" locked`,
+  ]
+}
+
+/** Says who supervises, and enters a private mount namespace without changing its pid. */
+function lockedLines(): string[] {
+  return [
     'stat=$(cat /proc/$$/stat)',
     'set -- "$1" ${stat##*) }',
     'run_number=$1',
@@ -98,11 +115,16 @@ function innerLines(input: SuperviseInput): string[] {
     ...input.memoryMounts.flatMap(memoryMountLines),
     ...hookMountLines(input),
     `${shellWords(input.runtime)} delete --force "$id" >/dev/null 2>&1`,
+    // Runtimes make missing parents of mount points with our umask: 077 would lock the app's user out of them.
+    'umask 022',
     ...runLines(input),
     'code=$?',
+    'umask 077',
     ...oomLines(input),
     `${shellWords(input.runtime)} delete --force "$id" >/dev/null 2>&1`,
-    ...(input.hookOwner === undefined ? [] : ['mkdir -p "$run/hooks" && cp -RP "$run/hooks-mount/." "$run/hooks/" 2>/dev/null']),
+    ...(input.hookOwner === undefined
+      ? []
+      : ['mkdir -p "$run/hooks" && cp -RP "$run/hooks-mount/." "$run/hooks/" 2>/dev/null']),
     'finish "$code" "$oom"',
   ]
 }
@@ -152,7 +174,8 @@ function workingDirLines(input: SuperviseInput): string[] {
   if (wanted === undefined) return []
   const target = `"$bundle/rootfs"${shellWord(wanted.path)}`
   return [
-    `if [ ! -e ${target} ]; then mkdir -p -m 755 -- ${target} && chown ${wanted.uid}:${wanted.gid} -- ${target} || fail "cannot create the working directory"; fi`,
+    // Its parents, too, must let the app's user through.
+    `if [ ! -e ${target} ]; then (umask 022; mkdir -p -- ${target}) && chown ${wanted.uid}:${wanted.gid} -- ${target} || fail "cannot create the working directory"; fi`,
   ]
 }
 
@@ -160,7 +183,9 @@ function memoryMountLines(mount: MemoryMount): string[] {
   const dir = shellWord(mount.dir)
   return [
     `mkdir -p ${dir} && mount -t tmpfs -o ${shellWord(mount.options)} tmpfs ${dir} || fail "cannot mount a memory volume"`,
-    ...(mount.seedFrom === undefined ? [] : [`cp -a ${shellWord(mount.seedFrom)}/. ${dir}/ || fail "cannot seed a memory volume"`]),
+    ...(mount.seedFrom === undefined
+      ? []
+      : [`cp -a ${shellWord(mount.seedFrom)}/. ${dir}/ || fail "cannot seed a memory volume"`]),
   ]
 }
 

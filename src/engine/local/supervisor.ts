@@ -8,13 +8,14 @@ import { ensureFolder, readText, removeFolder, writeFileAtomic } from './disk.ts
 import type { InstanceRecord } from './instance-store.ts'
 import { instancePaths, runPaths, type StatePaths } from './paths.ts'
 import { isSameProcess } from './process-facts.ts'
-import { readRun } from './run-state.ts'
+import { isRegularFile, readRun } from './run-state.ts'
 import { containerPid, deleteContainer, killContainer, type Runtime } from './runtime.ts'
 import { LOCK_BUSY_EXIT_CODE } from './supervise-script.ts'
 
 /** How often a wait looks by itself, in case a file event was missed; the usual wake-up is the event. */
 const RECHECK_MS = 250
 const LAUNCH_TIMEOUT_MS = 30_000
+const START_MOMENT_MS = 1000
 /** After SIGKILL the kernel needs a moment; longer than this means a process stuck in the kernel. */
 const KILL_TIMEOUT_MS = 30_000
 
@@ -25,7 +26,11 @@ export async function launch(paths: StatePaths, record: InstanceRecord, run: num
   await removeFolder(files.dir)
   await ensureFolder(files.dir)
   const instance = instancePaths(paths, record.id)
-  const log = await open(instance.log, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600)
+  const log = await open(
+    instance.log,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW,
+    0o600,
+  )
   try {
     const child = spawn('/bin/sh', [instance.script, String(run)], {
       detached: true,
@@ -41,27 +46,46 @@ export async function launch(paths: StatePaths, record: InstanceRecord, run: num
     })
     await waitUntil(files.dir, LAUNCH_TIMEOUT_MS, async () => {
       if (exitCode === LOCK_BUSY_EXIT_CODE) {
-        throw new ExpectedError('VolumeInUse', `another container of ${record.key.namespace}/${record.key.name} is still running`, { retry: 'backoff' })
+        throw new ExpectedError(
+          'VolumeInUse',
+          `another container of ${record.key.namespace}/${record.key.name} is still running`,
+          { retry: 'backoff' },
+        )
       }
       return exitCode !== null || (await readText(files.supervisor)) !== undefined
     })
+    // Most containers are up in a moment: waiting for it spares everybody a look at "starting".
+    await settles(
+      files.dir,
+      START_MOMENT_MS,
+      async () => exitCode !== null || (await isUp(paths, record, run)),
+    )
   } finally {
     await log.close()
   }
 }
 
 /** Stops a run: the image's StopSignal, then after the grace period SIGKILL. Returns when nothing of it is left. */
-export async function stop(paths: StatePaths, runtime: Runtime, record: InstanceRecord, run: number): Promise<void> {
+export async function stop(
+  paths: StatePaths,
+  runtime: Runtime,
+  record: InstanceRecord,
+  run: number,
+): Promise<void> {
   const files = runPaths(paths, record.id, run)
   const ended = async () => (await readRun(paths, record.id, run, [])).kind !== 'alive'
   await writeFileAtomic(files.stopping, 'asked\n')
   if (!(await ended())) await killContainer(runtime, record.id, record.stopSignal)
   if (!(await settles(files.dir, record.graceSeconds * 1000, ended))) {
-    await killContainer(runtime, record.id, 'KILL', true)
+    await killContainer(runtime, record.id, 'KILL')
     if (!(await settles(files.dir, KILL_TIMEOUT_MS, ended))) {
-      throw new ExpectedError('RuntimeFailed', `${record.id} did not end ${KILL_TIMEOUT_MS / 1000} s after SIGKILL; a process may be stuck in the kernel`, {
-        retry: 'backoff',
-      })
+      throw new ExpectedError(
+        'RuntimeFailed',
+        `${record.id} did not end ${KILL_TIMEOUT_MS / 1000} s after SIGKILL; a process may be stuck in the kernel`,
+        {
+          retry: 'backoff',
+        },
+      )
     }
   }
   await reap(runtime, record)
@@ -70,7 +94,7 @@ export async function stop(paths: StatePaths, runtime: Runtime, record: Instance
 
 /** Makes sure that no process of the container is left, e.g. after its supervisor was killed from outside. */
 export async function reap(runtime: Runtime, record: InstanceRecord): Promise<void> {
-  if ((await containerPid(runtime, record.id)) !== undefined) await killContainer(runtime, record.id, 'KILL', true)
+  if ((await containerPid(runtime, record.id)) !== undefined) await killContainer(runtime, record.id, 'KILL')
   await deleteContainer(runtime, record.id)
 }
 
@@ -81,7 +105,10 @@ export async function isUp(paths: StatePaths, record: InstanceRecord, run: numbe
   if (record.hooks.length === 0) return true
   // The results are on a tmpfs that only the supervisor's mount namespace sees.
   const results = runPaths(paths, record.id, run).hookMount
-  return isSameProcess(state.supervisor) && (await readText(`/proc/${state.supervisor.pid}/root${results}/ok`)) !== undefined
+  return (
+    isSameProcess(state.supervisor) &&
+    (await isRegularFile(`/proc/${state.supervisor.pid}/root${results}/ok`))
+  )
 }
 
 async function settles(dir: string, timeoutMs: number, done: () => Promise<boolean>): Promise<boolean> {
@@ -103,7 +130,10 @@ export async function waitUntil(dir: string, timeoutMs: number, done: () => Prom
   try {
     while (!(await done())) {
       const leftMs = deadline - performance.now()
-      if (leftMs <= 0) throw new ExpectedError('TimedOut', `waited ${Math.round(timeoutMs / 1000)} s for ${dir}`, { retry: 'backoff' })
+      if (leftMs <= 0)
+        throw new ExpectedError('TimedOut', `waited ${Math.round(timeoutMs / 1000)} s for ${dir}`, {
+          retry: 'backoff',
+        })
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(RECHECK_MS, leftMs))
         wake = () => {

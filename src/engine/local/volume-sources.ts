@@ -41,7 +41,13 @@ export async function volumeHostPaths(
   return found
 }
 
-async function baseFolder(paths: StatePaths, store: VolumeStore, key: AppKey, volume: DesiredVolume, folders: InstanceFolders): Promise<string> {
+async function baseFolder(
+  paths: StatePaths,
+  store: VolumeStore,
+  key: AppKey,
+  volume: DesiredVolume,
+  folders: InstanceFolders,
+): Promise<string> {
   const { storage } = volume
   switch (storage.kind) {
     case 'own':
@@ -58,14 +64,25 @@ async function baseFolder(paths: StatePaths, store: VolumeStore, key: AppKey, vo
 }
 
 function checkedHostPath(paths: StatePaths, volume: DesiredVolume, path: string): string {
-  if (path === paths.root || path.startsWith(`${paths.root}/`) || paths.root.startsWith(`${path === '/' ? '' : path}/`)) {
-    throw new ExpectedError('VolumeSourceMissing', `hostPath ${path} of volume ${volume.path} holds or lies in Fairlead's own state; use another folder`)
+  if (
+    path === paths.root ||
+    path.startsWith(`${paths.root}/`) ||
+    paths.root.startsWith(`${path === '/' ? '' : path}/`)
+  ) {
+    throw new ExpectedError(
+      'VolumeSourceMissing',
+      `hostPath ${path} of volume ${volume.path} holds or lies in Fairlead's own state; use another folder`,
+    )
   }
   try {
     lstatSync(path)
     return path
   } catch (error) {
-    throw new ExpectedError('VolumeSourceMissing', `hostPath ${path} of volume ${volume.path} does not exist on this host; create it first`, { cause: error })
+    throw new ExpectedError(
+      'VolumeSourceMissing',
+      `hostPath ${path} of volume ${volume.path} does not exist on this host; create it first`,
+      { cause: error },
+    )
   }
 }
 
@@ -74,7 +91,10 @@ function withinFolder(base: string, volume: DesiredVolume): string {
   const subPath = volume.subPath ?? ''
   const found = resolvePath(hostTree(base), toBytes(`/${subPath}`))
   if ('problem' in found) {
-    throw new ExpectedError('VolumeSourceMissing', `subPath ${subPath} of volume ${volume.path} is not there (${found.problem}); create it first`)
+    throw new ExpectedError(
+      'VolumeSourceMissing',
+      `subPath ${subPath} of volume ${volume.path} is not there (${found.problem}); create it first`,
+    )
   }
   return join(base, ...found.names.map(toText))
 }
@@ -89,12 +109,18 @@ export async function volumeContent(
 ): Promise<FileTree> {
   const { storage } = volume
   if (storage.kind === 'hostPath') return hostTree(storage.path)
-  if (storage.kind === 'secret' || storage.kind === 'configMap') return keyFilesTree(files.get(volume.path) ?? {})
+  if (storage.kind === 'secret' || storage.kind === 'configMap')
+    return keyFilesTree(files.get(volume.path) ?? {})
   const dataDir = storage.kind === 'memory' ? undefined : await store.dataDir(key, volume)
   if (dataDir !== undefined && (await store.isReady(key, volume))) return hostTree(dataDir)
   if (!volume.inImage) return keyFilesTree({})
-  const base = volume.destination.split('/').filter((name) => name !== '').map(toBytes)
-  return volume.seed === 'Never' ? onlyRoot(image, base) : { lookup: (names) => image.lookup([...base, ...names]) }
+  const base = volume.destination
+    .split('/')
+    .filter((name) => name !== '')
+    .map(toBytes)
+  return volume.seed === 'Never'
+    ? onlyRoot(image, base)
+    : { lookup: (names) => image.lookup([...base, ...names]) }
 }
 
 function onlyRoot(image: FileTree, base: readonly string[]): FileTree {

@@ -57,7 +57,8 @@ export class VolumeStore {
     const record = await this.#recovered(files)
     if (record?.phase === 'Ready') {
       // Only the app that owns a volume has a say in what becomes of it, not one that mounts it as a claim.
-      if (volume.storage.kind === 'own' && record.retain !== volume.retain) await writeJson(files.record, { ...record, retain: volume.retain })
+      if (volume.storage.kind === 'own' && record.retain !== volume.retain)
+        await writeJson(files.record, { ...record, retain: volume.retain })
       return
     }
     await ensureFolder(files.dir)
@@ -78,7 +79,11 @@ export class VolumeStore {
       interrupted: record?.phase === 'Importing' ? undefined : record?.phase,
       announce: (phase) => writeJson(files.record, { ...next, phase }),
     })
-    await writeJson(files.record, { ...next, phase: 'Ready', seededFrom: seeded ? options.digest : undefined })
+    await writeJson(files.record, {
+      ...next,
+      phase: 'Ready',
+      seededFrom: seeded ? options.digest : undefined,
+    })
   }
 
   /** Host folder of a volume's data, or undefined for storage that is not ours to keep. */
@@ -89,7 +94,8 @@ export class VolumeStore {
   /** Whether the volume is there, whole and seeded. */
   async isReady(key: AppKey, volume: DesiredVolume): Promise<boolean> {
     const files = await this.#filesOf(key, volume)
-    const record = files === undefined ? undefined : ((await readJson(files.record)) as VolumeRecord | undefined)
+    const record =
+      files === undefined ? undefined : ((await readJson(files.record)) as VolumeRecord | undefined)
     return record?.phase === 'Ready'
   }
 
@@ -131,7 +137,11 @@ export class VolumeStore {
   }
 
   /** The record, after an import that a crash cut off was finished. */
-  async #recovered(files: { readonly dir: string; readonly record: string; readonly data: string }): Promise<VolumeRecord | undefined> {
+  async #recovered(files: {
+    readonly dir: string
+    readonly record: string
+    readonly data: string
+  }): Promise<VolumeRecord | undefined> {
     const record = (await readJson(files.record)) as VolumeRecord | undefined
     if (record?.phase !== 'Importing' || record.importing === undefined) return record
     await finishImport({ record, dir: files.dir, dataDir: files.data }, record.importing)
@@ -162,5 +172,8 @@ export class VolumeStore {
 }
 
 export function volumeNotFound(what: string): ExpectedError {
-  return new ExpectedError('VolumeNotFound', `there is no volume ${what}; 'fairlead volumes ls' lists what there is`)
+  return new ExpectedError(
+    'VolumeNotFound',
+    `there is no volume ${what}; 'fairlead volumes ls' lists what there is`,
+  )
 }

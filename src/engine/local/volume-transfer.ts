@@ -26,10 +26,14 @@ const TAR_ENV = { ...process.env, LC_ALL: 'C' }
 
 /** Writes the volume as a PAX tar; the folder's own attributes are its first entry `./`. */
 export async function exportVolume(stored: StoredVolume, out: Writable): Promise<void> {
-  const child = spawn('tar', ['--create', '--format=pax', '--sort=name', ...COMMON, '--directory', stored.dataDir, '--file', '-', '.'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: TAR_ENV,
-  })
+  const child = spawn(
+    'tar',
+    ['--create', '--format=pax', '--sort=name', ...COMMON, '--directory', stored.dataDir, '--file', '-', '.'],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: TAR_ENV,
+    },
+  )
   const ended = endOf(child)
   await pipeline(child.stdout, out, { end: false })
   const { code, stderr } = await ended
@@ -43,10 +47,17 @@ export interface ImportOptions {
 }
 
 /** Reads a tar into a folder beside the volume and swaps the two when all of it arrived. */
-export async function importVolume(stored: StoredVolume, input: Readable, options: ImportOptions): Promise<void> {
+export async function importVolume(
+  stored: StoredVolume,
+  input: Readable,
+  options: ImportOptions,
+): Promise<void> {
   const content = await contentOf(stored.dataDir)
   if (content.length > 0 && !options.replace) {
-    throw new ExpectedError('VolumeInUse', `volume ${stored.record.path} of ${stored.record.namespace}/${stored.record.app} has content; --replace deletes it for what is imported`)
+    throw new ExpectedError(
+      'VolumeInUse',
+      `volume ${stored.record.path} of ${stored.record.namespace}/${stored.record.app} has content; --replace deletes it for what is imported`,
+    )
   }
   await refuseMountPoint(stored)
   await sweepImports(stored)
@@ -65,7 +76,11 @@ export async function importVolume(stored: StoredVolume, input: Readable, option
     throw diskError(error, stored.dataDir)
   }
   // From here on the import is whole; a crash is finished by whoever looks at the volume next.
-  await writeJson(join(stored.dir, 'volume.json'), { ...stored.record, phase: 'Importing', importing: suffix })
+  await writeJson(join(stored.dir, 'volume.json'), {
+    ...stored.record,
+    phase: 'Importing',
+    importing: suffix,
+  })
   await finishImport(stored, suffix)
 }
 
@@ -77,7 +92,8 @@ export async function finishImport(stored: StoredVolume, suffix: string): Promis
   const arrived = join(stored.dir, `${IMPORT_PREFIX}${suffix}`)
   const replaced = join(stored.dir, `${REPLACED_PREFIX}${suffix}`)
   if ((await kindOf(arrived)) !== undefined) {
-    if ((await kindOf(stored.dataDir)) !== undefined && (await kindOf(replaced)) === undefined) await rename(stored.dataDir, replaced)
+    if ((await kindOf(stored.dataDir)) !== undefined && (await kindOf(replaced)) === undefined)
+      await rename(stored.dataDir, replaced)
     crashPoint(`${stored.dataDir} (stepped aside)`)
     await rename(arrived, stored.dataDir)
     crashPoint(stored.dataDir)
@@ -114,10 +130,14 @@ async function kindOf(path: string): Promise<'there' | undefined> {
 }
 
 async function extract(stored: StoredVolume, input: Readable, target: string): Promise<void> {
-  const child = spawn('tar', ['--extract', '--same-permissions', '--same-owner', ...COMMON, '--directory', target, '--file', '-'], {
-    stdio: ['pipe', 'ignore', 'pipe'],
-    env: TAR_ENV,
-  })
+  const child = spawn(
+    'tar',
+    ['--extract', '--same-permissions', '--same-owner', ...COMMON, '--directory', target, '--file', '-'],
+    {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      env: TAR_ENV,
+    },
+  )
   const ended = endOf(child)
   const tail = new ArchiveTail()
   let sawAll = true
@@ -130,7 +150,12 @@ async function extract(stored: StoredVolume, input: Readable, target: string): P
   }
   const { code, stderr } = await ended
   if (code !== 0) throw transferError('import', stored, stderr)
-  if (sawAll && !tail.isEnd()) throw transferError('import', stored, 'the archive is cut off: the two empty blocks that end every tar are missing')
+  if (sawAll && !tail.isEnd())
+    throw transferError(
+      'import',
+      stored,
+      'the archive is cut off: the two empty blocks that end every tar are missing',
+    )
 }
 
 /** tar takes a stream that breaks off between two files for a whole one; only the end marker tells. */
@@ -172,7 +197,14 @@ function endOf(child: ReturnType<typeof spawn>): Promise<{ readonly code: number
 }
 
 function transferError(what: 'import' | 'export', stored: StoredVolume, stderr: string): ExpectedError {
-  if (/No space left/i.test(stderr)) return new ExpectedError('DiskFull', `no space left for the ${what} of volume ${stored.record.path}; nothing was changed`)
+  if (/No space left/i.test(stderr))
+    return new ExpectedError(
+      'DiskFull',
+      `no space left for the ${what} of volume ${stored.record.path}; nothing was changed`,
+    )
   const line = printable(stderr.trim().split('\n')[0] ?? 'tar failed')
-  return new ExpectedError('SeedFailed', `${what} of volume ${stored.record.path} failed, nothing was changed: ${line}`)
+  return new ExpectedError(
+    'SeedFailed',
+    `${what} of volume ${stored.record.path} failed, nothing was changed: ${line}`,
+  )
 }
