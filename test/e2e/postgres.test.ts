@@ -5,9 +5,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { chown, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { chown, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mustRun, run } from '../../scripts/lib/run.ts'
 import { openLocal } from '../../src/engine/local/open.ts'
 import { runPaths } from '../../src/engine/local/paths.ts'
 import { postgresLayout } from '../support/fixtures.ts'
@@ -184,8 +186,11 @@ describe.each(['runc', 'crun'] as const)('PostgreSQL under %s', (runtime) => {
     const before = [await database.postmaster(), await database.sql('SELECT pg_postmaster_start_time()')]
     await sandbox.stopController('SIGKILL')
     await database.keep('while nobody looks')
+    const logged = (await sandbox.controllerLog()).length
     await database.up()
-    expect(await sandbox.controller()).toBeDefined()
+    await eventually('the next controller has looked at it', async () =>
+      (await sandbox.controllerLog()).slice(logged).includes('"app":"default/adopted","ready":"True"'),
+    )
     expect([await database.postmaster(), await database.sql('SELECT pg_postmaster_start_time()')]).toEqual(
       before,
     )
@@ -302,6 +307,54 @@ describe.each(['runc', 'crun'] as const)('PostgreSQL under %s', (runtime) => {
     expect(await sandbox.ok(['exec', 'postgres', '--', ...words])).toBe('from client\n')
   })
 })
+
+test('the same library does not load where plain umoci and runc put the volume: on a noexec tmpfs', async () => {
+  await using plain = await plainContainer(`${await postgresLayout()}:15`)
+  await mustRun('runc', plain.exec('root', ['cp', `${LIBRARIES}/auto_explain.so`, '/ext/']))
+  const load = (library: string) =>
+    run(
+      'runc',
+      plain.exec('own', ['sh', '-c', `echo "LOAD '${library}'" | postgres --single -D /tmp/cluster`]),
+    )
+  await mustRun('runc', plain.exec('own', ['initdb', '-D', '/tmp/cluster', '--no-sync']))
+  expect((await load('/ext/auto_explain.so')).stderr).toContain(NOEXEC_FAILURE)
+  expect((await load(`${LIBRARIES}/auto_explain.so`)).stderr).not.toContain('ERROR')
+})
+
+interface PlainContainer extends AsyncDisposable {
+  /** Arguments of runc that run a command in it. */
+  exec(user: 'root' | 'own', command: readonly string[]): readonly string[]
+}
+
+/** The image as umoci unpacks it and runc runs it, with nothing but a process that waits. */
+async function plainContainer(image: string): Promise<PlainContainer> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'fairlead-plain-'))
+  const runc = ['--root', path.join(dir, 'runc')]
+  const id = `fairlead-plain-${process.pid}`
+  const dispose = async () => {
+    await run('runc', [...runc, 'delete', '--force', id])
+    await rm(dir, { recursive: true, force: true })
+  }
+  try {
+    const bundle = path.join(dir, 'bundle')
+    await mustRun('umoci', ['unpack', '--image', image, bundle])
+    const config = JSON.parse(await readFile(path.join(bundle, 'config.json'), 'utf8')) as { process: object }
+    Object.assign(config.process, { terminal: false, args: ['sleep', 'infinity'] })
+    await writeFile(path.join(bundle, 'config.json'), JSON.stringify(config))
+    // A detached container would keep pipes of ours open.
+    await mustRun('sh', [
+      '-c',
+      `runc ${runc.join(' ')} run --detach --bundle ${bundle} ${id} >/dev/null 2>&1 </dev/null`,
+    ])
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+  return {
+    exec: (user, command) => [...runc, 'exec', ...(user === 'root' ? ['--user', '0:0'] : []), id, ...command],
+    [Symbol.asyncDispose]: dispose,
+  }
+}
 
 /** A layout with one tag `15` that can be moved; its blobs are links to those of the real one. */
 async function movableLayout(
