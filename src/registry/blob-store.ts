@@ -80,7 +80,7 @@ export class BlobStore {
     } finally {
       download.listeners.delete(onBytes)
       download.waiting -= 1
-      if (download.waiting === 0) download.abort.abort()
+      if (download.waiting === 0) this.#abandon(digest, download)
     }
   }
 
@@ -136,14 +136,23 @@ export class BlobStore {
     const { digest } = descriptor
     const abort = new AbortController()
     const listeners = new Set<(bytes: number) => void>()
-    const path = this.#download(source, descriptor, abort.signal, listeners).finally(() =>
-      this.#downloads.delete(digest),
-    )
-    // Everyone may have left before it fails.
-    path.catch(() => undefined)
+    const path = this.#download(source, descriptor, abort.signal, listeners)
     const download: Download = { path, abort, listeners, waiting: 0 }
     this.#downloads.set(digest, download)
+    const forget = () => this.#forget(digest, download)
+    // Everyone may have left before it fails.
+    path.then(forget, forget)
     return download
+  }
+
+  /** Nobody waits any more: who comes now must not join a download that is being stopped. */
+  #abandon(digest: Digest, download: Download): void {
+    this.#forget(digest, download)
+    download.abort.abort()
+  }
+
+  #forget(digest: Digest, download: Download): void {
+    if (this.#downloads.get(digest) === download) this.#downloads.delete(digest)
   }
 
   async #download(
@@ -205,6 +214,8 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
 
 /** The shared promise, or the caller's own abort, whichever is first. */
 async function abortable<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+  // A listener on a signal that is aborted already would never be called.
+  signal.throwIfAborted()
   const { promise, reject } = Promise.withResolvers<never>()
   const onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
   signal.addEventListener('abort', onAbort, { once: true })

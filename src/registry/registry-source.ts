@@ -5,6 +5,7 @@
 import { ExpectedError, printable } from '../errors.ts'
 import { algorithmOf, digestOf, isDigest, verifyBytes } from '../image/digest.ts'
 import { MAX_DOCUMENT_BYTES } from '../image/json.ts'
+import { parseManifestOrIndex } from '../image/manifest.ts'
 import { MANIFEST_TYPES } from '../image/media-types.ts'
 import { canonical } from '../image/reference.ts'
 import type { ImageSource, TagState } from '../image/source.ts'
@@ -140,11 +141,7 @@ export class RegistrySource implements ImageSource {
     return undefined
   }
 
-  async #getManifest(
-    client: RegistryClient,
-    name: string,
-    signal: AbortSignal,
-  ): Promise<RootDocument & { mediaType: string | undefined }> {
+  async #getManifest(client: RegistryClient, name: string, signal: AbortSignal): Promise<RootDocument> {
     const answer = await client.request({ method: 'GET', path: `manifests/${name}`, headers: ACCEPT }, signal)
     if (answer.status !== 200) throw failureOf(answer.status, await describeFailure(answer, 'GET'))
     const what = `manifest ${name} of ${printable(client.endpoint.host)}`
@@ -157,7 +154,10 @@ export class RegistrySource implements ImageSource {
         retry: 'backoff',
       })
     }
-    return { digest, mediaType: answer.headers['content-type'], bytes }
+    const mediaType = answer.headers['content-type']
+    // Read here already, so that a mirror that answers with a login page is passed over.
+    parseManifestOrIndex(bytes, mediaType, what)
+    return { digest, mediaType, bytes }
   }
 
   #reader(signal: AbortSignal): DocumentReader {
