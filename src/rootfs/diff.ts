@@ -81,7 +81,7 @@ function addWhole(
 ): void {
   if (node === undefined) return
   changes.push({ path: pathText(names), change, fields: [] })
-  visitTree(node, (_, below) => changes.push({ path: pathText(below), change, fields: [] }), names)
+  visitTree(node, (_, below) => changes.push({ path: pathText(below), change, fields: [] }), [...names])
 }
 
 /** True where the two differ. */

@@ -1,7 +1,7 @@
 /** A whole image to one merged tree: every layer read once, verified, then merged in order. */
-import { ExpectedError } from '../errors.ts'
+import { ExpectedError, invariant } from '../errors.ts'
 import type { ImageSource } from '../image/source.ts'
-import type { Descriptor, Digest, ImageConfig, Manifest } from '../image/types.ts'
+import type { Descriptor, ImageConfig, Manifest } from '../image/types.ts'
 import type { ContentSink } from './content-sink.ts'
 import { applyLayer } from './flatten.ts'
 import { emptyReport, type FlattenReport } from './layer-notes.ts'
@@ -50,13 +50,14 @@ export async function flattenImage(input: FlattenInput): Promise<FlattenedImage>
   }
   const reports = layers.map(emptyReport)
   const usage = { entries: 0, bytes: 0 }
-  const entries = await readLayers(input, diffIds, reports, usage)
   const tree = emptyTree()
-  for (const [layer, report] of reports.entries()) {
-    applyLayer(tree, entries[layer] ?? [], layer, report, { limits: input.limits ?? DEFAULT_LIMITS, usage })
-    // Headers of a merged layer are not needed again.
-    entries[layer] = undefined
-  }
+  const merge = new InOrder<readonly LayerEntry[]>((entries, layer) => {
+    applyLayer(tree, entries, layer, reports[layer] ?? emptyReport(), {
+      limits: input.limits ?? DEFAULT_LIMITS,
+      usage,
+    })
+  })
+  await readLayers(input, reports, usage, merge)
   return {
     tree,
     dropped: reports.flatMap((report) => report.dropped),
@@ -67,40 +68,30 @@ export async function flattenImage(input: FlattenInput): Promise<FlattenedImage>
 
 async function readLayers(
   input: FlattenInput,
-  diffIds: readonly Digest[],
   reports: readonly FlattenReport[],
   usage: { entries: number; bytes: number },
-): Promise<(readonly LayerEntry[] | undefined)[]> {
-  const { layers } = input.manifest
-  const entries: (readonly LayerEntry[] | undefined)[] = Array.from(layers, () => undefined)
+  merge: InOrder<readonly LayerEntry[]>,
+): Promise<void> {
+  const { sink, limits = DEFAULT_LIMITS } = input
   const failure = new AbortController()
   const signal = AbortSignal.any([input.signal, failure.signal])
-  const tell = progress(layers, input.onProgress)
+  const tell = progress(input.manifest.layers, input.onProgress)
   const onRead = (bytes: number): void => {
     signal.throwIfAborted()
     tell(bytes)
   }
-  let next = 0
+  const queue = input.manifest.layers.entries()
   const work = async (): Promise<void> => {
-    for (let layer = next++; layer < layers.length; layer = next++) {
-      const descriptor = layers[layer]
-      const diffId = diffIds[layer]
-      const notes = reports[layer]
-      if (descriptor === undefined || diffId === undefined || notes === undefined) return
+    for (const [layer, descriptor] of queue) {
+      const diffId = input.config.diffIds[layer]
+      const report = reports[layer]
+      invariant(diffId !== undefined && report !== undefined, 'every layer has a DiffID and a report')
       signal.throwIfAborted()
       const blob = input.source.blob(descriptor, signal)
-      const { sink, limits = DEFAULT_LIMITS } = input
-      entries[layer] = await readLayer({
-        blob,
-        descriptor,
-        diffId,
+      merge.add(
         layer,
-        sink,
-        limits,
-        usage,
-        report: notes,
-        onRead,
-      })
+        await readLayer({ blob, descriptor, diffId, layer, sink, limits, usage, report, onRead }),
+      )
     }
   }
   // Every worker must have ended before this returns: the caller removes what the sink wrote.
@@ -111,7 +102,30 @@ async function readLayers(
   )
   await Promise.all(workers)
   if (failure.signal.aborted) throw failure.signal.reason
-  return entries
+}
+
+/** Passes values on in the order of their numbers, as soon as all before them are there. */
+class InOrder<Value> {
+  readonly #use: (value: Value, index: number) => void
+  readonly #waiting = new Map<number, Value>()
+  #next = 0
+
+  constructor(use: (value: Value, index: number) => void) {
+    this.#use = use
+  }
+
+  add(index: number, value: Value): void {
+    this.#waiting.set(index, value)
+    for (
+      let ready = this.#waiting.get(this.#next);
+      ready !== undefined;
+      ready = this.#waiting.get(this.#next)
+    ) {
+      this.#waiting.delete(this.#next)
+      this.#use(ready, this.#next)
+      this.#next += 1
+    }
+  }
 }
 
 function progress(

@@ -90,18 +90,22 @@ export function walkTo(
   return node.children === undefined ? { problem: 'not-directory', names } : { node, names }
 }
 
-/** Calls `visit` for every name below the root, parents before children, siblings in byte order. */
+/**
+ * Calls `visit` for every name below the root, parents before children, siblings in byte order. `names` is one array
+ * that changes all the time (trees are large): copy it to keep it.
+ */
 export function visitTree(
   root: TreeNode,
   visit: (node: TreeNode, names: readonly ByteString[]) => void,
-  names: readonly ByteString[] = [],
+  names: ByteString[] = [],
 ): void {
   for (const name of sortedNames(root)) {
     const node = root.children?.get(name)
     if (node === undefined) continue
-    const place = [...names, name]
-    visit(node, place)
-    visitTree(node, visit, place)
+    names.push(name)
+    visit(node, names)
+    visitTree(node, visit, names)
+    names.pop()
   }
 }
 

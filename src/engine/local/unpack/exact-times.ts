@@ -5,7 +5,6 @@
 import { arch } from 'node:process'
 import { ExpectedError } from '../../../errors.ts'
 import { toBuffer } from '../../../image/bytes.ts'
-import { isPlainTime } from '../../../rootfs/file-time.ts'
 import type { PlacedInode } from './materialise.ts'
 import { runTool } from './tools.ts'
 
@@ -31,16 +30,13 @@ const SCRIPT = `
   }
 `
 
-/** Sets access and modification time of those names whose time is negative or has nanoseconds. */
+/** Sets access and modification time of these names, without following symlinks. */
 export async function setExactTimes(names: readonly PlacedInode[], rootDir: string): Promise<void> {
-  const wanted = names.filter(
-    ({ inode }) => !isPlainTime(inode.mtime) && inode.type !== 'char' && inode.type !== 'block',
-  )
-  if (wanted.length === 0) return
+  if (names.length === 0) return
   const number = UTIMENSAT[arch]
   if (number === undefined)
     throw new ExpectedError('RuntimeFailed', `exact file times are not supported on ${arch}`)
-  const input = wanted.map(({ names, inode }) =>
+  const input = names.map(({ names, inode }) =>
     toBuffer(`${inode.mtime.seconds} ${inode.mtime.nanoseconds}\0./${names.join('/')}\0`),
   )
   await runTool({

@@ -29,41 +29,46 @@ export interface MaterialiseInput {
 /** Returns what could not be written on purpose: device nodes. */
 export async function materialise(input: MaterialiseInput): Promise<readonly DroppedEntry[]> {
   const { tree, rootDir, policy } = input
-  const names = namesOf(tree)
+  const census = takeCensus(tree)
   mkdirSync(rootDir, { mode: 0o700 })
-  const fifos = await makeFifos(
-    names.filter(isType('fifo')).map(({ inode }) => inode),
-    input.spool,
-  )
-  const writer = new TreeWriter(input, countLinks(names), fifos)
+  const fifos = await makeFifos(census.fifos, input.spool)
+  const writer = new TreeWriter(input, census.linkCounts, fifos)
   withDirectory(openDirectory(rootDir), (fd) => writer.fill(tree, fd))
   input.signal.throwIfAborted()
-  await setXattrs(names, rootDir)
-  await setExactTimes(names, rootDir)
+  await setXattrs(census.withXattrs, rootDir)
+  await setExactTimes(census.withExactTimes, rootDir)
   withDirectory(openDirectory(rootDir), (fd) => finishDirectory(tree, fd, policy))
   return writer.dropped
 }
 
-/** A name of the tree and the inode behind it. */
+/** An inode and (the first of) its names. */
 export interface PlacedInode {
   readonly names: readonly ByteString[]
   readonly inode: Inode
 }
 
-function namesOf(tree: TreeNode): readonly PlacedInode[] {
-  const placed: PlacedInode[] = []
-  visitTree(tree, ({ inode }, names) => placed.push({ names, inode }))
-  return placed
+/** What must be known before the first file is placed. Few names need more than node:fs can do; only those are kept. */
+interface Census {
+  /** How many names each inode has. */
+  readonly linkCounts: ReadonlyMap<Inode, number>
+  readonly fifos: readonly Inode[]
+  readonly withXattrs: readonly PlacedInode[]
+  readonly withExactTimes: readonly PlacedInode[]
 }
 
-function isType(type: Inode['type']): (placed: PlacedInode) => boolean {
-  return ({ inode }) => inode.type === type
-}
-
-function countLinks(names: readonly PlacedInode[]): ReadonlyMap<Inode, number> {
-  const counts = new Map<Inode, number>()
-  for (const { inode } of names) counts.set(inode, (counts.get(inode) ?? 0) + 1)
-  return counts
+function takeCensus(tree: TreeNode): Census {
+  const linkCounts = new Map<Inode, number>()
+  const withXattrs: PlacedInode[] = []
+  const withExactTimes: PlacedInode[] = []
+  visitTree(tree, ({ inode }, names) => {
+    const isFirst = !linkCounts.has(inode)
+    linkCounts.set(inode, (linkCounts.get(inode) ?? 0) + 1)
+    if (!isFirst || inode.type === 'char' || inode.type === 'block') return
+    if (inode.xattrs.size > 0) withXattrs.push({ names: [...names], inode })
+    if (!isPlainTime(inode.mtime)) withExactTimes.push({ names: [...names], inode })
+  })
+  const fifos = [...linkCounts.keys()].filter(({ type }) => type === 'fifo')
+  return { linkCounts, fifos, withXattrs, withExactTimes }
 }
 
 class TreeWriter {
@@ -88,18 +93,20 @@ class TreeWriter {
   }
 
   /** Makes everything below one directory; symlinks after all else. */
-  fill(directory: TreeNode, fd: number, path: readonly ByteString[] = []): void {
+  fill(directory: TreeNode, fd: number, path: ByteString[] = []): void {
     this.#signal.throwIfAborted()
     const links: (() => void)[] = []
     for (const name of sortedNames(directory)) {
       const node = directory.children?.get(name)
       if (node === undefined) continue
       const target = at(fd, name)
+      path.push(name)
       if (node.inode.type === 'symlink') links.push(() => this.#placeSymlink(node.inode, target))
       else if (node.inode.type === 'directory') {
         mkdirSync(target, { mode: 0o700 })
-        withDirectory(openDirectory(target), (child) => this.fill(node, child, [...path, name]))
-      } else this.#placeNode(node.inode, target, [...path, name])
+        withDirectory(openDirectory(target), (child) => this.fill(node, child, path))
+      } else this.#placeNode(node.inode, target, path)
+      path.pop()
     }
     for (const place of links) place()
   }
@@ -111,7 +118,6 @@ class TreeWriter {
     else this.dropped.push(skippedDevice(inode, names))
   }
 
-  /** The last name of an inode could be a rename, too; a link is as good and needs no bookkeeping. */
   #move(inode: Inode, waiting: string, target: string | Buffer): void {
     if (this.#linkCounts.get(inode) === 1) renameSync(waiting, target)
     else linkSync(waiting, target)

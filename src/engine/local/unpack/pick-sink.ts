@@ -15,7 +15,8 @@ import type { ContentRef } from '../../../rootfs/types.ts'
  * Read by the checks whatever their mode: users and groups (in Nix images symlinks to `…-passwd` in the store), and
  * where the loader looks for libraries.
  */
-const WANTED = /(?:^|[-/])(?:passwd|group|ld\.so\.(?:cache|conf)|ld-musl-[^/]*\.path)$|(?:^|\/)ld\.so\.conf\.d\//
+const WANTED =
+  /(?:^|[-/])(?:passwd|group|ld\.so\.(?:cache|conf)|ld-musl-[^/]*\.path)$|(?:^|\/)ld\.so\.conf\.d\//
 const LIBRARY = /\.so(?:\.|$)/
 const EXECUTABLE_BITS = 0o111
 

@@ -4,15 +4,10 @@ import type { Inode } from '../../../rootfs/types.ts'
 import type { PlacedInode } from './materialise.ts'
 import { runTool } from './tools.ts'
 
-/** Sets them in the format of `getfattr --dump`; hard-linked inodes once. Never follows a symlink (`-h`). */
+/** Sets those of these names, in the format of `getfattr --dump`. Never follows a symlink (`-h`). */
 export async function setXattrs(names: readonly PlacedInode[], rootDir: string): Promise<void> {
-  const seen = new Set<Inode>()
-  const blocks = names.flatMap(({ names: path, inode }) => {
-    if (inode.xattrs.size === 0 || seen.has(inode)) return []
-    seen.add(inode)
-    return [fileBlock(path, inode)]
-  })
-  if (blocks.length === 0) return
+  if (names.length === 0) return
+  const blocks = names.map(({ names: path, inode }) => fileBlock(path, inode))
   await runTool({
     command: ['setfattr', '-h', '--restore=-'],
     debianPackage: 'attr',

@@ -1,0 +1,158 @@
+/**
+ * The image that unpacking is measured with: 1.26 GiB in 60,000 entries and three gzip layers, generated from a fixed
+ * seed (so every run and every machine has the same bytes) and kept for the next run.
+ */
+import { createHash } from 'node:crypto'
+import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Transform, type TransformCallback } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
+import { dir, file, symlink } from '../../test/support/layer.ts'
+
+/** Part of the folder's name: another generator makes another image. */
+const VERSION = 1
+const LAYERS = 3
+const DIRECTORIES = 120
+const FILES_PER_DIRECTORY = 160
+/** Average chosen so that the three layers have 1.26 GiB. */
+const MEAN_FILE_BYTES = 22_600
+const TEXT_SHARE = 0.8
+
+export interface BenchImage {
+  /** OCI layout with one image, tag `bench`. */
+  readonly layout: string
+  /** The layers' blobs, lowest first. */
+  readonly blobs: readonly string[]
+}
+
+/** Makes the image below `cacheDir` unless it is there. Takes about a minute the first time. */
+export async function benchImage(cacheDir: string): Promise<BenchImage> {
+  const layout = join(cacheDir, `unpack-image-v${VERSION}`)
+  if (!existsSync(layout)) {
+    const temporary = `${layout}.tmp`
+    rmSync(temporary, { recursive: true, force: true })
+    mkdirSync(join(temporary, 'blobs', 'sha256'), { recursive: true })
+    await makeLayout(temporary)
+    renameSync(temporary, layout)
+  }
+  const names = (await import(join(layout, 'layers.json'), { with: { type: 'json' } })) as {
+    default: string[]
+  }
+  return { layout, blobs: names.default.map((digest) => join(layout, 'blobs', 'sha256', digest)) }
+}
+
+interface Blob {
+  readonly digest: string
+  readonly size: number
+}
+
+async function makeLayout(layout: string): Promise<void> {
+  const layers: (Blob & { readonly diffId: string })[] = []
+  for (let index = 0; index < LAYERS; index += 1) layers.push(await makeLayer(layout, index))
+  const config = writeBlob(layout, {
+    architecture: 'amd64',
+    os: 'linux',
+    config: { Cmd: ['/bin/true'] },
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => `sha256:${diffId}`) },
+  })
+  const manifest = writeBlob(layout, {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config: descriptor('application/vnd.oci.image.config.v1+json', config),
+    layers: layers.map((layer) => descriptor('application/vnd.oci.image.layer.v1.tar+gzip', layer)),
+  })
+  const annotations = { 'org.opencontainers.image.ref.name': 'bench' }
+  const entry = { ...descriptor('application/vnd.oci.image.manifest.v1+json', manifest), annotations }
+  writeFileSync(join(layout, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
+  writeFileSync(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [entry] }))
+  writeFileSync(join(layout, 'layers.json'), JSON.stringify(layers.map(({ digest }) => digest)))
+}
+
+function descriptor(mediaType: string, { digest, size }: Blob): object {
+  return { mediaType, digest: `sha256:${digest}`, size }
+}
+
+function writeBlob(layout: string, value: unknown): Blob {
+  const bytes = Buffer.from(JSON.stringify(value))
+  const digest = createHash('sha256').update(bytes).digest('hex')
+  writeFileSync(join(layout, 'blobs', 'sha256', digest), bytes)
+  return { digest, size: bytes.length }
+}
+
+async function makeLayer(layout: string, index: number): Promise<Blob & { readonly diffId: string }> {
+  const temporary = join(layout, `layer-${index}`)
+  const [plain, packed] = [new Meter(), new Meter()]
+  await pipeline(tarParts(index), plain, createGzip({ level: 6 }), packed, createWriteStream(temporary))
+  renameSync(temporary, join(layout, 'blobs', 'sha256', packed.digest()))
+  return { digest: packed.digest(), size: packed.size, diffId: plain.digest() }
+}
+
+/** Directories of a package-like tree with files of mixed sizes, and a few symlinks. */
+function* tarParts(layer: number): Generator<Buffer> {
+  const random = generator(layer + 1)
+  const pool = contentPool(random)
+  for (let d = 0; d < DIRECTORIES; d += 1) {
+    const folder = `usr/lib/layer${layer}/package${d}`
+    yield dir(folder, { mtime: 1_700_000_000 + d })
+    for (let f = 0; f < FILES_PER_DIRECTORY; f += 1) {
+      // Many small files, few large ones, as in real images.
+      const size = Math.min(pool.length, Math.floor((-Math.log(1 - random())) ** 3 * (MEAN_FILE_BYTES / 6)))
+      const start = Math.floor(random() * (pool.length - size))
+      const attributes = {
+        mode: f % 9 === 0 ? 0o755 : 0o644,
+        uid: d % 3,
+        gid: d % 5,
+        mtime: 1_600_000_000 + f,
+      }
+      yield file(`${folder}/file-${f}.dat`, pool.subarray(start, start + size), attributes)
+      if (f % 23 === 0) yield symlink(`${folder}/link-${f}`, `file-${f}.dat`)
+    }
+  }
+  yield Buffer.alloc(1024)
+}
+
+/** 8 MiB of words and random bytes that gzip packs about as well as program files. */
+function contentPool(random: () => number): Buffer {
+  const pool = Buffer.alloc(8 * 1024 * 1024)
+  const words = Array.from({ length: 3000 }, () => Math.floor(random() * 2 ** 40).toString(36))
+  let at = 0
+  while (at < pool.length) {
+    if (random() < TEXT_SHARE) {
+      for (let count = 0; count < 40; count += 1)
+        at += pool.write(`${words[Math.floor(random() ** 2 * words.length)] ?? ''} `, at, 'latin1')
+    } else {
+      for (let count = 0; count < 60 && at < pool.length; count += 1) pool[at++] = random() * 256
+    }
+  }
+  return pool
+}
+
+/** mulberry32: small, fast, and the same everywhere. */
+function generator(seed: number): () => number {
+  let state = seed * 0x9e3779b9
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** Counts and hashes what passes. */
+class Meter extends Transform {
+  size = 0
+  readonly #hash = createHash('sha256')
+  #digest: string | undefined
+
+  override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
+    this.size += chunk.length
+    this.#hash.update(chunk)
+    done(null, chunk)
+  }
+
+  digest(): string {
+    this.#digest ??= this.#hash.digest('hex')
+    return this.#digest
+  }
+}
