@@ -46,14 +46,16 @@ class OneBlob implements ImageSource {
   }
 
   async *chunks(content: Buffer, abort: AbortSignal): AsyncGenerator<Uint8Array> {
+    // Two chunks: the verifier holds one back.
     yield content.subarray(0, 10)
+    yield content.subarray(10, 20)
     await Promise.race([
       this.gate,
       new Promise((_resolve, reject) => {
         abort.addEventListener('abort', () => reject(abort.reason as Error), { once: true })
       }),
     ])
-    yield content.subarray(10)
+    yield content.subarray(20)
   }
 
   resolve = () => Promise.reject(new Error('not asked'))
