@@ -248,7 +248,8 @@ function availableCondition(facts: Facts): NextCondition {
 
 /** Why nothing runs, in the words of the last end. */
 function workloadTrouble(facts: Facts, instance: ObservedInstance | undefined): NextCondition {
-  const end = instance?.termination
+  // A container that is starting again has not yet disproved how it ended before.
+  const end = instance?.state === 'running' ? undefined : instance?.lastEnd
   if (end === undefined || end.reason === 'Stopped' || end.reason === 'Rebooted' || end.reason === 'Lost') {
     return condition('', 'False', 'Starting', 'the container is being started')
   }

@@ -109,8 +109,11 @@ describe('a hook that could not run is refused before start', () => {
     expect(report.ok).toBe(false)
     const errors = report.issues
       .filter(({ severity }) => severity === 'error')
-      .map(({ reason, path: field }) => [field, reason])
-    expect(errors).toEqual(REFUSED.map(([, , reason], index) => [`spec.hooks[${index}].path`, reason]))
+      .map(({ reason, path: field }) => `${field} ${reason}`)
+    // One hook may have two problems with one reason: neither executable nor readable for the app's user.
+    expect([...new Set(errors)]).toEqual(
+      REFUSED.map(([, , reason], index) => `spec.hooks[${index}].path ${reason}`),
+    )
   })
 
   test('while the old revision keeps running', async () => {

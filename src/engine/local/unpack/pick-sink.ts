@@ -1,6 +1,6 @@
 /**
- * Keeps what the checks read (executables, libraries, the user database, the loader's settings) and forgets the rest:
- * a fraction of the image, for verdicts without unpacking it.
+ * Keeps what the checks read (executables, libraries, the user database, the loader's settings) and of everything else
+ * the beginning, since any file may be named as a hook: a fraction of the image, for verdicts without unpacking it.
  */
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,24 +19,27 @@ const WANTED =
   /(?:^|[-/])(?:passwd|group|ld\.so\.(?:cache|conf)|ld-musl-[^/]*\.path)$|(?:^|\/)ld\.so\.conf\.d\//
 const LIBRARY = /\.so(?:\.|$)/
 const EXECUTABLE_BITS = 0o111
+/** Enough for a `#!` line or the headers of a program that lacks its x bit: it is refused anyway, but in right words. */
+const HEAD_BYTES = 4096
 
 export class PickSink implements ContentSink {
   readonly #dir: string
+  readonly #heads: { readonly offset: number; readonly size: number }[] = []
   #count = 0
+  #headsFd: number | undefined
+  #headsSize = 0
 
   constructor() {
     this.#dir = mkdtempSync(join(tmpdir(), 'fairlead-checks-'))
   }
 
   begin(entry: TarEntry): ContentWriter {
-    if (!isWanted(entry))
-      return { write: () => undefined, end: () => ({ size: entry.size }), abort: () => undefined }
+    if (!isWanted(entry)) return this.#keepHead(entry)
     const spool = this.#count++
     const fd = openSync(this.#pathOf(spool), 'wx', 0o600)
     return {
       write: (bytes) => {
-        let written = 0
-        while (written < bytes.length) written += writeSync(fd, bytes, written)
+        writeFully(fd, bytes)
       },
       end: () => {
         closeSync(fd)
@@ -46,10 +49,38 @@ export class PickSink implements ContentSink {
     }
   }
 
+  /** Heads lie one after the other in one file: most images have tens of thousands of them. */
+  #keepHead(entry: TarEntry): ContentWriter {
+    const head = Buffer.alloc(Math.min(entry.size, HEAD_BYTES))
+    let filled = 0
+    return {
+      write: (bytes) => {
+        if (filled < head.length)
+          filled += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).copy(head, filled)
+      },
+      end: () => {
+        this.#headsFd ??= openSync(join(this.#dir, 'heads'), 'wx+', 0o600)
+        const index = this.#heads.length
+        this.#heads.push({ offset: this.#headsSize, size: filled })
+        this.#headsSize += writeFully(this.#headsFd, head.subarray(0, filled))
+        return { size: entry.size, spool: -1 - index }
+      },
+      abort: () => undefined,
+    }
+  }
+
+  #readHead(index: number, maxBytes: number, offset: number): Buffer {
+    const head = this.#heads[index]
+    invariant(head !== undefined && this.#headsFd !== undefined, 'a check reads content that was not kept')
+    const buffer = Buffer.alloc(Math.max(0, Math.min(maxBytes, head.size - offset)))
+    return buffer.subarray(0, readSync(this.#headsFd, buffer, 0, buffer.length, head.offset + offset))
+  }
+
   /** For `treeView`. Asking for content that was not kept is a bug: an empty answer would be a wrong verdict. */
   read(content: ContentRef, maxBytes: number, offset: number): Buffer {
     if (content.size === 0) return Buffer.alloc(0)
     invariant(content.spool !== undefined, 'a check reads content that was not kept')
+    if (content.spool < 0) return this.#readHead(-1 - content.spool, maxBytes, offset)
     const fd = openSync(this.#pathOf(content.spool), 'r')
     try {
       const buffer = Buffer.alloc(Math.max(0, Math.min(maxBytes, content.size - offset)))
@@ -61,12 +92,20 @@ export class PickSink implements ContentSink {
 
   /** Removes the kept files; the tree can't be read afterwards. */
   dispose(): void {
+    if (this.#headsFd !== undefined) closeSync(this.#headsFd)
+    this.#headsFd = undefined
     rmSync(this.#dir, { recursive: true, force: true })
   }
 
   #pathOf(spool: number): string {
     return join(this.#dir, String(spool))
   }
+}
+
+function writeFully(fd: number, bytes: Uint8Array): number {
+  let written = 0
+  while (written < bytes.length) written += writeSync(fd, bytes, written)
+  return written
 }
 
 function isWanted({ path, mode }: TarEntry): boolean {
