@@ -43,8 +43,8 @@ generate: setup ## write the files that are made from the schema
 format: setup ## rewrite the source in the one format
 	oxfmt $(TYPESCRIPT)
 
-bench: setup ## measure against peers in the same run; takes minutes
-	@set -e; for file in bench/*.ts; do echo "== $$file"; node "$$file"; done
+bench: setup ## measure against peers in the same run, write docs/performance.md (takes minutes)
+	@node bench/main.ts
 
 build: setup ## compile to dist/
 	npm run --silent build

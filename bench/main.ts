@@ -1,0 +1,57 @@
+/**
+ * Runs every benchmark and writes docs/performance.md from what they print: `make bench`. Ratios are against peers in
+ * the same run on the same machine; absolute figures carry the machine's shape and mean little elsewhere.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpus, release, totalmem } from 'node:os'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const ROOT = join(import.meta.dirname, '..')
+
+const BENCHMARKS: readonly (readonly [title: string, file: string, about: string])[] = [
+  [
+    'Unpacking',
+    'unpack.ts',
+    'A generated image of 1.26 GiB in about 60,000 entries and three gzip layers, and the real PostgreSQL image, both on a tmpfs. Ours verifies blob digests and DiffIDs and merges by the image spec; `gzip | tar` does neither.',
+  ],
+  [
+    'From `up` to running',
+    'up.ts',
+    'An image that is already unpacked, one volume that exists. The floor is `runc run -d` of the same image. What lies between is the start of the command line, a submission written durably, the checks, and the supervisor.',
+  ],
+  [
+    'Start of the command line',
+    'cli.ts',
+    'Against `node -e 0`, the least that a program in this language takes.',
+  ],
+  ['References', 'reference.ts', 'Parsing image references, ordinary and adversarial.'],
+]
+
+function main(): void {
+  const sections = BENCHMARKS.map(([title, file, about]) => {
+    process.stderr.write(`bench: ${file}\n`)
+    const result = spawnSync(process.execPath, [join(import.meta.dirname, file)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+      maxBuffer: 1 << 26,
+    })
+    if (result.status !== 0) throw new Error(`${file} ended with ${String(result.status)}`)
+    process.stdout.write(`${result.stdout}\n`)
+    return `## ${title}\n\n${about} Command: \`node bench/${file}\`.\n\n${result.stdout.trim()}\n`
+  })
+  writeFileSync(join(ROOT, 'docs/performance.md'), `${[header(), ...sections].join('\n')}`)
+}
+
+function header(): string {
+  const [cpu] = cpus()
+  const version = (program: string) =>
+    execFileSync(program, ['--version'], { encoding: 'utf8' }).split('\n')[0]?.trim() ?? ''
+  return `# Performance
+
+Written by \`make bench\`; do not edit. Ratios compare programs in the same run on the same machine. The machine of this
+run: ${cpus().length} × ${cpu?.model.trim() ?? 'unknown'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory, Linux ${release().split('-')[0] ?? ''}, Node ${process.versions.node}, ${version('runc')}, ${version('crun')}, ${version('umoci')}, ${version('buildah')}.
+`
+}
+
+main()
