@@ -19,11 +19,21 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parseReference } from '../../src/image/reference.ts'
 import type { Descriptor, Digest } from '../../src/image/types.ts'
 import { ANONYMOUS } from '../../src/registry/keychain.ts'
+import type { LayoutFiles } from '../../src/registry/layout-files.ts'
+import { LayoutSource } from '../../src/registry/layout-source.ts'
 import { openSource } from '../../src/registry/open.ts'
 import { failureOf } from '../support/expected-error.ts'
 import { dir, file, layer } from '../support/layer.ts'
 import { isMissing } from '../support/programs.ts'
-import { blobPath, buildImage, buildIndex, jsonBytes, writeArchive, writeLayout } from '../support/layout.ts'
+import {
+  blobPath,
+  buildImage,
+  buildIndex,
+  jsonBytes,
+  layoutIndex,
+  writeArchive,
+  writeLayout,
+} from '../support/layout.ts'
 import type { LayoutItem } from '../support/layout.ts'
 
 const AMD64 = { os: 'linux', architecture: 'amd64' }
@@ -529,44 +539,55 @@ describe('a layout that nobody may write', () => {
 })
 
 describe('an index.json that changes while it is read', () => {
-  test('is never seen half: every result is one of the two states', async () => {
-    await writeLayout(folder, [
-      { image: b, tag: '1' },
-      { image: a, tag: '2' },
-    ])
-    const second = await readFile(join(folder, 'index.json'))
-    await writeLayout(folder, [{ image: a, tag: '1' }])
-    const first = await readFile(join(folder, 'index.json'))
-    const seen = new Set<string>()
-    const writer = new AbortController()
-    const rewriting = (async () => {
-      for (let round = 0; !writer.signal.aborted; round++) {
-        const bytes = round % 2 === 0 ? second : first
-        // In place, in two writes, as BuildKit does.
-        await truncate(join(folder, 'index.json'), 30)
-        await writeFile(join(folder, 'index.json'), bytes, { flag: 'r+' })
-      }
-    })()
-    for (let round = 0; round < 40; round++) {
-      seen.add(
-        await resolve(`oci:${folder}:1`).then(
-          (image) => image.digest,
-          (error: unknown) => String(error),
-        ),
-      )
+  const fullIndex = jsonBytes(layoutIndex([{ image: a, tag: '1' }]))
+  const otherIndex = jsonBytes(layoutIndex([{ image: b, tag: '1' }]))
+  const torn = fullIndex.subarray(0, 40)
+
+  /** A layout whose index.json reads as scripted, one answer for each read, the last for ever. */
+  function scripted(reads: readonly Buffer[]): LayoutSource {
+    let read = 0
+    const files: LayoutFiles = {
+      kind: 'oci',
+      path: '/layout',
+      tag: '1',
+      realPath: () => Promise.resolve('/layout'),
+      readMarker: () => Promise.resolve(Buffer.from('{"imageLayoutVersion":"1.0.0"}')),
+      readIndex: () => Promise.resolve(reads[Math.min(read++, reads.length - 1)]),
+      openBlob: (digest) => {
+        const bytes = a.blobs.get(digest) ?? b.blobs.get(digest)
+        if (bytes === undefined) return Promise.resolve(undefined)
+        const content = async function* () {
+          yield bytes
+        }
+        return Promise.resolve({ size: bytes.length, read: content, close: () => Promise.resolve() })
+      },
+      close: () => Promise.resolve(),
     }
-    writer.abort()
-    await rewriting
-    const unexpected = [...seen].filter(
-      (outcome) =>
-        outcome !== a.digest &&
-        outcome !== b.digest &&
-        !outcome.includes('changes while it is read') &&
-        !outcome.includes('is not valid JSON'),
+    const reference = parseReference('oci:/layout:1')
+    if (reference.kind === 'registry') throw new Error('expected a layout')
+    return new LayoutSource(reference, files)
+  }
+
+  test.each([
+    ['torn at first', [torn, fullIndex], a.digest],
+    ['torn at the second read', [fullIndex, torn, fullIndex], a.digest],
+    ['empty at first', [Buffer.alloc(0), fullIndex], a.digest],
+    ['another at the second read', [fullIndex, otherIndex], b.digest],
+    ['another at each of three reads', [fullIndex, otherIndex, fullIndex, otherIndex], b.digest],
+  ])('counts only when two reads are equal: %s', async (_name, reads, digest) => {
+    expect((await scripted(reads).resolve(AMD64, signal)).digest).toBe(digest)
+    expect((await scripted(reads).head(signal)).digest).toBe(digest)
+  })
+
+  test('for ever is told, and may be tried again later', async () => {
+    const endless = Array.from({ length: 100 }, (_unused, read) => (read % 2 === 0 ? fullIndex : otherIndex))
+    expect(await failureOf(() => scripted(endless).resolve(AMD64, signal))).toBe(
+      'LayoutInvalid: index.json of /layout changes while it is read',
     )
-    expect(unexpected).toEqual([])
-    await writeFile(join(folder, 'index.json'), first)
-    expect((await resolve(`oci:${folder}:1`)).digest).toBe(a.digest)
+  })
+
+  test('and stays broken is told as broken', async () => {
+    expect(await failureOf(() => scripted([torn]).resolve(AMD64, signal))).toContain('is not valid JSON')
   })
 })
 

@@ -671,9 +671,10 @@ describe('redirects', () => {
 
   test('are followed, without our login as soon as the host changes', async () => {
     serve(registry, image, '1')
-    registry.demandBasic({ good: 'pw' })
     mirror.blob('store', layerBytes)
     registry.on(/blobs/, to(`${mirror.url}/v2/store/blobs/${layerOf.digest}`))
+    // Last, so that it comes first: only who logged in is redirected.
+    registry.demandBasic({ good: 'pw' })
     const source = sourceOf(app(), {
       users: [
         [registry.host, 'good:pw'],
@@ -686,21 +687,23 @@ describe('redirects', () => {
 
   test('back to the first host do not get the login again', async () => {
     serve(registry, image, '1')
-    registry.demandBasic({ good: 'pw' })
     registry.on(/elsewhere/, respond(200, {}, layerBytes))
     mirror.on(/./, to(`${registry.url}/elsewhere`))
     registry.on(/blobs/, to(`${mirror.url}/hop`))
+    // Last, so that it comes first: only who logged in is redirected.
+    registry.demandBasic({ good: 'pw' })
     expect(await read(sourceOf(app(), { users: [[registry.host, 'good:pw']] }))).toEqual(layerBytes)
     expect(registry.requests.find(({ path }) => path === '/elsewhere')?.authorization).toBeUndefined()
   })
 
   test('on one host keep the login', async () => {
     serve(registry, image, '1')
-    registry.demandBasic({ good: 'pw' })
     registry.on(/blobs\/sha256/, to(`/v2/moved`))
     registry.on(/moved/, (request, response) =>
       request.authorization === undefined ? false : respond(200, {}, layerBytes)(request, response),
     )
+    // Last, so that it comes first: only who logged in is redirected.
+    registry.demandBasic({ good: 'pw' })
     expect(await read(sourceOf(app(), { users: [[registry.host, 'good:pw']] }))).toEqual(layerBytes)
   })
 
