@@ -102,13 +102,18 @@ async function* unzstd(input: ByteInput, layer: number): AsyncGenerator<Buffer> 
     throw layerError('InvalidLayer', layer, undefined, message)
   }
   const frames = new ZstdFrames(input, fail)
+  const first = await frames.next()
+  // Nothing but skippable frames: the engine would take an input without a frame for a truncated one.
+  if (first === undefined) return
+  let pending: Buffer | undefined = first
+  const next = async (): Promise<Buffer | undefined> => {
+    const piece = pending ?? (await frames.next())
+    pending = undefined
+    return piece
+  }
   // One engine for all frames: it starts anew with every piece that begins a frame.
   const engine = createZstdDecompress({ chunkSize: OUTPUT_CHUNK_BYTES })
-  const unused = yield* guarded(
-    runEngine(engine, () => frames.next()),
-    'zstd',
-    layer,
-  )
+  const unused = yield* guarded(runEngine(engine, next), 'zstd', layer)
   if (unused.length > 0) fail('the zstd stream is damaged')
 }
 
