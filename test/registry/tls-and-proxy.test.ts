@@ -162,6 +162,29 @@ describe.skipIf(isMissing('openssl'))('encryption', () => {
       expect(failure).not.toContain('p%40ss')
     })
 
+    test.each(['127.0.0.1', 'localhost'])(
+      'a registry behind it cannot send us to this machine (%s), not even over an open connection',
+      async (name) => {
+        const own = `${name}:${registry.host.split(':')[1]}`
+        const session = new RegistrySession({ effects: { env: env(), random: () => 0, lookup } })
+        const registries = { [own]: { caFile: tls.caFile }, [host()]: { caFile: tls.caFile } }
+        const head = async (from: string) => {
+          const source = openSource(parseReference(`${from}/app:1`), {
+            baseDir: '/',
+            registries,
+            keychain: ANONYMOUS,
+            session,
+          })
+          return (await source.head(signal)).digest
+        }
+        // The user may name this machine, and the connection stays open.
+        expect(await head(own)).toBe(image.digest)
+        registry.times(1, /^HEAD/, respond(302, { location: `https://${own}/v2/app/manifests/1` }))
+        expect(await failureOf(() => head(host()))).toContain('(public network) sends us to')
+        session.close()
+      },
+    )
+
     test('a host that is exempt is reached directly', async () => {
       const exempt = { ...env(), NO_PROXY: '.example' }
       expect(await headOf(host(), { caFile: tls.caFile }, { env: exempt, lookup })).toBe(image.digest)
