@@ -69,7 +69,7 @@ function readJsonFile(file: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch (error) {
-    throw corrupt(file, `is not valid JSON (${printable(String((error as Error).message), 80)})`)
+    throw corrupt(file, `is not valid JSON (${printable((error as Error).message, 80)})`)
   }
 }
 
@@ -91,7 +91,7 @@ function statusOf(value: unknown): AppStatus | undefined {
     (workload === undefined || recordOf(workload) !== undefined) &&
     isListOf(volumes, ['path', 'origin', 'phase']) &&
     isListOf(conditions, ['type', 'status', 'reason', 'message'])
-  return isShown ? (status as AppStatus) : undefined
+  return isShown ? status : undefined
 }
 
 function isListOf(value: unknown, texts: readonly string[]): boolean {

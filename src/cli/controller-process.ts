@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { ensureFolder, readJson, readText } from '../engine/local/disk.ts'
 import { takeLock } from '../engine/local/lock.ts'
 import type { StatePaths } from '../engine/local/paths.ts'
@@ -53,6 +54,12 @@ export async function ensureController(
   if ((await liveController(paths)) === undefined) await startController(context, call, paths)
 }
 
+/** The controller works in `/`: a relative path to the configuration would name another file there. */
+function controllerEnv(env: CliContext['env']): Record<string, string | undefined> {
+  const config = env['FAIRLEAD_CONFIG']
+  return config === undefined ? { ...env } : { ...env, FAIRLEAD_CONFIG: resolve(config) }
+}
+
 export async function startController(
   context: CliContext,
   call: CommandCall,
@@ -80,7 +87,7 @@ export async function startController(
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
       cwd: '/',
-      env: { ...context.env },
+      env: controllerEnv(context.env),
     })
     let ended = false
     child.once('exit', () => {

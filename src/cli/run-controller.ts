@@ -58,8 +58,16 @@ export async function runController(state: LocalState, options: RunControllerOpt
       { state: paths.root, runtime: state.config.runtime, pid: process.pid },
       'controller started',
     )
-    if (await waitForEnd(state, options, stopping, () => lock.release()))
+    // The record goes before the lock: whoever submits next must not take us for a controller that serves.
+    const resign = async () => {
+      await rm(paths.controllerInfo, { force: true })
+      await lock.release()
+    }
+    if (await waitForEnd(state, options, stopping, resign)) {
       options.log.info({}, 'no app is left')
+      await controller.stop()
+      return
+    }
     await controller.stop()
     await rm(paths.controllerInfo, { force: true })
     options.log.info({}, 'controller stopped')

@@ -18,6 +18,9 @@ export interface RunOptions {
   /** A program to start instead of a controller. */
   readonly mainFile?: string
   readonly now?: () => number
+  /** Called with each piece of the answer, for commands that go on. */
+  readonly onStdout?: (text: string) => void
+  readonly onStderr?: (text: string) => void
 }
 
 export interface RunResult {
@@ -38,8 +41,8 @@ export class Desk {
   }
 
   async run(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    const stdout = new Kept()
-    const stderr = new Kept()
+    const stdout = new Kept(options.onStdout)
+    const stderr = new Kept(options.onStderr)
     const env = { FAIRLEAD_STATE: this.state, PATH: process.env['PATH'], ...options.env }
     const stdin = Object.assign(Readable.from([Buffer.from(options.input ?? '')]), {
       isTTY: options.inputIsTerminal ?? false,
@@ -67,9 +70,16 @@ export class Desk {
 
 class Kept extends Writable {
   readonly #chunks: Buffer[] = []
+  readonly #tell: ((text: string) => void) | undefined
+
+  constructor(tell: ((text: string) => void) | undefined) {
+    super()
+    this.#tell = tell
+  }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.#chunks.push(chunk)
+    this.#tell?.(chunk.toString('utf8'))
     done()
   }
 

@@ -21,7 +21,12 @@ export const volumesImport: RunCommand = async (context, call) => {
   const paths = statePathsOf(context, call)
   const volume = await new VolumeStore(paths).find(key, path)
   await refuseUsedVolume(paths, volume)
-  await importVolume(volume, await inputOf(context, call), { replace: call.options.flag('replace') })
+  const input = await inputOf(context, call)
+  try {
+    await importVolume(volume, input, { replace: call.options.flag('replace') })
+  } finally {
+    input.destroy()
+  }
   context.stdout.write(`filled volume ${printable(path, 500)} of ${shortName(key)}\n`)
 }
 
