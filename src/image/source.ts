@@ -1,3 +1,4 @@
+/** The port through which images come in; the registry folder implements it for registries and layouts. */
 import type { Descriptor, Digest, ImageOrigin, Platform, ResolvedImage } from './types.ts'
 
 /** What is known of a tag without reading it: HEAD for registries, index.json for layouts. */
