@@ -38,6 +38,15 @@ export type Verdict =
  */
 export const SAME_FAILURE_MS = 5000
 
+/** The controller goes on trying after these, since somebody may mend them elsewhere; a person at a terminal should know now. */
+const NO_USE_WAITING: readonly string[] = [
+  'HookFailed',
+  'ImageNotFound',
+  'RegistryUnauthorized',
+  'PlatformNotFound',
+  'DiskFull',
+]
+
 export function judge(expected: Expectation, { stored, isUp, idleMs }: Seen): Verdict {
   if (stored === undefined) return { kind: 'failed', reason: 'NotFound', message: 'it was removed meanwhile' }
   if (stored.deletion !== undefined)
@@ -58,7 +67,7 @@ function failureOf(expected: Expectation, status: AppStatus | undefined): Condit
   const stalled = findCondition(conditions, STALLED)
   if (stalled?.status === 'True') return stalled
   const ready = findCondition(conditions, READY)
-  if (ready?.status === 'False' && ready.reason === 'HookFailed') return ready
+  if (ready?.status === 'False' && NO_USE_WAITING.includes(ready.reason)) return ready
   const resolved = findCondition(conditions, IMAGE_RESOLVED)
   const open = expected.request !== undefined && status?.lastHandledRequest !== expected.request
   return open && resolved?.status === 'False' ? resolved : undefined
