@@ -40,7 +40,7 @@ function main(): void {
     process.stdout.write(`${result.stdout}\n`)
     return `## ${title}\n\n${about} Command: \`node bench/${file}\`.\n\n${result.stdout.trim()}\n`
   })
-  writeFileSync(join(ROOT, 'docs/performance.md'), `${[header(), ...sections].join('\n')}`)
+  writeFileSync(join(ROOT, 'docs/performance.md'), [header(), ...sections].join('\n'))
 }
 
 function header(): string {

@@ -148,11 +148,13 @@ export function invariant(condition: unknown, message: string): asserts conditio
   if (!condition) throw new Error(`invariant: ${message}`)
 }
 
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what must not reach a terminal
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+
 /** Text from an image, registry or file made safe to print: control characters are escaped, length is bounded. */
 export function printable(text: string, maxChars = 200): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what must not reach a terminal
   const escaped = text.replaceAll(
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    UNPRINTABLE,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
   return escaped.length > maxChars ? `${escaped.slice(0, maxChars)}…` : escaped

@@ -1,6 +1,7 @@
 /** `NAME PATH`: one stored volume. */
 import type { StatePaths } from '../engine/local/paths.ts'
-import { volumeNotFound, VolumeStore, type StoredVolume } from '../engine/local/volume-store.ts'
+import { volumeNotFound, VolumeStore } from '../engine/local/volume-store.ts'
+import type { StoredVolume } from '../engine/local/volume-record.ts'
 import { printable } from '../errors.ts'
 import { normaliseVolumePath } from '../image/volumes.ts'
 import { namedApp } from './app-name.ts'

@@ -1,5 +1,6 @@
 /** Volumes as answers show them, with what their apps say about them. Pure. */
-import { SHARED_CLAIMS, type StoredVolume } from '../engine/local/volume-store.ts'
+import { SHARED_CLAIMS } from '../engine/local/volume-store.ts'
+import type { StoredVolume } from '../engine/local/volume-record.ts'
 import type { AppStatus } from '../crd/status.ts'
 import { printable } from '../errors.ts'
 import { sizeOf } from './ages.ts'

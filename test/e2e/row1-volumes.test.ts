@@ -79,7 +79,7 @@ describe.each(RUNTIMES)('the Mattermost-shaped image under %s', (runtime) => {
     await answers('/version', '10.12.1')
     await answers('/plugins', 'extra: installed by you')
     await sandbox.ok(['down', 'mattermost'])
-    await expect(get('/version')).rejects.toThrow()
+    await expect(get('/version')).rejects.toThrow('fetch failed')
     await sandbox.mustUp([app('mattermost', `oci:${layout}:v2`, spec)])
     await answers('/posts', 'first post')
     await answers('/plugins', 'extra: installed by you')

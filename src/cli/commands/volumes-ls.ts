@@ -1,6 +1,7 @@
 /** `fairlead volumes ls`: every volume of the state folder, also the ones whose apps are gone. */
 import { LocalAppStore } from '../../engine/local/app-store.ts'
-import { VolumeStore, type StoredVolume } from '../../engine/local/volume-store.ts'
+import { VolumeStore } from '../../engine/local/volume-store.ts'
+import type { StoredVolume } from '../../engine/local/volume-record.ts'
 import type { AppStatus } from '../../crd/status.ts'
 import { namedApp, namespaceOf } from '../app-name.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'

@@ -49,10 +49,11 @@ async function seedAside(input: SeedInput): Promise<boolean> {
   const aside = join(input.dir, `${SEED_PREFIX}${randomBytes(6).toString('hex')}`)
   try {
     await input.announce('SeedingAside')
-    await mkdir(aside, { mode: 0o700 })
+    await mkdir(aside)
+    await makePlain(aside)
     const seeded = await fill(aside, input)
     // Data reaches the disk before the name does: a power cut must not leave a seeded name with empty files.
-    await run(['sync', '--file-system', aside], COPY_TIMEOUT_MS)
+    await flush(aside, input.volume)
     crashPoint(`${input.dataDir} (seeded aside)`)
     await rename(aside, input.dataDir)
     crashPoint(input.dataDir)
@@ -69,9 +70,10 @@ async function seedInPlace(input: SeedInput): Promise<boolean> {
   for (const name of await readdir(input.dataDir)) {
     if (name !== LOST_AND_FOUND) await rm(join(input.dataDir, name), { recursive: true, force: true })
   }
+  await makePlain(input.dataDir)
   try {
     const seeded = await fill(input.dataDir, input)
-    await run(['sync', '--file-system', input.dataDir], COPY_TIMEOUT_MS)
+    await flush(input.dataDir, input.volume)
     crashPoint(`${input.dataDir} (seeded in place)`)
     return seeded
   } catch (error) {
@@ -99,6 +101,16 @@ async function fill(target: string, { volume, rootfsDir, identity }: SeedInput):
   for (const nested of volume.nested) await emptyFolder(join(target, nested.slice(volume.destination.length)))
   // cp sets the folder's times last; emptying nested folders changed only theirs.
   return true
+}
+
+async function flush(dir: string, volume: DesiredVolume): Promise<void> {
+  const synced = await run(['sync', '--file-system', dir], COPY_TIMEOUT_MS)
+  if (synced.code !== 0) throw seedError(volume, synced.stderr)
+}
+
+/** A setgid bit, inherited or left by a seeding that was cut off, would be handed on to every folder of the copy. */
+async function makePlain(dir: string): Promise<void> {
+  await chmod(dir, 0o700)
 }
 
 /** Nested volumes have storage of their own: here only their mount point stays, with its attributes (rule V8). */

@@ -12,7 +12,7 @@ import { ExpectedError, printable } from '../../errors.ts'
 import { crashPoint } from './crash-point.ts'
 import { diskError, ensureFolder, isMissing, listFolder, writeJson } from './disk.ts'
 import { run } from './runtime.ts'
-import type { StoredVolume } from './volume-store.ts'
+import type { StoredVolume } from './volume-record.ts'
 
 const COMMON = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls']
 const IMPORT_PREFIX = '.import-'
