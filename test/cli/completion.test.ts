@@ -50,7 +50,8 @@ describe('bash', () => {
     ['files', ['up', '-f', 'co'], ['completion.bash']],
     ['folders', ['status', '--state', 'st'], ['state']],
     ['shells', ['completion', ''], ['bash', 'zsh', 'fish']],
-    ['nothing of ours after exec --', ['exec', 'web', '--', 'w'], []],
+    ['nothing of ours after exec --', ['exec', 'web', '--', '-'], []],
+    ['options before that', ['exec', '--t'], ['--tty']],
   ])('offers %s', (_title, words, expected) => {
     mkdirSync(desk.state)
     expect(offers(words)).toEqual(expected)

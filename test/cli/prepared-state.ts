@@ -10,6 +10,8 @@ import type { AppStatus } from '../../src/crd/status.ts'
 export const DIGEST_A = `sha256:${'a'.repeat(64)}` as const
 export const DIGEST_B = `sha256:${'b'.repeat(64)}` as const
 export const DIGEST_C = `sha256:${'c'.repeat(64)}` as const
+/** An ended container that claims to be younger than any other: what runs counts for more. */
+const LATER_S = 4_102_444_800
 export const NOON = '2026-01-01T12:00:00Z'
 
 export function keyOf(text: string): AppKey {
@@ -146,6 +148,10 @@ export async function storeInstance(
   if (options.alive === true) {
     await writeFile(run.supervisor, `${process.pid} ${startTicksOf(process.pid) ?? ''} ${currentBootId()}\n`)
     await writeFile(run.pid, String(process.pid))
-  } else await writeFile(run.exit, JSON.stringify({ exitCode: 0, oomKills: 0, startedAt: 1, finishedAt: 2 }))
+  } else
+    await writeFile(
+      run.exit,
+      JSON.stringify({ exitCode: 0, oomKills: 0, startedAt: LATER_S, finishedAt: LATER_S }),
+    )
   return id
 }

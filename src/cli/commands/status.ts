@@ -1,5 +1,4 @@
 /** `fairlead status`: what is there, as a table, a page or data. Reads only; needs no controller. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { StatePaths } from '../../engine/local/paths.ts'
 import { canonicalJson } from '../../reconcile/canonical-json.ts'
 import { namedApp, namespaceOf } from '../app-name.ts'
@@ -11,8 +10,7 @@ import type { CliContext } from '../context.ts'
 import { outputFormat, writeAnswer } from '../output.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { painter } from '../styles.ts'
-
-const WATCH_INTERVAL_MS = 500
+import { watchAnswers, type Shown } from '../watch-answers.ts'
 
 export const status: RunCommand = async (context, call) => {
   const paths = statePathsOf(context, call)
@@ -20,12 +18,6 @@ export const status: RunCommand = async (context, call) => {
     call.args[0] === undefined ? showAll(context, call, paths) : showOne(context, call, paths)
   if (call.options.flag('watch')) await watchAnswers(context, show)
   else await show().print()
-}
-
-/** An answer and what it depends on: printed again only when that changes. */
-interface Shown {
-  readonly fingerprint: string
-  readonly print: () => Promise<void>
 }
 
 function showAll(context: CliContext, call: CommandCall, paths: StatePaths): Shown {
@@ -50,20 +42,5 @@ function showOne(context: CliContext, call: CommandCall, paths: StatePaths): Sho
   return {
     fingerprint: canonicalJson(resource),
     print: () => writeAnswer(context, outputFormat(call), resource, page),
-  }
-}
-
-/** Prints again whenever something changed, until it is interrupted or the app is gone. */
-async function watchAnswers(context: CliContext, show: () => Shown): Promise<void> {
-  const { signal } = context
-  let last: string | undefined
-  while (!signal.aborted) {
-    const shown = show()
-    if (shown.fingerprint !== last) {
-      if (last !== undefined && context.stdout.isTerminal) context.stdout.write('\n')
-      await shown.print()
-    }
-    last = shown.fingerprint
-    await delay(WATCH_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
   }
 }
