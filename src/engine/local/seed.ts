@@ -49,8 +49,7 @@ async function seedAside(input: SeedInput): Promise<boolean> {
   const aside = join(input.dir, `${SEED_PREFIX}${randomBytes(6).toString('hex')}`)
   try {
     await input.announce('SeedingAside')
-    await mkdir(aside)
-    await makePlain(aside)
+    await mkdir(aside, { mode: 0o700 })
     const seeded = await fill(aside, input)
     // Data reaches the disk before the name does: a power cut must not leave a seeded name with empty files.
     await flush(aside, input.volume)
@@ -108,7 +107,7 @@ async function flush(dir: string, volume: DesiredVolume): Promise<void> {
   if (synced.code !== 0) throw seedError(volume, synced.stderr)
 }
 
-/** A setgid bit, inherited or left by a seeding that was cut off, would be handed on to every folder of the copy. */
+/** A setgid bit that a seeding left when it was cut off would be handed on to every folder of the copy. */
 async function makePlain(dir: string): Promise<void> {
   await chmod(dir, 0o700)
 }
