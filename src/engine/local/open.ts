@@ -5,6 +5,7 @@ import type { App } from '../../crd/types.ts'
 import { parseReference } from '../../image/reference.ts'
 import type { ImageSource } from '../../image/source.ts'
 import { BlobStore } from '../../registry/blob-store.ts'
+import type { RegistrySession } from '../../registry/session.ts'
 import { LocalAppStore } from './app-store.ts'
 import { readConfig, type FairleadConfig } from './config.ts'
 import { LocalEngine } from './engine.ts'
@@ -70,14 +71,21 @@ export function openLocal(options: OpenLocalOptions = {}): LocalState {
   }
 }
 
-/** Registry code is loaded only when an image has to be asked for. */
+/**
+ * Registry code is loaded only when an image has to be asked for. One session serves all apps: connections, tokens (by
+ * credential) and the pauses that a registry asked for.
+ */
 function sourceOpener(config: FairleadConfig, sources: SourceStore) {
+  let session: RegistrySession | undefined
   return async (app: App, baseDir: string): Promise<ImageSource> => {
-    const [{ openSource }, { appKeychain }] = await Promise.all([
+    const [{ openSource }, { appKeychain }, { RegistrySession }] = await Promise.all([
       import('../../registry/open.ts'),
       import('./keychain.ts'),
+      import('../../registry/session.ts'),
     ])
+    session ??= new RegistrySession()
     const keychain = await appKeychain(app, sources)
-    return openSource(parseReference(app.spec.image), { baseDir, registries: config.registries, keychain })
+    const { registries } = config
+    return openSource(parseReference(app.spec.image), { baseDir, registries, keychain, session })
   }
 }
