@@ -1,26 +1,40 @@
 /**
- * Unpacking a 1.26 GiB image of 60,000 entries: Fairlead against umoci, buildah and gzip + tar, on a tmpfs so that the
- * disk does not decide. `node bench/unpack.ts [rounds]`, as root; prints the table of docs/performance.md.
+ * Unpacking on a tmpfs, so that the disk does not decide: a generated image of 1.26 GiB and 60,000 entries, and the real
+ * PostgreSQL image, by Fairlead, umoci, buildah and gzip + tar. `node bench/unpack.ts [rounds]`, as root.
  */
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { argv, execPath } from 'node:process'
+import { postgresImage } from '../scripts/lib/postgres-image.ts'
 import { compare, markdownTable, type Contestant } from './lib/compare.ts'
 import { benchImage } from './lib/image.ts'
 
 const ROUNDS = 3
 /** A tmpfs on every Linux. */
 const WORK = '/dev/shm/fairlead-bench'
+const OURS = 'fairlead unpack'
+const FAIRLEAD = join(import.meta.dirname, '..', 'bin', 'fairlead')
 
-const OURS = 'fairlead'
+interface Image {
+  readonly title: string
+  readonly layout: string
+  readonly tag: string
+}
 
 async function main(): Promise<void> {
   const rounds = Number(argv[2] ?? ROUNDS)
   mkdirSync(WORK, { recursive: true })
-  const { layout, blobs } = await benchImage(WORK)
-  const contestants = contestantsFor(layout, blobs).filter(
-    ({ name }) => name === OURS || isInstalled(name.split(' ')[0] ?? ''),
+  const generated = await benchImage(WORK)
+  const postgres = await postgresImage()
+  measure({ title: 'Generated image', layout: generated.layout, tag: 'bench' }, rounds)
+  measure({ title: 'PostgreSQL image', layout: postgres.layout, tag: '15' }, rounds)
+}
+
+function measure(image: Image, rounds: number): void {
+  const blobs = layerBlobs(image)
+  const contestants = contestantsFor(image, blobs).filter(({ command }) =>
+    isInstalled(command.split(' ')[0] ?? ''),
   )
   const results = compare(
     contestants,
@@ -28,34 +42,55 @@ async function main(): Promise<void> {
     () => mkdtempSync(join(WORK, 'out-')),
     (out) => rmSync(out, { recursive: true, force: true }),
   )
-  const packed = blobs.reduce((sum, blob) => sum + statSync(blob).size, 0)
-  console.log(
-    `Image: ${(packed / 2 ** 20).toFixed(0)} MiB in ${blobs.length} gzip layers; ${rounds} rounds, medians, tmpfs.\n`,
-  )
-  console.log(markdownTable(results, OURS))
-  const memory = results.find(({ name }) => name === OURS)?.output
-  console.log(`\nPeak memory of ${OURS}: ${(Number(memory) / 1024).toFixed(0)} MiB.`)
+  const packedMiB = blobs.reduce((sum, blob) => sum + statSync(blob).size, 0) / 2 ** 20
+  console.log(`### ${image.title}\n`)
+  console.log(`${packedMiB.toFixed(0)} MiB in ${blobs.length} layers; medians of ${rounds} rounds in turn.\n`)
+  console.log(`${markdownTable(results, OURS)}\n`)
+  console.log(`Peak memory of ours: ${peakMiB(image).toFixed(0)} MiB.\n`)
 }
 
-function contestantsFor(layout: string, blobs: readonly string[]): readonly Contestant[] {
-  const once = join(import.meta.dirname, 'lib', 'unpack-once.ts')
-  const storage = '--root "$OUT/root" --runroot "$OUT/run"'
+function contestantsFor({ layout, tag }: Image, blobs: readonly string[]): readonly Contestant[] {
+  const buildah = 'buildah --root "$OUT/root" --runroot "$OUT/run"'
   return [
-    { name: OURS, command: `"${execPath}" "${once}" "${layout}" "$OUT/image"` },
+    { name: OURS, command: `${FAIRLEAD} unpack "oci:${layout}:${tag}" "$OUT/image"` },
     {
-      name: 'gzip | tar (no DiffIDs, no whiteouts)',
-      command: blobs.map((blob) => `gzip -dc "${blob}" | tar -x --numeric-owner -p -C "$OUT"`).join(' && '),
+      name: 'gzip or zstd, tar -x (no digests, no whiteouts)',
+      command: blobs
+        .map((blob) => `${decoderOf(blob)} "${blob}" | tar -x --numeric-owner -p -C "$OUT"`)
+        .join(' && '),
     },
-    { name: 'umoci unpack', command: `umoci unpack --image "${layout}:bench" "$OUT/bundle"` },
+    { name: 'umoci unpack', command: `umoci unpack --image "${layout}:${tag}" "$OUT/bundle"` },
     {
-      name: 'buildah pull (vfs)',
-      command: `buildah ${storage} --storage-driver vfs pull -q "oci:${layout}:bench"`,
+      name: 'buildah pull, overlay',
+      command: `${buildah} --storage-driver overlay pull -q "oci:${layout}:${tag}"`,
     },
-    {
-      name: 'buildah pull (overlay)',
-      command: `buildah ${storage} --storage-driver overlay pull -q "oci:${layout}:bench"`,
-    },
+    { name: 'buildah pull, vfs', command: `${buildah} --storage-driver vfs pull -q "oci:${layout}:${tag}"` },
   ]
+}
+
+function decoderOf(blob: string): string {
+  const isZstd = readFileSync(blob).readUInt32LE() === 0xfd2fb528
+  return isZstd ? 'zstd -dcq' : 'gzip -dc'
+}
+
+/** The layers' blobs, lowest first. */
+function layerBlobs({ layout, tag }: Image): readonly string[] {
+  const { layers } = JSON.parse(
+    execFileSync(FAIRLEAD, ['inspect', `oci:${layout}:${tag}`, '-o', 'json'], { encoding: 'utf8' }),
+  ) as { layers: { digest: string }[] }
+  return layers.map(({ digest }) => join(layout, 'blobs', digest.replace(':', '/')))
+}
+
+function peakMiB({ layout, tag }: Image): number {
+  const out = mkdtempSync(join(WORK, 'out-'))
+  const once = join(import.meta.dirname, 'lib', 'unpack-once.ts')
+  try {
+    return (
+      Number(execFileSync(execPath, [once, layout, tag, join(out, 'image')], { encoding: 'utf8' })) / 1024
+    )
+  } finally {
+    rmSync(out, { recursive: true, force: true })
+  }
 }
 
 function isInstalled(program: string): boolean {

@@ -11,35 +11,33 @@ import { createGzip } from 'node:zlib'
 import { dir, file, symlink } from '../../test/support/layer.ts'
 
 /** Part of the folder's name: another generator makes another image. */
-const VERSION = 1
+const VERSION = 2
 const LAYERS = 3
 const DIRECTORIES = 120
 const FILES_PER_DIRECTORY = 160
 /** Average chosen so that the three layers have 1.26 GiB. */
 const MEAN_FILE_BYTES = 22_600
-const TEXT_SHARE = 0.8
+/** Shares of pieces, not of bytes. */
+const REPEAT_SHARE = 0.55
+const WORD_SHARE = 0.2
+/** How far back deflate finds repeats. */
+const WINDOW_BYTES = 30_000
 
 export interface BenchImage {
   /** OCI layout with one image, tag `bench`. */
   readonly layout: string
-  /** The layers' blobs, lowest first. */
-  readonly blobs: readonly string[]
 }
 
 /** Makes the image below `cacheDir` unless it is there. Takes about a minute the first time. */
 export async function benchImage(cacheDir: string): Promise<BenchImage> {
   const layout = join(cacheDir, `unpack-image-v${VERSION}`)
-  if (!existsSync(layout)) {
-    const temporary = `${layout}.tmp`
-    rmSync(temporary, { recursive: true, force: true })
-    mkdirSync(join(temporary, 'blobs', 'sha256'), { recursive: true })
-    await makeLayout(temporary)
-    renameSync(temporary, layout)
-  }
-  const names = (await import(join(layout, 'layers.json'), { with: { type: 'json' } })) as {
-    default: string[]
-  }
-  return { layout, blobs: names.default.map((digest) => join(layout, 'blobs', 'sha256', digest)) }
+  if (existsSync(layout)) return { layout }
+  const temporary = `${layout}.tmp`
+  rmSync(temporary, { recursive: true, force: true })
+  mkdirSync(join(temporary, 'blobs', 'sha256'), { recursive: true })
+  await makeLayout(temporary)
+  renameSync(temporary, layout)
+  return { layout }
 }
 
 interface Blob {
@@ -66,7 +64,6 @@ async function makeLayout(layout: string): Promise<void> {
   const entry = { ...descriptor('application/vnd.oci.image.manifest.v1+json', manifest), annotations }
   writeFileSync(join(layout, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
   writeFileSync(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [entry] }))
-  writeFileSync(join(layout, 'layers.json'), JSON.stringify(layers.map(({ digest }) => digest)))
 }
 
 function descriptor(mediaType: string, { digest, size }: Blob): object {
@@ -112,17 +109,25 @@ function* tarParts(layer: number): Generator<Buffer> {
   yield Buffer.alloc(1024)
 }
 
-/** 8 MiB of words and random bytes that gzip packs about as well as program files. */
+/**
+ * 8 MiB that pack as program files do: mostly repeats of what came shortly before, of any length, some words, some
+ * bytes that are new. (Words alone would be all short matches, which no real layer is.)
+ */
 function contentPool(random: () => number): Buffer {
   const pool = Buffer.alloc(8 * 1024 * 1024)
   const words = Array.from({ length: 3000 }, () => Math.floor(random() * 2 ** 40).toString(36))
   let at = 0
   while (at < pool.length) {
-    if (random() < TEXT_SHARE) {
-      for (let count = 0; count < 40; count += 1)
-        at += pool.write(`${words[Math.floor(random() ** 2 * words.length)] ?? ''} `, at, 'latin1')
+    const kind = random()
+    if (kind < REPEAT_SHARE && at > 0) {
+      const length = 4 + Math.floor((-Math.log(1 - random())) ** 2 * 16)
+      const back = 1 + Math.floor(random() ** 2 * Math.min(at, WINDOW_BYTES))
+      for (let count = 0; count < length && at < pool.length; count += 1, at += 1)
+        pool[at] = pool[at - back] ?? 0
+    } else if (kind < REPEAT_SHARE + WORD_SHARE) {
+      at += pool.write(`${words[Math.floor(random() ** 2 * words.length)] ?? ''} `, at, 'latin1')
     } else {
-      for (let count = 0; count < 60 && at < pool.length; count += 1) pool[at++] = random() * 256
+      for (let count = 0; count < 28 && at < pool.length; count += 1, at += 1) pool[at] = random() * 256
     }
   }
   return pool
