@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { respond, startHostileRegistry, type HostileRegistry } from '../support/hostile-registry.ts'
 import { dir, file, layer, symlink } from '../support/layer.ts'
 import { buildImage, buildIndex, hostPlatform, writeArchive, writeLayout } from '../support/layout.ts'
 import { buildElf } from '../support/elf.ts'
@@ -97,6 +98,45 @@ describe('resolve', () => {
     const { code, stdout, stderr } = await desk.run(['resolve', reference, '--platform', 'linux/s390x'])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(said)
+  })
+})
+
+describe('a registry', () => {
+  let registry: HostileRegistry
+  beforeEach(async () => {
+    registry = await startHostileRegistry()
+    return () => registry.stop()
+  })
+
+  test('is asked for the digest, and its answer is printed whole', async () => {
+    for (const bytes of ONE.blobs.values()) registry.blob('team/app', bytes)
+    registry.manifest(
+      'team/app',
+      { mediaType: ONE.descriptor.mediaType, bytes: ONE.blobs.get(ONE.digest) ?? Buffer.alloc(0) },
+      'v1',
+    )
+    const { stdout, code } = await desk.run(['resolve', `${registry.host}/team/app:v1`, '-o', 'json'])
+    expect(code).toBe(0)
+    expect(json(stdout)).toMatchObject({
+      digest: ONE.digest,
+      canonical: `${registry.host}/team/app:v1`,
+      source: { kind: 'registry', host: registry.host },
+    })
+  })
+
+  test('that refuses is told with its own words, which can not reach the terminal raw', async () => {
+    registry.on(
+      /manifests/,
+      respond(
+        403,
+        { 'content-type': 'application/json' },
+        JSON.stringify({ errors: [{ code: 'DENIED', message: 'no\u001b[2J entry' }] }),
+      ),
+    )
+    const { stdout, stderr, code } = await desk.run(['resolve', `${registry.host}/team/app:v1`])
+    expect({ stdout, code }).toEqual({ stdout: '', code: 1 })
+    expect(stderr).toMatch(/^RegistryUnauthorized: .*no/)
+    expect(stderr).not.toContain('\u001b')
   })
 })
 
@@ -260,10 +300,21 @@ describe('check', () => {
     expect((await check(appText('oci:layout:none'), ['--no-images'])).report.ok).toBe(true)
   })
 
-  test('leaves nothing behind, neither beside the file nor in the state folder', async () => {
+  test('leaves nothing behind, neither beside the file nor in the state folder nor among temporary files', async () => {
     await goodLayout()
-    await check(appText('oci:layout:good'))
-    expect(readdirSync(desk.dir).sort()).toEqual(['app.yaml', 'layout'])
+    const before = process.env['TMPDIR']
+    const temporary = join(desk.dir, 'tmp')
+    mkdirSync(temporary)
+    process.env['TMPDIR'] = temporary
+    try {
+      await check(appText('oci:layout:good'))
+      await check(appText('oci:layout:good', '  user: nobody\n'))
+    } finally {
+      if (before === undefined) delete process.env['TMPDIR']
+      else process.env['TMPDIR'] = before
+    }
+    expect(readdirSync(temporary)).toEqual([])
+    expect(readdirSync(desk.dir).toSorted()).toEqual(['app.yaml', 'layout', 'tmp'])
   })
 })
 
