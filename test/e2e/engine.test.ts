@@ -6,6 +6,7 @@ import { existsSync, lstatSync, readFileSync, readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { cgroupMode } from '../../src/engine/local/host.ts'
 import { openLocal } from '../../src/engine/local/open.ts'
 import { runPaths } from '../../src/engine/local/paths.ts'
 import { busyboxImage, WAIT_FOREVER, type BusyboxInput } from '../support/busybox-image.ts'
@@ -35,6 +36,29 @@ async function instanceOf(sandbox: Sandbox, name: string) {
     pid: Number(readFileSync(files.pid, 'utf8')),
     runtime: local.runtimeOf(record.runtime),
   }
+}
+
+/** What 250m of cpu, 48Mi of memory and the default of processes are in the kernel's own files. */
+const LIMIT_FILES: readonly (readonly [file: string, value: string])[] =
+  cgroupMode() === 'v2'
+    ? [
+        ['memory.max', '50331648'],
+        ['memory.swap.max', '0'],
+        ['cpu.max', '25000 100000'],
+        ['pids.max', '2048'],
+      ]
+    : [
+        ['memory/memory.limit_in_bytes', '50331648'],
+        ['memory/memory.memsw.limit_in_bytes', '50331648'],
+        ['cpu/cpu.cfs_quota_us', '25000'],
+        ['cpu/cpu.shares', '102'],
+        ['pids/pids.max', '2048'],
+      ]
+
+function readLimit(file: string, id: string): string {
+  const [controller, name] = file.split('/')
+  const place = name === undefined ? `fairlead/${id}/${controller}` : `${controller}/fairlead/${id}/${name}`
+  return readFileSync(path.join('/sys/fs/cgroup', place), 'utf8').trim()
 }
 
 describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
@@ -112,6 +136,16 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
       'the kill is told',
       async () => (await sandbox.status('hog')).workload?.lastTermination?.reason === 'OutOfMemory',
     )
+  })
+
+  test('holds cpu, memory and process limits where the kernel keeps them, from the first instruction', async () => {
+    await using sandbox = await Sandbox.create({ runtime })
+    const resources = { limits: { cpu: '250m', memory: '48Mi' }, requests: { cpu: '100m' } }
+    await sandbox.mustUp([app('bounded', await image(sandbox, {}), { resources })])
+    const { record, pid } = await instanceOf(sandbox, 'bounded')
+    const kept = LIMIT_FILES.map(([file, value]) => [file, value, readLimit(file, record.id)])
+    expect(kept).toEqual(LIMIT_FILES.map(([file, value]) => [file, value, value]))
+    expect(readFileSync(`/proc/${pid}/cgroup`, 'utf8')).toContain(`/fairlead/${record.id}`)
   })
 
   test('refuses a limit that would not hold', async () => {
