@@ -19,6 +19,8 @@ const IMPORT_PREFIX = '.import-'
 const REPLACED_PREFIX = '.replaced-'
 const STDERR_MAX_CHARS = 4000
 const END_MARKER_BYTES = 1024
+/** A file that still fitted in part is "Wrote only N of M bytes" to tar. */
+const DISK_FULL = /No space left|quota exceeded|Wrote only \d+ of \d+ bytes/i
 const SYNC_TIMEOUT_MS = 3_600_000
 
 /** Its words are read by us: they must not be translated. */
@@ -197,7 +199,7 @@ function endOf(child: ReturnType<typeof spawn>): Promise<{ readonly code: number
 }
 
 function transferError(what: 'import' | 'export', stored: StoredVolume, stderr: string): ExpectedError {
-  if (/No space left/i.test(stderr))
+  if (DISK_FULL.test(stderr))
     return new ExpectedError(
       'DiskFull',
       `no space left for the ${what} of volume ${stored.record.path}; nothing was changed`,
