@@ -16,13 +16,14 @@ export async function picture(dir: string, options: PictureOptions = {}): Promis
   const firstNames = new Map<bigint, string>()
   for (const name of ['.', ...(await namesBelow(dir, '')).toSorted()]) {
     if (options.without?.includes(name.split('/')[0] ?? '') === true) continue
-    const stats = await lstat(path.join(dir, name), { bigint: true })
+    const place = at(dir, name)
+    const stats = await lstat(place, { bigint: true })
     const first = firstNames.get(stats.ino)
     if (stats.nlink > 1n && !stats.isDirectory()) firstNames.set(stats.ino, first ?? name)
     const content = stats.isFile()
-      ? (await readFile(path.join(dir, name))).toString('base64')
+      ? (await readFile(place)).toString('base64')
       : stats.isSymbolicLink()
-        ? `-> ${await readlink(path.join(dir, name))}`
+        ? `-> ${await readlink(place)}`
         : ''
     lines[name] = [
       stats.mode.toString(8),
@@ -36,27 +37,25 @@ export async function picture(dir: string, options: PictureOptions = {}): Promis
   return lines
 }
 
+/** Names are bytes, kept as one character each, since some are no text. */
+function at(dir: string, name: string): Buffer {
+  return Buffer.concat([Buffer.from(`${dir}/`), Buffer.from(name, 'latin1')])
+}
+
 async function namesBelow(dir: string, base: string): Promise<string[]> {
   const names: string[] = []
-  for (const entry of await readdir(path.join(dir, base), { withFileTypes: true })) {
+  for (const entry of await readdir(at(dir, base), { withFileTypes: true, encoding: 'latin1' })) {
     const name = path.join(base, entry.name)
     names.push(name, ...(entry.isDirectory() ? await namesBelow(dir, name) : []))
   }
   return names
 }
 
+/** In hexadecimal. A name that is no text can't be given to a program, so it is looked at by find. */
 async function xattrs(dir: string, name: string): Promise<string[]> {
-  const { stdout } = await runToEnd([
-    'getfattr',
-    '-h',
-    '-d',
-    '-m',
-    '-',
-    '-e',
-    'hex',
-    '--absolute-names',
-    path.join(dir, name),
-  ])
+  const inode = String((await lstat(at(dir, name))).ino)
+  const getfattr = ['getfattr', '-h', '-d', '-m', '-', '-e', 'hex', '--absolute-names', '{}']
+  const { stdout } = await runToEnd(['find', dir, '-inum', inode, '-exec', ...getfattr, ';', '-quit'])
   return stdout
     .split('\n')
     .filter((line) => line.includes('='))
