@@ -27,6 +27,15 @@ function seen(status: AppStatus | undefined, change: Partial<Seen> = {}): Seen {
 }
 
 describe('an app is', () => {
+  test.each(['HookFailed', 'ImageNotFound', 'RegistryUnauthorized', 'PlatformNotFound', 'DiskFull'])(
+    'failed at once by %s, which waiting does not mend',
+    (reason) => {
+      expect(
+        judge(expected(), seen(runningStatus({ conditions: [condition('Ready', 'False', reason)] }))),
+      ).toMatchObject({ kind: 'failed', reason })
+    },
+  )
+
   test.each<[string, Expectation, Seen, string, string?]>([
     ['ready when it runs', expected(), seen(runningStatus()), 'ready'],
     ['not ready before a controller looked', expected(), seen(undefined), 'waiting', 'Progressing'],
