@@ -236,6 +236,14 @@ test('a claim that two apps name is mounted by one container at a time, unless t
   await eventually('the second gets it', async () => (await sandbox.status('second')).workload?.ready === 1)
   const reader = naming('common', { readOnly: true })
   await sandbox.mustUp([app('third', reference, reader), app('fourth', reference, reader)])
+
+  const tar = path.join(sandbox.dir, 'common.tar')
+  await sandbox.ok(['volumes', 'export', '--claim', 'common', '-o', tar])
+  expect((await sandbox.cli(['volumes', 'rm', '--claim', 'common'])).stderr).toContain('VolumeInUse')
+  await sandbox.ok(['down', 'second', 'third', 'fourth'])
+  await sandbox.ok(['volumes', 'import', '--claim', 'common', tar, '--replace'])
+  await sandbox.ok(['volumes', 'rm', '--claim', 'common'])
+  expect(await sandbox.ok(['volumes', 'ls', '-o', 'json'])).not.toContain('common')
 })
 
 test('a second controller on one state folder is refused', async () => {

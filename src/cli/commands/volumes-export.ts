@@ -17,7 +17,7 @@ export const volumesExport: RunCommand = async (context, call) => {
   if (target === '-' && context.stdout.isTerminal) {
     throw new UsageError('a tar is nothing for a terminal; name a file, or send the output on', '--output')
   }
-  const volume = await namedVolume(call, statePathsOf(context, call))
+  const { volume } = await namedVolume(call, statePathsOf(context, call))
   if (target === '-') await exportVolume(volume, context.stdout.stream)
   else await exportToFile(volume, resolve(context.cwd, target))
 }

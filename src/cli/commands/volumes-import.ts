@@ -3,35 +3,29 @@ import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { VolumeStore } from '../../engine/local/volume-store.ts'
 import { importVolume } from '../../engine/local/volume-transfer.ts'
 import { printable } from '../../errors.ts'
-import { namedApp } from '../app-name.ts'
-import { shortName } from '../app-view.ts'
-import type { CommandCall, RunCommand } from '../command-spec.ts'
+import type { RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
-import { volumePathOf } from '../named-volume.ts'
+import { volumeToFill } from '../named-volume.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { UsageError } from '../usage-error.ts'
 import { refuseUsedVolume } from '../volume-use.ts'
 
 export const volumesImport: RunCommand = async (context, call) => {
-  const key = namedApp(call)
-  const path = volumePathOf(call)
   const paths = statePathsOf(context, call)
-  const volume = await new VolumeStore(paths).find(key, path)
+  const { volume, words, rest } = await volumeToFill(call, paths)
   await refuseUsedVolume(paths, volume)
-  const input = await inputOf(context, call)
+  const input = await inputOf(context, rest[0] ?? '-')
   try {
     await importVolume(volume, input, { replace: call.options.flag('replace') })
   } finally {
     input.destroy()
   }
-  context.stdout.write(`filled volume ${printable(path, 500)} of ${shortName(key)}\n`)
+  context.stdout.write(`filled volume ${words}\n`)
 }
 
-async function inputOf(context: CliContext, call: CommandCall): Promise<Readable> {
-  const source = call.args[2] ?? '-'
+async function inputOf(context: CliContext, source: string): Promise<Readable> {
   if (source === '-') {
     if (context.stdin.isTTY === true)
       throw new UsageError('standard input is a terminal; name a tar file', 'file')

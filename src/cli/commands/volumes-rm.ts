@@ -1,8 +1,5 @@
 /** `fairlead volumes rm`: the explicit word that deletes one volume. */
 import { VolumeStore } from '../../engine/local/volume-store.ts'
-import { printable } from '../../errors.ts'
-import { shortName } from '../app-view.ts'
-import { namedApp } from '../app-name.ts'
 import type { RunCommand } from '../command-spec.ts'
 import { namedVolume } from '../named-volume.ts'
 import { statePathsOf } from '../state-folder.ts'
@@ -10,10 +7,8 @@ import { refuseUsedVolume } from '../volume-use.ts'
 
 export const volumesRm: RunCommand = async (context, call) => {
   const paths = statePathsOf(context, call)
-  const volume = await namedVolume(call, paths)
+  const { volume, words } = await namedVolume(call, paths)
   await refuseUsedVolume(paths, volume)
   await new VolumeStore(paths).remove(volume)
-  context.stdout.write(
-    `deleted volume ${printable(volume.record.path, 500)} of ${shortName(namedApp(call))}\n`,
-  )
+  context.stdout.write(`deleted volume ${words}\n`)
 }
