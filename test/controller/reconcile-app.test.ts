@@ -1,60 +1,20 @@
 import { describe, expect, test } from 'vitest'
-import { reconcileApp, type Outcome } from '../../src/controller/reconcile-app.ts'
 import { RESOLVE_REQUESTED_AT, ROLLBACK_TO } from '../../src/crd/labels.ts'
-import { ExpectedError } from '../../src/errors.ts'
 import { aResource, digest, KEY } from '../support/builders.ts'
+import {
+  conditions,
+  edit,
+  fresh,
+  HOUR,
+  IMAGE,
+  kinds,
+  NEXT,
+  OUTAGE,
+  pass,
+  running,
+  theOnly,
+} from './passes.ts'
 import { World } from './world.ts'
-
-const IMAGE = 'example.com/mattermost:10.12'
-const NEXT = 'example.com/mattermost:10.13'
-const HOUR = 3_600_000
-const OUTAGE = new ExpectedError('RegistryUnavailable', 'down', { retry: 'backoff' })
-const WRONG_ENTRYPOINT = {
-  severity: 'error',
-  reason: 'ExecNotFound',
-  path: 'spec.command[0]',
-  message: 'no such file',
-} as const
-
-function pass(world: World, signal: AbortSignal = new AbortController().signal): Promise<Outcome> {
-  world.calls.length = 0
-  world.statusWrites.length = 0
-  world.logged.length = 0
-  return reconcileApp(world.deps, KEY, signal)
-}
-
-/** A world with the tags that the tests use and one app, not yet looked at. */
-function fresh(spec: Record<string, unknown> = {}): World {
-  const world = new World()
-  world.tags.set(IMAGE, digest('a1'))
-  world.tags.set(NEXT, digest('b2'))
-  world.submit(KEY, aResource(spec))
-  return world
-}
-
-/** The same after its first pass: one container runs. */
-async function running(spec: Record<string, unknown> = {}): Promise<World> {
-  const world = fresh(spec)
-  await pass(world)
-  return world
-}
-
-function edit(world: World, spec: Record<string, unknown>, annotations: Record<string, string> = {}): void {
-  world.submit(KEY, aResource(spec, { annotations }), 2)
-}
-
-const theOnly = (world: World): string => [...world.instances.keys()].join()
-
-/** Ready first, then what matters to the case: `Ready=False/ExecNotFound`. */
-function conditions(world: World, types: readonly string[] = ['Ready']): string[] {
-  const all = world.status(KEY)?.conditions ?? []
-  return types.map((type) => {
-    const found = all.find((condition) => condition.type === type)
-    return found === undefined ? `no ${type}` : `${type}=${found.status}/${found.reason}`
-  })
-}
-
-const kinds = (world: World) => world.steps().map((step) => step.split(' ')[0])
 
 test('a new app is resolved, pinned, made and started, in this order', async () => {
   const world = fresh()
@@ -288,132 +248,6 @@ describe('imagePolicy Interval', () => {
     const outcome = await pass(world)
     expect(outcome).toMatchObject({ retry: OUTAGE, wakeAtMs: undefined })
     expect(conditions(world)).toEqual(['Ready=True/Running'])
-  })
-})
-
-describe('what is refused', () => {
-  const AVAILABLE = ['Ready', 'Stalled', 'WorkloadAvailable']
-  const cases: [string, (world: World) => void, string][] = [
-    [
-      'an image that does not exist',
-      (world) => edit(world, { image: 'example.com/gone:1' }),
-      'ImageNotFound',
-    ],
-    [
-      'an entrypoint that is not there',
-      (world) => {
-        edit(world, { command: ['/gone'] })
-        world.issues = [WRONG_ENTRYPOINT]
-      },
-      'ExecNotFound',
-    ],
-    ['a user that the image lacks', (world) => edit(world, { user: 'nobody-here' }), 'UserNotFound'],
-    [
-      'a Secret that is not there',
-      (world) => edit(world, { envFrom: [{ secretRef: { name: 'gone' } }] }),
-      'NotFound',
-    ],
-    ['a volume over a file', (world) => edit(world, { volumes: [{ path: '/app' }] }), 'VolumeNotDirectory'],
-    [
-      'a field that one host can not honour',
-      (world) => edit(world, { ports: [{ port: 80, hostPort: 8080 }] }),
-      'UnsupportedField',
-    ],
-    ['a document that is not valid', (world) => edit(world, { nonsense: true }), 'InvalidSpec'],
-  ]
-
-  test.each(cases)('%s leaves the old revision running', async (_title, change, reason) => {
-    const world = await running()
-    const before = theOnly(world)
-    change(world)
-    const outcome = await pass(world)
-    expect(kinds(world)).toEqual(['keep'])
-    expect(theOnly(world)).toBe(before)
-    expect(conditions(world, AVAILABLE)).toEqual([
-      `Ready=False/${reason}`,
-      `Stalled=True/${reason}`,
-      'WorkloadAvailable=True/Running',
-    ])
-    expect(outcome.retry).toBeUndefined()
-  })
-
-  test.each(cases)('%s starts the old revision again when it ends', async (_title, change) => {
-    const world = await running()
-    change(world)
-    await pass(world)
-    world.end(theOnly(world))
-    await pass(world)
-    expect(kinds(world)).toEqual(['record-end', 'start'])
-  })
-
-  test.each(cases)('%s makes nothing in a new app', async (_title, change, reason) => {
-    const world = fresh()
-    change(world)
-    await pass(world)
-    expect(world.steps()).toEqual([])
-    expect(conditions(world, AVAILABLE)).toEqual([
-      `Ready=False/${reason}`,
-      `Stalled=True/${reason}`,
-      'WorkloadAvailable=False/Starting',
-    ])
-  })
-
-  test('recovers with the next good edit', async () => {
-    const world = await running()
-    edit(world, { image: 'example.com/gone:1' })
-    await pass(world)
-    edit(world, { image: NEXT })
-    await pass(world)
-    expect(conditions(world, AVAILABLE)).toEqual([
-      'Ready=True/Running',
-      'no Stalled',
-      'WorkloadAvailable=True/Running',
-    ])
-  })
-})
-
-describe('a step that fails', () => {
-  const failure = (reason: 'DiskFull' | 'RuntimeFailed') =>
-    new ExpectedError(reason, 'why', { retry: 'backoff' })
-  test.each<[string, 'DiskFull' | 'RuntimeFailed', string[]]>([
-    ['execute ensure-volume', 'DiskFull', ['ensure-volume']],
-    ['execute prepare', 'DiskFull', ['ensure-volume', 'ensure-volume', 'prepare']],
-  ])('%s does not stop the old revision', async (step, reason, done) => {
-    const world = await running()
-    world.imageVolumes = ['/data', '/logs']
-    edit(world, { image: NEXT })
-    world.failures.set(step, failure(reason))
-    const outcome = await pass(world)
-    expect(kinds(world)).toEqual(done)
-    expect([...world.instances.values()].map(({ state }) => state)).toEqual(['running'])
-    expect(conditions(world, ['Ready', 'WorkloadAvailable'])).toEqual([
-      `Ready=False/${reason}`,
-      'WorkloadAvailable=True/Running',
-    ])
-    expect(outcome.retry?.reason).toBe(reason)
-  })
-
-  test('a stop that fails starts nothing', async () => {
-    const world = await running()
-    edit(world, { image: NEXT })
-    world.failures.set('execute stop', failure('RuntimeFailed'))
-    await pass(world)
-    expect(kinds(world).at(-1)).toBe('stop')
-    expect(world.violations).toEqual([])
-  })
-
-  test('goes through once the cause is gone', async () => {
-    const world = await running()
-    edit(world, { image: NEXT })
-    world.failures.set('execute start', failure('RuntimeFailed'))
-    await pass(world)
-    expect(conditions(world, ['Ready', 'Reconciling'])).toEqual([
-      'Ready=False/RuntimeFailed',
-      'Reconciling=True/Progressing',
-    ])
-    world.failures.clear()
-    await pass(world)
-    expect(conditions(world, ['Ready', 'Reconciling'])).toEqual(['Ready=True/Running', 'no Reconciling'])
   })
 })
 

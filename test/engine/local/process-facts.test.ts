@@ -33,7 +33,7 @@ describe('startTicksOf', () => {
   )
 
   test('a process that ended is gone, also while nobody has collected its exit', async () => {
-    const parent = start(['/bin/sh', '-c', 'true & echo $!; exec sleep 60'])
+    const parent = start(['/bin/sh', '-c', 'sleep 0.1 & echo $!; exec sleep 60'])
     const zombie = Number(await firstLine(parent))
     await expect.poll(() => startTicksOf(zombie)).toBeUndefined()
     expect(await readFile(`/proc/${zombie}/stat`, 'latin1')).toContain(') Z ')
