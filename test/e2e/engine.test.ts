@@ -12,7 +12,7 @@ import { runPaths } from '../../src/engine/local/paths.ts'
 import { busyboxImage, WAIT_FOREVER, type BusyboxInput } from '../support/busybox-image.ts'
 import { dir } from '../support/layer.ts'
 import { writeLayout } from '../support/layout.ts'
-import { app, eventually, Sandbox } from '../support/sandbox.ts'
+import { app, eventually, manifests, Sandbox } from '../support/sandbox.ts'
 
 async function image(sandbox: Sandbox, input: BusyboxInput): Promise<string> {
   const layout = path.join(sandbox.dir, 'layout')
@@ -244,6 +244,23 @@ test('a claim that two apps name is mounted by one container at a time, unless t
   await sandbox.ok(['volumes', 'import', '--claim', 'common', tar, '--replace'])
   await sandbox.ok(['volumes', 'rm', '--claim', 'common'])
   expect(await sandbox.ok(['volumes', 'ls', '-o', 'json'])).not.toContain('common')
+})
+
+test('down -f forgets the Secrets of the file, but for one that another app uses', async () => {
+  await using sandbox = await Sandbox.create()
+  const reference = await image(sandbox, {})
+  const secret = (name: string) => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name },
+    stringData: { KEY: name },
+  })
+  const using = (name: string, ...secrets: string[]) =>
+    app(name, reference, { envFrom: secrets.map((entry) => ({ secretRef: { name: entry } })) })
+  const file = [secret('own'), secret('common'), using('leaving', 'own', 'common')]
+  await sandbox.mustUp([...file, using('staying', 'common')])
+  expect(await sandbox.ok(['down', '-f', '-'], { input: manifests(file) })).toContain('kept Secret common')
+  expect(readdirSync(path.join(sandbox.state, 'sources'))).toEqual(['Secret_default_common.json'])
 })
 
 test('a second controller on one state folder is refused', async () => {

@@ -9,6 +9,7 @@ import { readyOf, shortName } from '../app-view.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { ensureController } from '../controller-process.ts'
+import { forgetSources, type NamedSource } from '../forget-sources.ts'
 import { requireInput } from '../input-documents.ts'
 import { EXIT_FAILED } from '../print-error.ts'
 import { progressView } from '../progress-view.ts'
@@ -20,7 +21,7 @@ import { waitLoop } from '../wait-loop.ts'
 
 export const down: RunCommand = async (context, call) => {
   const timeoutMs = call.options.durationMs('waitTimeout', DEFAULT_WAIT_MS)
-  const keys = await namedKeys(context, call)
+  const { keys, sources } = await namedThings(context, call)
   const paths = statePathsOf(context, call)
   const apps = new LocalAppStore(paths)
   // All names are looked up before any of them is touched.
@@ -34,17 +35,30 @@ export const down: RunCommand = async (context, call) => {
   for (const key of keys) {
     if (!left.includes(key)) await reportGone(context, paths, key)
   }
-  return left.length === 0 ? 0 : EXIT_FAILED
+  if (left.length > 0) return EXIT_FAILED
+  for (const { kind, name } of await forgetSources(paths, sources))
+    context.stdout.write(`kept ${kind} ${name}: another app uses it\n`)
+  return 0
 }
 
-async function namedKeys(context: CliContext, call: CommandCall): Promise<readonly AppKey[]> {
+interface NamedThings {
+  readonly keys: readonly AppKey[]
+  readonly sources: readonly NamedSource[]
+}
+
+async function namedThings(context: CliContext, call: CommandCall): Promise<NamedThings> {
   const fromFiles = call.options.list('file').length > 0
   if (fromFiles === call.args.length > 0)
     throw new UsageError('name the apps, or the files that describe them with -f, not both')
-  if (!fromFiles) return [...new Map(call.args.map((text) => [text, appKeyOf(call, text)])).values()]
-  const { apps } = await requireInput(context, call)
+  if (!fromFiles) {
+    return { keys: [...new Map(call.args.map((text) => [text, appKeyOf(call, text)])).values()], sources: [] }
+  }
+  const { apps, secrets, configMaps } = await requireInput(context, call)
   if (apps.length === 0) throw new UsageError('the files describe no app', '--file')
-  return apps.map(({ app }) => ({ namespace: app.metadata.namespace, name: app.metadata.name }))
+  return {
+    keys: apps.map(({ app }) => ({ namespace: app.metadata.namespace, name: app.metadata.name })),
+    sources: [...secrets, ...configMaps].map(({ kind, metadata }) => ({ kind, ...metadata })),
+  }
 }
 
 /** The apps that are still there at the end of the wait; each is told. */

@@ -26,7 +26,7 @@ export const APP_COMMANDS: readonly CommandSpec[] = [
     summary: 'stop and forget apps; their volumes are kept',
     details:
       'Volumes follow "retain" in the spec: they are kept unless it says Delete. A later "up" under the same name finds them. ' +
-      '--volumes is the explicit word to delete all of them.',
+      '--volumes is the explicit word to delete all of them. With -f, Secrets and ConfigMaps of the files go, too, unless another app uses them.',
     arguments: [{ ...NAME, name: '[name...]' }],
     options: [
       FILES,

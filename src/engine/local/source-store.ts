@@ -1,4 +1,5 @@
 /** Submitted Secrets and ConfigMaps, 0600 below a 0700 folder. Values never leave through errors or logs. */
+import { rm } from 'node:fs/promises'
 import type { Sources } from '../../reconcile/ports.ts'
 import { ensureFolder, readJson, writeJson } from './disk.ts'
 import { sourcePath, type StatePaths } from './paths.ts'
@@ -31,6 +32,10 @@ export class SourceStore {
 
   async read(kind: SourceKind, namespace: string, name: string): Promise<SourceDocument | undefined> {
     return (await readJson(sourcePath(this.#paths, kind, namespace, name))) as SourceDocument | undefined
+  }
+
+  async remove(kind: SourceKind, namespace: string, name: string): Promise<void> {
+    await rm(sourcePath(this.#paths, kind, namespace, name), { force: true })
   }
 
   /** The namespace's documents that an app names, read up front because the middle is pure. */
