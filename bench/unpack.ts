@@ -3,7 +3,7 @@
  * PostgreSQL image, by Fairlead, umoci, buildah and gzip + tar. `node bench/unpack.ts [rounds]`, as root.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { argv, execPath } from 'node:process'
 import { postgresImage } from '../scripts/lib/postgres-image.ts'
@@ -54,7 +54,7 @@ function contestantsFor({ layout, tag }: Image, blobs: readonly string[]): reado
   return [
     { name: OURS, command: `${FAIRLEAD} unpack "oci:${layout}:${tag}" "$OUT/image"` },
     {
-      name: 'gzip or zstd, tar -x (no digests, no whiteouts)',
+      name: 'gzip -dc, tar -x (no digests, no whiteouts)',
       command: blobs
         .map((blob) => `${decoderOf(blob)} "${blob}" | tar -x --numeric-owner -p -C "$OUT"`)
         .join(' && '),
@@ -68,9 +68,14 @@ function contestantsFor({ layout, tag }: Image, blobs: readonly string[]): reado
   ]
 }
 
+/** Layers may be packed by either program, or not at all. */
 function decoderOf(blob: string): string {
-  const isZstd = readFileSync(blob).readUInt32LE() === 0xfd2fb528
-  return isZstd ? 'zstd -dcq' : 'gzip -dc'
+  const head = Buffer.alloc(4)
+  const fd = openSync(blob, 'r')
+  readSync(fd, head)
+  closeSync(fd)
+  if (head.readUInt32LE() === 0xfd2fb528) return 'zstd -dcq'
+  return head.readUInt16BE() === 0x1f8b ? 'gzip -dc' : 'cat'
 }
 
 /** The layers' blobs, lowest first. */

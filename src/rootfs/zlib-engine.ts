@@ -11,24 +11,40 @@ export interface ZlibEngine extends Transform {
 
 /**
  * Yields the engine's output until its input ends or the engine finds its stream complete; returns the bytes of input
- * that it did not use. The engine works in a thread of its own while the consumer handles the chunk before.
+ * that it did not use. The engine works in a thread of its own while the consumer handles the chunk before. A chunk is
+ * valid until the next one is asked for.
  */
 export async function* runEngine(
   engine: ZlibEngine,
   next: () => Promise<Buffer | undefined>,
 ): AsyncGenerator<Buffer, Buffer> {
   const feeding = feed(engine, next)
+  let last: ArrayBufferLike | undefined
   try {
-    for await (const chunk of engine) yield chunk as Buffer
+    for await (const value of engine) {
+      const chunk = value as Buffer
+      // The engine fills one buffer after the other: a new one means that it has done with the old one.
+      if (last !== undefined && last !== chunk.buffer) release(last)
+      last = chunk.buffer
+      yield chunk
+    }
   } finally {
     engine.destroy()
   }
-  const { fedBytes, last } = await feeding
-  return last.subarray(last.length - (fedBytes - engine.bytesWritten))
+  const fed = await feeding
+  return fed.last.subarray(fed.last.length - (fed.bytes - engine.bytesWritten))
+}
+
+/**
+ * Gives a used buffer's memory back now. Left to the garbage collector, the gigabytes that pass through here would make
+ * it collect all the time: a quarter of the processor time of unpacking.
+ */
+function release(buffer: ArrayBufferLike): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength >= OUTPUT_CHUNK_BYTES) buffer.transfer(0)
 }
 
 interface Fed {
-  readonly fedBytes: number
+  readonly bytes: number
   /** The piece given last: unused input can only be at its end, since pieces are given one at a time. */
   readonly last: Buffer
 }
@@ -51,7 +67,7 @@ async function feed(engine: ZlibEngine, next: () => Promise<Buffer | undefined>)
     // The source failed: the consumer of the output is who gets told.
     engine.destroy(error as Error)
   }
-  return { fedBytes, last }
+  return { bytes: fedBytes, last }
 }
 
 /** Resolves when the piece is used up, or when the engine is over without using all of it. */
