@@ -19,7 +19,7 @@ export interface DecompressOptions {
 }
 
 /**
- * The uncompressed bytes of a layer in chunks of up to 1 MiB. Multi-member gzip and multi-frame zstd are read to the
+ * The uncompressed bytes of a layer in large chunks, each valid until the next is asked for. Multi-member gzip and multi-frame zstd are read to the
  * end. Damaged, truncated or trailing bytes are InvalidLayer; an encrypted or unknown media type is UnsupportedMediaType.
  */
 export async function* decompressLayer(

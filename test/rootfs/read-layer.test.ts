@@ -25,7 +25,7 @@ async function decompressed(
     layer: 3,
     onMismatch: (text) => notes.push(text),
   }))
-    parts.push(part)
+    parts.push(Buffer.from(part))
   return Buffer.concat(parts)
 }
 
