@@ -15,6 +15,7 @@ import type {
 import { resolveIdentity } from '../bundle/user.ts'
 import { processArgs } from '../bundle/process.ts'
 import type { ResolvedImage } from '../image/types.ts'
+import { declaredVolumes } from '../image/volumes.ts'
 import type { FileTree } from '../rootfs/types.ts'
 import { ExpectedError, type Issue } from '../errors.ts'
 import { desiredEnv } from './env.ts'
@@ -65,7 +66,7 @@ export function desiredState({ key, app, image, tree, sources }: DesiredInput): 
       key,
       app,
       image,
-      revision: revisionOf(app, image.manifestDigest, sources),
+      revision: revisionOf(app, image.manifestDigest, sources, declaredVolumes(image.config).volumes),
       volumes: volumes.volumes,
       process,
       identity: withGroups(identity, app),

@@ -111,11 +111,13 @@ function withStart(steps: Step[], instance: ObservedInstance, backoff: BackoffPo
   return { steps: [...steps, { kind: 'start', id: instance.id, run: instance.run + 1 }], wakeAtMs: undefined }
 }
 
-/** A reboot, a stop by us and a supervisor killed from outside are not the app's fault: no backoff for them. */
+/**
+ * A reboot and a stop by us are not the app’s fault: no backoff for them. A supervisor killed from outside may be killed
+ * again and again (the host out of memory): that one waits, too.
+ */
 function countedFailures(instance: ObservedInstance, backoff: BackoffPolicy): number {
   const end = instance.termination
-  if (end === undefined || end.reason === 'Rebooted' || end.reason === 'Stopped' || end.reason === 'Lost')
-    return 0
+  if (end === undefined || end.reason === 'Rebooted' || end.reason === 'Stopped') return 0
   return failuresAfter(backoff, instance.failures, end.finishedAtMs - end.startedAtMs)
 }
 

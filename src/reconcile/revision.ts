@@ -12,11 +12,17 @@ import { canonicalJson } from './canonical-json.ts'
 import { shortHash } from './names.ts'
 import type { Sources } from './ports.ts'
 
-export function revisionOf(app: App, manifestDigest: Digest, sources: Sources): string {
+/** `declared`: the image's own volume paths; naming one of them without a word about its mount changes nothing. */
+export function revisionOf(
+  app: App,
+  manifestDigest: Digest,
+  sources: Sources,
+  declared: readonly string[] = [],
+): string {
   const { spec } = app
   const inputs = {
     manifestDigest,
-    volumes: volumeInputs(spec),
+    volumes: volumeInputs(spec, declared),
     volumeDefaults: {
       exec: spec.volumeDefaults?.exec,
       medium: spec.volumeDefaults?.medium,
@@ -43,7 +49,7 @@ export function revisionOf(app: App, manifestDigest: Digest, sources: Sources): 
 }
 
 /** What makes a mount differ. Volumes are keyed by path: neither their order nor a final `/` says anything. */
-function volumeInputs(spec: AppSpec) {
+function volumeInputs(spec: AppSpec, declared: readonly string[]) {
   return (spec.volumes ?? [])
     .map(({ path, exec, medium, readOnly, source, size }) => ({
       path: normalizePath(path),
@@ -57,6 +63,10 @@ function volumeInputs(spec: AppSpec) {
           ? (size ?? spec.volumeDefaults?.size)
           : undefined,
     }))
+    .filter(
+      ({ path, ...mount }) =>
+        !declared.includes(path) || Object.values(mount).some((word) => word !== undefined),
+    )
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
 }
 

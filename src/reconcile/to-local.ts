@@ -86,6 +86,20 @@ function resolvedWorkingDir(desired: Desired, tree: FileTree): string {
   return `/${found.names.map(toText).join('/')}`
 }
 
+/**
+ * What rendering would leave out or clamp, for status and `check`: labels that drive runtimes, limits that the host
+ * lacks. Nothing of it depends on where things lie.
+ */
+export function localWarnings(desired: Desired, tree: FileTree, host: HostFacts): readonly Issue[] {
+  const nowhere = {
+    volumeSource: () => '/',
+    engineFile: () => '/',
+    runner: { busybox: '/', script: '/', runDir: '/' },
+    bundleRootfs: '/',
+  }
+  return toLocal(desired, tree, host, nowhere).warnings
+}
+
 /** The volumes as mounts, parents first (rule V8). */
 export function volumeMounts(desired: Desired, places: Pick<LocalPlaces, 'volumeSource'>): ContainerMount[] {
   return desired.volumes.map((volume) => ({

@@ -154,3 +154,13 @@ test('namedSources lists each Secret and ConfigMap of the container once, sorted
     'ConfigMap c',
   ])
 })
+
+test('naming a path that the image declares, without a word about its mount, is the same revision', () => {
+  const manifest = digest('a1')
+  const plain = revisionOf(anApp(), manifest, sources(), ['/data'])
+  const named = (volume: object, declared: readonly string[]) =>
+    revisionOf(anApp({ volumes: [volume] }), manifest, sources(), declared)
+  expect(named({ path: '/data/', size: '5Gi', retain: 'Delete' }, ['/data'])).toBe(plain)
+  expect(named({ path: '/data', exec: 'Forbidden' }, ['/data'])).not.toBe(plain)
+  expect(named({ path: '/data' }, [])).not.toBe(plain)
+})

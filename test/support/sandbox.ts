@@ -144,7 +144,8 @@ export class Sandbox {
       if (record !== undefined) await reap(local.runtimeOf(record.runtime), record)
     }
     await eventually('the supervisors have ended', () => supervisorsGone(local.paths.instances))
-    await rm(this.dir, { recursive: true, force: true })
+    // A command that the controller had begun may write a last file while we remove.
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   }
 }
 

@@ -2,6 +2,7 @@
  * Submitted resources and their statuses as plain JSON files. The command line writes resources, the controller writes
  * statuses; neither ever writes the other's file, so the spec stays the user's (invariant 1).
  */
+import { existsSync } from 'node:fs'
 import { parseStatus, type AppStatus } from '../../crd/status.ts'
 import { RESOLVE_REQUESTED_AT, RESTART_REQUESTED_AT, ROLLBACK_TO } from '../../crd/labels.ts'
 import { canonicalJson } from '../../reconcile/canonical-json.ts'
@@ -36,7 +37,9 @@ export class LocalAppStore implements AppStore {
 
   async list(): Promise<readonly AppKey[]> {
     const names = await listFolder(this.#paths.apps)
-    return names.filter((name) => !name.startsWith('.') && name.includes('_')).map(keyOfFolder)
+    const keys = names.filter((name) => !name.startsWith('.') && name.includes('_')).map(keyOfFolder)
+    // A folder without a resource is a submission that a crash cut off before it began.
+    return keys.filter((key) => existsSync(appPaths(this.#paths, key).resource))
   }
 
   async read(key: AppKey): Promise<StoredApp | undefined> {

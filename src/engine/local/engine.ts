@@ -12,7 +12,7 @@ import type { App } from '../../crd/types.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 import type { AppStore, Engine, PreparedImage, Sources } from '../../reconcile/ports.ts'
 import { namedSources } from '../../reconcile/revision.ts'
-import { volumeViews } from '../../reconcile/to-local.ts'
+import { localWarnings, volumeViews } from '../../reconcile/to-local.ts'
 import type { Desired, DesiredVolume, Observed, Step } from '../../reconcile/types.ts'
 import { ExpectedError, invariant, type Issue } from '../../errors.ts'
 import { engineFileContents, updateEngineFiles } from './engine-files.ts'
@@ -67,7 +67,10 @@ export class LocalEngine implements Engine {
     )
     if (unsafe.length > 0) return unsafe
     const view = containerView(prepared.tree, await this.#volumeViews(desired, prepared, sources))
-    return this.#processIssues(desired, view)
+    const issues = await this.#processIssues(desired, view)
+    // A spec that can't be rendered (a working directory below /proc) is among the issues already.
+    if (issues.some(({ severity }) => severity === 'error')) return issues
+    return [...issues, ...localWarnings(desired, prepared.tree, this.#options.host)]
   }
 
   async execute(
@@ -78,7 +81,7 @@ export class LocalEngine implements Engine {
   ): Promise<void> {
     switch (step.kind) {
       case 'keep':
-        return this.#refreshFiles(key, step.id)
+        return this.#keep(key, step.id, desired)
       case 'ensure-volume':
         invariant(
           desired !== undefined && prepared !== undefined,
@@ -209,6 +212,14 @@ export class LocalEngine implements Engine {
   async #removeVolume(key: AppKey, path: string): Promise<void> {
     const stored = (await this.#options.volumes.list(key)).find(({ record }) => record.path === path)
     if (stored !== undefined) await this.#options.volumes.remove(stored)
+  }
+
+  /** What may follow the resource without a new container: names of other apps, the time to stop. */
+  async #keep(key: AppKey, id: string, desired: Desired | undefined): Promise<void> {
+    await this.#refreshFiles(key, id)
+    const record = await this.#instances.read(id)
+    if (record === undefined || desired === undefined || record.graceSeconds === desired.graceSeconds) return
+    await this.#instances.publish({ ...record, graceSeconds: desired.graceSeconds })
   }
 
   /** Names of other apps may have come or gone: the container's own /etc/hosts follows. */

@@ -24,6 +24,8 @@ export const SHARED_CLAIMS = '_claims'
 
 export class VolumeStore {
   readonly #paths: StatePaths
+  /** By folder: what is being made right now, in this process. */
+  readonly #making = new Map<string, Promise<void>>()
 
   constructor(paths: StatePaths) {
     this.#paths = paths
@@ -33,6 +35,22 @@ export class VolumeStore {
   async ensure(key: AppKey, volume: DesiredVolume, options: EnsureOptions): Promise<void> {
     const files = await this.#filesOf(key, volume)
     if (files === undefined) return
+    // Two apps may name one claim that is not there yet: the second waits for the first one's seeding.
+    const before = this.#making.get(files.dir) ?? Promise.resolve()
+    const work = before.then(() => this.#ensureAlone(key, volume, options, files))
+    const settled = work.catch(() => undefined)
+    this.#making.set(files.dir, settled)
+    await work.finally(() => {
+      if (this.#making.get(files.dir) === settled) this.#making.delete(files.dir)
+    })
+  }
+
+  async #ensureAlone(
+    key: AppKey,
+    volume: DesiredVolume,
+    options: EnsureOptions,
+    files: { readonly dir: string; readonly record: string; readonly data: string },
+  ): Promise<void> {
     const record = await this.#recovered(files)
     if (record?.phase === 'Ready') {
       // Only the app that owns a volume has a say in what becomes of it, not one that mounts it as a claim.
