@@ -19,8 +19,8 @@ export interface DecompressOptions {
 }
 
 /**
- * The uncompressed bytes of a layer in large chunks, each valid until the next is asked for. Multi-member gzip and multi-frame zstd are read to the
- * end. Damaged, truncated or trailing bytes are InvalidLayer; an encrypted or unknown media type is UnsupportedMediaType.
+ * The uncompressed bytes of a layer in large chunks, each valid until the next is asked for. Multi-member gzip and
+ * multi-frame zstd are read to the end. Damaged, truncated or trailing bytes are InvalidLayer; an encrypted or unknown media type is UnsupportedMediaType.
  */
 export async function* decompressLayer(
   chunks: AsyncIterable<Uint8Array>,
