@@ -3,9 +3,10 @@
  * loop, and a graceful end. Containers keep running when it ends.
  */
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Controller } from '../controller/controller.ts'
 import { OutdatedWatch } from '../controller/outdated.ts'
-import { ensureFolder, sweepRemoved, writeJson } from '../engine/local/disk.ts'
+import { ensureFolder, listFolder, sweepRemoved, sweepTemporary, writeJson } from '../engine/local/disk.ts'
 import { takeLock } from '../engine/local/lock.ts'
 import type { LocalState } from '../engine/local/open.ts'
 import { currentBootId, startTicksOf } from '../engine/local/process-facts.ts'
@@ -106,6 +107,9 @@ function buildController(state: LocalState, log: Logger): Controller {
 
 /** Removes what a crash cut off, before anything new is begun. */
 async function sweep(state: LocalState): Promise<void> {
+  const { apps, sources, root } = state.paths
+  const folders = [root, apps, sources, ...(await listFolder(apps)).map((name) => join(apps, name))]
+  for (const folder of folders) await sweepTemporary(folder, Date.now())
   await sweepRemoved(state.paths.apps)
   await state.instances.sweep()
   await sweepStaging(state.paths.rootfs)

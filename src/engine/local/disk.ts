@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { chmod, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, lstat, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ExpectedError } from '../../errors.ts'
 import { crashPoint } from './crash-point.ts'
@@ -81,6 +81,19 @@ export async function removeFolder(path: string): Promise<void> {
 export async function sweepRemoved(parent: string): Promise<void> {
   for (const name of await listFolder(parent)) {
     if (name.startsWith(REMOVED_PREFIX)) await rm(join(parent, name), { recursive: true, force: true })
+  }
+}
+
+/** Older than this, a temporary file belongs to a writer that was killed; younger ones may belong to a living one. */
+const TEMPORARY_MAX_AGE_MS = 600_000
+
+/** Removes what killed writers left directly in `parent`: it may be half a Secret. `nowMs` since the epoch. */
+export async function sweepTemporary(parent: string, nowMs: number): Promise<void> {
+  for (const name of await listFolder(parent)) {
+    if (!/\.[0-9a-f]{8}\.tmp$/.test(name)) continue
+    const file = join(parent, name)
+    const { mtimeMs } = await lstat(file).catch(() => ({ mtimeMs: nowMs }))
+    if (nowMs - mtimeMs > TEMPORARY_MAX_AGE_MS) await rm(file, { force: true })
   }
 }
 

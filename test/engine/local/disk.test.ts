@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
@@ -10,6 +10,7 @@ import {
   readText,
   removeFolder,
   sweepRemoved,
+  sweepTemporary,
   writeFileAtomic,
   writeJson,
 } from '../../../src/engine/local/disk.ts'
@@ -208,4 +209,16 @@ test.each(['ENOSPC', 'EDQUOT'])('%s is a full disk, worth another try', (code) =
 test('any other error stays what it is', () => {
   const error = Object.assign(new Error('x'), { code: 'EIO' })
   expect(diskError(error, '/x')).toBe(error)
+})
+
+test('what a killed writer left is removed once it is old, and nothing else', async () => {
+  const dir = await temporaryFolder()
+  const now = Date.now()
+  for (const name of ['status.json', 'status.json.0badcafe.tmp', 'young.0badcafe.tmp', 'mine.tmp'])
+    await writeFile(path.join(dir, name), '')
+  const old = new Date(now - 3_600_000)
+  for (const name of ['status.json', 'status.json.0badcafe.tmp', 'mine.tmp'])
+    await utimes(path.join(dir, name), old, old)
+  await sweepTemporary(dir, now)
+  expect((await readdir(dir)).toSorted()).toEqual(['mine.tmp', 'status.json', 'young.0badcafe.tmp'])
 })
