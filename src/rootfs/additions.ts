@@ -9,7 +9,7 @@ import { layerError, type LayerReason } from './layer-error.ts'
 import type { LayerNotes } from './layer-notes.ts'
 import type { Addition } from './layer-plan.ts'
 import { MAX_TARGET_BYTES } from './limits.ts'
-import { cleanName } from './names.ts'
+import { canBeWritten, cleanName } from './names.ts'
 import { impliedDirectory, walkTo, type WalkEnd } from './tree.ts'
 import type { Inode, LayerEntry, LayerLimits, TreeNode } from './types.ts'
 import { hasOverlayMarker, keepXattrs } from './xattr-filter.ts'
@@ -56,7 +56,7 @@ export class Additions {
   #parentOf(entry: LayerEntry, names: readonly ByteString[]): WalkEnd {
     let throughLower: readonly ByteString[] | undefined
     const end = walkTo(this.#root, names.slice(0, -1), {
-      create: () => this.#implied(entry),
+      create: (place) => this.#implied(entry, place.at(-1) ?? ''),
       follow: (link, place) => {
         if (!this.#nodes.has(link)) throughLower ??= [...place]
         return true
@@ -81,7 +81,15 @@ export class Additions {
     return end
   }
 
-  #implied(entry: LayerEntry): TreeNode {
+  /** The name may come from a symlink's target, which is any bytes at all. */
+  #implied(entry: LayerEntry, name: ByteString): TreeNode {
+    if (!canBeWritten(name)) {
+      this.#fail(
+        'InvalidLayer',
+        entry,
+        `its parent ${text([name])} cannot exist: a whiteout's name, or longer than any file system takes`,
+      )
+    }
     this.#usage.entries += 1
     const { maxEntries } = this.#limits
     // One long name can imply hundreds of directories.

@@ -3,6 +3,9 @@ import type { ByteString } from '../image/bytes.ts'
 import { layerError } from './layer-error.ts'
 import { MAX_NAME_BYTES } from './limits.ts'
 
+/** Names that begin with this are markers in layers and can never be in the result (layer.md). */
+export const WHITEOUT_PREFIX = '.wh.'
+
 export interface CleanName {
   /** Components without empty ones, `.` and `..`. */
   readonly names: readonly ByteString[]
@@ -21,6 +24,11 @@ export function cleanName(path: ByteString): CleanName {
     else names.push(part)
   }
   return { names, isAbsolute: path.startsWith('/'), escapes }
+}
+
+/** Whether a component may be a file's name in a merged tree. */
+export function canBeWritten(name: ByteString): boolean {
+  return name.length <= MAX_NAME_BYTES && !name.startsWith(WHITEOUT_PREFIX)
 }
 
 /** An entry's own name: must stay in the root, and every component must be one that file systems take. */

@@ -1,8 +1,8 @@
 /** Whiteout names (image-spec layer.md, "Whiteouts"): the name alone decides, whatever type the entry has. */
 import type { ByteString } from '../image/bytes.ts'
 import { layerError } from './layer-error.ts'
+import { WHITEOUT_PREFIX } from './names.ts'
 
-const WHITEOUT = '.wh.'
 const RESERVED = '.wh..wh.'
 const OPAQUE = '.wh..wh..opq'
 
@@ -19,7 +19,7 @@ const PLAIN: NameClass = { kind: 'plain' }
 
 /** Names that begin with `.wh.` can never be in the result. Throws InvalidWhiteout for those that hide nothing sane. */
 export function classifyNames(names: readonly ByteString[], path: ByteString, layer: number): NameClass {
-  const at = names.findIndex((name) => name.startsWith(WHITEOUT))
+  const at = names.findIndex((name) => name.startsWith(WHITEOUT_PREFIX))
   const name = names[at]
   if (name === undefined) return PLAIN
   const isLast = at === names.length - 1
@@ -32,7 +32,7 @@ export function classifyNames(names: readonly ByteString[], path: ByteString, la
       path,
       'a whiteout has entries below it; names that begin with ".wh." are markers',
     )
-  const hidden = name.slice(WHITEOUT.length)
+  const hidden = name.slice(WHITEOUT_PREFIX.length)
   // ".wh." and ".wh..": engines that join such a name to the directory delete the directory itself, or its parent.
   if (hidden === '' || hidden === '.' || hidden === '..') {
     throw layerError('InvalidWhiteout', layer, path, 'the whiteout names nothing that could be hidden')

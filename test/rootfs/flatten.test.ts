@@ -303,6 +303,16 @@ describe('a layer is refused', () => {
       [symlink('s', 't'.repeat(4096))],
       "InvalidLayer: layer 1 (s): the symlink's target is longer than 4095 bytes",
     ],
+    [
+      'for a parent that a symlink sends to a whiteout name',
+      [symlink('s', '.wh.a'), file('s/x', '')],
+      'InvalidLayer: layer 1 (s/x): its parent /.wh.a cannot exist',
+    ],
+    [
+      'for a parent that a symlink sends to a name of 256 bytes',
+      [symlink('s', long), file('s/x', '')],
+      'InvalidLayer: layer 1 (s/x): its parent /nnn',
+    ],
     ['for a file below a file', [file('f/x', '')], 'InvalidLayer: layer 1 (f/x): /f is not a directory'],
     [
       'for a symlink loop as parent',
