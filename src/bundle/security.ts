@@ -23,7 +23,10 @@ const MASKED_PATHS = [
 
 const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
-/** Character devices that every container may use: null, zero, full, random, urandom, tty, console, ptmx and ptys. */
+/**
+ * Character devices that every container may use: null, zero, full, random, urandom, tty, ptmx and ptys. Not 5:1, the
+ * console: a container's own is a pty, and that number is the host's.
+ */
 const USABLE_DEVICES: readonly { readonly major: number; readonly minor?: number }[] = [
   { major: 1, minor: 3 },
   { major: 1, minor: 5 },
@@ -31,7 +34,6 @@ const USABLE_DEVICES: readonly { readonly major: number; readonly minor?: number
   { major: 1, minor: 8 },
   { major: 1, minor: 9 },
   { major: 5, minor: 0 },
-  { major: 5, minor: 1 },
   { major: 5, minor: 2 },
   { major: 136 },
 ]

@@ -155,13 +155,6 @@ describe('renderSpec', () => {
                 "access": "rwm",
                 "allow": true,
                 "major": 5,
-                "minor": 1,
-                "type": "c",
-              },
-              {
-                "access": "rwm",
-                "allow": true,
-                "major": 5,
                 "minor": 2,
                 "type": "c",
               },
