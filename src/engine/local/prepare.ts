@@ -10,8 +10,9 @@ import type { InstanceRecord, InstanceStore } from './instance-store.ts'
 import { cgroupV1Settings, oomCountFile } from './limits.ts'
 import { appRunLock, claimRunLock, instancePaths, type StatePaths } from './paths.ts'
 import type { Runtime } from './runtime.ts'
+import type { SubPathMount } from './sub-paths.ts'
 import { superviseScript, type MemoryMount } from './supervise-script.ts'
-import { instanceVolumeName, volumeHostPaths, type InstanceFolders } from './volume-sources.ts'
+import { instanceVolumeName, subPathMounts, volumeHostPaths, type InstanceFolders } from './volume-sources.ts'
 import type { VolumeStore } from './volume-store.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 
@@ -48,7 +49,11 @@ export async function placesOf(input: PrepareInput, id: string, desired: Desired
 
 export function foldersOf(paths: StatePaths, id: string): InstanceFolders {
   const files = instancePaths(paths, id)
-  return { filesDir: join(files.files, 'volumes'), memoryDir: join(files.dir, 'memory') }
+  return {
+    filesDir: join(files.files, 'volumes'),
+    memoryDir: join(files.dir, 'memory'),
+    subPathsDir: join(files.dir, 'subpaths'),
+  }
 }
 
 export async function prepareInstance(
@@ -59,13 +64,20 @@ export async function prepareInstance(
 ): Promise<void> {
   const files = instancePaths(input.paths, id)
   const rendered = toLocal(desired, prepared.tree, input.host, await placesOf(input, id, desired))
+  const subPaths = await subPathMounts(
+    input.paths,
+    input.volumes,
+    desired.key,
+    desired.volumes,
+    foldersOf(input.paths, id),
+  )
   await input.instances.create(id)
   await updateEngineFiles(files.files, await engineFileContents(desired.key, input.apps))
   await writeSourceFolders(input, id, desired)
   if (rendered.hookScript !== undefined)
     await writeFileAtomic(join(files.files, 'hooks.sh'), rendered.hookScript, 0o644)
   await writeJson(files.config, rendered.config)
-  await writeFileAtomic(files.script, scriptOf(input, id, desired, prepared, rendered), 0o700)
+  await writeFileAtomic(files.script, scriptOf(input, id, desired, prepared, rendered, subPaths), 0o700)
   await input.instances.publish(recordOf(input, id, desired, rendered))
 }
 
@@ -100,6 +112,7 @@ function scriptOf(
   desired: Desired,
   prepared: PreparedImage,
   rendered: RenderedLocal,
+  subPaths: readonly SubPathMount[],
 ): string {
   const files = instancePaths(input.paths, id)
   const { uid, gid } = desired.identity
@@ -118,6 +131,7 @@ function scriptOf(
     memoryMounts: desired.volumes
       .filter(({ storage }) => storage.kind === 'memory')
       .map((volume) => memoryMount(input.paths, id, desired, prepared, volume)),
+    subPaths,
     hookOwner: rendered.hookScript === undefined ? undefined : { uid, gid },
     createWorkingDir: { path: rendered.workingDir, uid, gid },
   })
@@ -128,7 +142,10 @@ function scriptOf(
  */
 function claimLocks(paths: StatePaths, desired: Desired): readonly string[] {
   const single = desired.volumes.filter(({ storage, readOnly }) => storage.kind === 'claim' && !readOnly)
-  return single.map(({ claimName }) => claimRunLock(paths, desired.key.namespace, claimName)).sort()
+  // Once each: an app that mounts two parts of one claim must not lock itself out.
+  return [
+    ...new Set(single.map(({ claimName }) => claimRunLock(paths, desired.key.namespace, claimName))),
+  ].sort()
 }
 
 /** Mode and owner are always given: runtimes disagree about their defaults (behaviours.md §1). */

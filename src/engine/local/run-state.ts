@@ -9,7 +9,7 @@ import type { InstanceRecord } from './instance-store.ts'
 import { isMissing, listFolder, readText } from './disk.ts'
 import { runPaths, type StatePaths } from './paths.ts'
 import { currentBootId, isSameProcess, parseProcessIdentity, type ProcessIdentity } from './process-facts.ts'
-import { SETUP_FAILED_EXIT_CODE } from './supervise-script.ts'
+import { HOOK_FILE_MAX_BYTES, SETUP_FAILED_EXIT_CODE } from './supervise-script.ts'
 
 export type RunState =
   /** Launched or about to be, but its supervisor has not said who it is. */
@@ -24,7 +24,6 @@ export type RunState =
   /** The supervisor is gone without a word: killed from outside, or the host rebooted. */
   | { readonly kind: 'lost'; readonly termination: Termination }
 
-const HOOK_FILE_MAX_BYTES = 64 * 1024
 const SIGKILL_EXIT_CODE = 137
 
 export async function readRun(

@@ -5,6 +5,7 @@
  * runtime's parent.
  */
 import { shellQuote as shellWord } from '../../bundle/shell-quote.ts'
+import { subPathLines, type SubPathMount } from './sub-paths.ts'
 
 export interface MemoryMount {
   readonly dir: string
@@ -30,6 +31,8 @@ export interface SuperviseInput {
   /** File whose `oom_kill N` line tells an out-of-memory kill, read before the container is deleted. */
   readonly oomFile: string | undefined
   readonly memoryMounts: readonly MemoryMount[]
+  /** Parts of volumes, bound anew before each run. */
+  readonly subPaths?: readonly SubPathMount[]
   /** uid, gid of the hook runner's result folder; undefined when the app has no hooks. */
   readonly hookOwner: { readonly uid: number; readonly gid: number } | undefined
   /** Working directory to create inside the merged root when the image lacks it; resolved, no symlinks. */
@@ -41,6 +44,9 @@ export interface CgroupSetting {
   readonly controller: 'memory' | 'pids' | 'cpu' | 'devices' | 'freezer'
   readonly writes: readonly { readonly file: string; readonly value: string }[]
 }
+
+/** How much of one file that hooks leave is kept. */
+export const HOOK_FILE_MAX_BYTES = 64 * 1024
 
 export const LOCK_BUSY_EXIT_CODE = 97
 export const SETUP_FAILED_EXIT_CODE = 98
@@ -113,6 +119,7 @@ function innerLines(input: SuperviseInput): string[] {
     `mount -t overlay overlay -o ${shellWord(`lowerdir=${escapeOverlay(input.lowerDir)},upperdir=${escapeOverlay(input.overlayDir)}/upper,workdir=${escapeOverlay(input.overlayDir)}/work`)} "$bundle/rootfs" || fail "cannot mount the overlay"`,
     ...workingDirLines(input),
     ...input.memoryMounts.flatMap(memoryMountLines),
+    ...subPathLines(input.subPaths ?? []),
     ...hookMountLines(input),
     `${shellWords(input.runtime)} delete --force "$id" >/dev/null 2>&1`,
     // Runtimes make missing parents of mount points with our umask: 077 would lock the app's user out of them.
@@ -124,7 +131,15 @@ function innerLines(input: SuperviseInput): string[] {
     `${shellWords(input.runtime)} delete --force "$id" >/dev/null 2>&1`,
     ...(input.hookOwner === undefined
       ? []
-      : ['mkdir -p "$run/hooks" && cp -RP "$run/hooks-mount/." "$run/hooks/" 2>/dev/null']),
+      : [
+          'mkdir -p "$run/hooks"',
+          // The container may have put anything there. Only the beginnings of plain files leave its tmpfs: a device
+          // node would work again where it is copied to.
+          `keep=${HOOK_FILE_MAX_BYTES}`,
+          'for file in "$run/hooks-mount"/*; do',
+          '  if [ -f "$file" ] && [ ! -L "$file" ]; then head -c "$keep" -- "$file" >"$run/hooks/${file##*/}"; fi',
+          'done',
+        ]),
     'finish "$code" "$oom"',
   ]
 }

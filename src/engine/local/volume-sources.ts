@@ -5,19 +5,22 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { toBytes, toText } from '../../image/bytes.ts'
-import type { AppKey } from '../../reconcile/names.ts'
+import { volumePathHash, type AppKey } from '../../reconcile/names.ts'
 import type { DesiredVolume } from '../../reconcile/types.ts'
 import { resolvePath } from '../../rootfs/lookup.ts'
 import type { FileNode, FileTree } from '../../rootfs/types.ts'
 import { ExpectedError } from '../../errors.ts'
 import { hostTree } from './host-tree.ts'
 import type { StatePaths } from './paths.ts'
+import type { SubPathMount } from './sub-paths.ts'
 import type { VolumeStore } from './volume-store.ts'
 
 /** Host folders that hold the content of Secrets, ConfigMaps and memory volumes of one instance. */
 export interface InstanceFolders {
   readonly filesDir: string
   readonly memoryDir: string
+  /** Where the supervisor binds sub paths. */
+  readonly subPathsDir: string
 }
 
 /** Folder name of a volume inside an instance: its path's hash, as everywhere. */
@@ -36,9 +39,39 @@ export async function volumeHostPaths(
   const found = new Map<string, string>()
   for (const volume of volumes) {
     const base = await baseFolder(paths, store, key, volume, folders)
-    found.set(volume.path, volume.subPath === undefined ? base : withinFolder(base, volume))
+    const { subPath } = volume
+    if (subPath === undefined) found.set(volume.path, base)
+    // Keys are files that only we write.
+    else if (isKeyFolder(volume)) found.set(volume.path, join(base, subPath))
+    else found.set(volume.path, subPathTarget(folders, volume))
   }
   return found
+}
+
+/** The parts of volumes that the supervisor has to bind before each run. Throws VolumeSourceMissing. */
+export async function subPathMounts(
+  paths: StatePaths,
+  store: VolumeStore,
+  key: AppKey,
+  volumes: readonly DesiredVolume[],
+  folders: InstanceFolders,
+): Promise<readonly SubPathMount[]> {
+  const mounts: SubPathMount[] = []
+  for (const volume of volumes) {
+    if (volume.subPath === undefined || isKeyFolder(volume)) continue
+    const base = await baseFolder(paths, store, key, volume, folders)
+    mounts.push({ base, names: namesWithin(base, volume), target: subPathTarget(folders, volume) })
+  }
+  return mounts
+}
+
+function isKeyFolder({ storage }: DesiredVolume): boolean {
+  return storage.kind === 'configMap' || storage.kind === 'secret'
+}
+
+/** By the path's hash: several paths may be parts of one claim. */
+function subPathTarget(folders: InstanceFolders, volume: DesiredVolume): string {
+  return join(folders.subPathsDir, volumePathHash(volume.path))
 }
 
 async function baseFolder(
@@ -87,7 +120,7 @@ function checkedHostPath(paths: StatePaths, volume: DesiredVolume, path: string)
 }
 
 /** `subPath` inside a folder that containers may write: links are resolved within the folder, never out of it. */
-function withinFolder(base: string, volume: DesiredVolume): string {
+function namesWithin(base: string, volume: DesiredVolume): readonly string[] {
   const subPath = volume.subPath ?? ''
   const found = resolvePath(hostTree(base), toBytes(`/${subPath}`))
   if ('problem' in found) {
@@ -96,7 +129,7 @@ function withinFolder(base: string, volume: DesiredVolume): string {
       `subPath ${subPath} of volume ${volume.path} is not there (${found.problem}); create it first`,
     )
   }
-  return join(base, ...found.names.map(toText))
+  return found.names.map(toText)
 }
 
 /** What will be below a volume's mount point once the container starts. */
