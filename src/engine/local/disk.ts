@@ -6,10 +6,12 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { chmod, lstat, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { ExpectedError } from '../../errors.ts'
+import { ExpectedError, printable } from '../../errors.ts'
 import { crashPoint } from './crash-point.ts'
+import { run } from './runtime.ts'
 
 const REMOVED_PREFIX = '.removed-'
+const REMOVE_TIMEOUT_MS = 6 * 3_600_000
 
 /** Writes through a temporary sibling, fsync and rename. Mode defaults to 0600: state may hold secrets. */
 export async function writeFileAtomic(
@@ -74,14 +76,28 @@ export async function removeFolder(path: string): Promise<void> {
     throw error
   }
   crashPoint(path)
-  await rm(doomed, { recursive: true, force: true })
+  await removeTree(doomed)
 }
 
 /** Finishes removals that a crash interrupted, directly below `parent`. */
 export async function sweepRemoved(parent: string): Promise<void> {
   for (const name of await listFolder(parent)) {
-    if (name.startsWith(REMOVED_PREFIX)) await rm(join(parent, name), { recursive: true, force: true })
+    if (name.startsWith(REMOVED_PREFIX)) await removeTree(join(parent, name))
   }
+}
+
+/**
+ * Removes whatever is under a name. GNU rm does it: containers can leave folders deeper than any path can name, which
+ * node:fs, that knows only paths, can't remove; nor is it safe from somebody who puts a link in place of a folder.
+ */
+export async function removeTree(path: string): Promise<void> {
+  const { code, stderr } = await run(['rm', '-rf', '--', path], REMOVE_TIMEOUT_MS)
+  if (code === 0) return
+  const problem = printable(stderr.trim().split('\n')[0] ?? '')
+  throw new ExpectedError('PermissionDenied', `${path} cannot be removed: ${problem}`, {
+    path,
+    retry: 'backoff',
+  })
 }
 
 /** Older than this, a temporary file belongs to a writer that was killed; younger ones may belong to a living one. */
