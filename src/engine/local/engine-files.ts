@@ -2,7 +2,7 @@
  * /etc/hosts, /etc/hostname and /etc/resolv.conf as a container on the host's network sees them. Rewritten in place and
  * only when they differ: a bind mount follows the inode, so a rename would never be seen inside (oci.md §3.3).
  */
-import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AppKey } from '../../reconcile/names.ts'
 import type { EngineFile } from '../../reconcile/to-local.ts'
@@ -41,13 +41,24 @@ export async function updateEngineFiles(
   let changed = false
   for (const [name, content] of Object.entries(contents)) {
     const path = join(dir, name)
-    if ((await readText(path)) === content) continue
+    if (await holds(path, content)) continue
     await writeFile(path, content, { mode: 0o644, flag: 'w' })
     // Every user of the container reads it, whatever the controller's umask is.
     await chmod(path, 0o644)
     changed = true
   }
   return changed
+}
+
+/** Looks at the size first: root in the container may have made the file any size, and it costs nothing there. */
+async function holds(path: string, content: string): Promise<boolean> {
+  try {
+    if ((await stat(path)).size !== Buffer.byteLength(content)) return false
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+  return (await readText(path)) === content
 }
 
 async function hostResolvConf(): Promise<string> {
