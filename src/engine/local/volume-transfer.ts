@@ -147,8 +147,10 @@ async function extract(stored: StoredVolume, input: Readable, target: string): P
     await pipeline(input, tail.watch(), child.stdin)
   } catch (error) {
     // tar that refuses its input, or that has seen the end of the archive, closes the pipe; its exit code says which.
-    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
-    sawAll = false
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EPIPE') sawAll = false
+    // The same when nothing was being written just then. An input that broke off looks alike: the end marker tells.
+    else if (code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
   }
   const { code, stderr } = await ended
   if (code !== 0) throw transferError('import', stored, stderr)
