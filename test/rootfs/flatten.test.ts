@@ -103,6 +103,11 @@ describe('a second layer over the base', () => {
       based([], ['esc -> /etc/host', 'etc/', 'etc/host/', 'etc/host/pwn=p']),
     ],
     [
+      'starts at the root for an absolute symlink that lies deeper',
+      [symlink('usr/lib/abs', '/d'), file('usr/lib/abs/new', 'n')],
+      based([], ['usr/lib/abs -> /d', 'd/new=n']),
+    ],
+    [
       'stays inside the root through a symlink with ".."',
       [symlink('esc', '../../../d'), file('esc/pwn', 'p')],
       based([], ['esc -> ../../../d', 'd/pwn=p']),
