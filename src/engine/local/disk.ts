@@ -19,8 +19,9 @@ export async function writeFileAtomic(
   content: string | Uint8Array,
   mode = 0o600,
 ): Promise<void> {
-  // A name of its own: two processes may write the same file, and the last rename wins whole.
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
+  // A name of its own: two processes may write the same file, and the last rename wins whole. Without the file's name
+  // in it: that may already be as long as a name can be.
+  const temporary = join(dirname(path), `.${randomBytes(4).toString('hex')}.tmp`)
   try {
     await writeSynced(temporary, content, mode)
     await rename(temporary, path)

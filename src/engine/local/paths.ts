@@ -5,6 +5,8 @@
 import { join } from 'node:path'
 import { appFileName, shortHash, volumePathHash, type AppKey } from '../../reconcile/names.ts'
 
+const LONG_NAME_CHARS = 120
+
 export const DEFAULT_STATE_DIR = '/var/lib/fairlead'
 
 export interface StatePaths {
@@ -115,5 +117,10 @@ export function sourcePath(
   namespace: string,
   name: string,
 ): string {
-  return join(paths.sources, `${kind}_${namespace}_${name}.json`)
+  return join(paths.sources, `${kind}_${namespace}_${shortened(name)}.json`)
+}
+
+/** Kubernetes' names may be as long as a file's name may be in all. `_` is in none of them. */
+function shortened(name: string): string {
+  return name.length <= LONG_NAME_CHARS ? name : `${name.slice(0, LONG_NAME_CHARS)}_${shortHash(name, 32)}`
 }

@@ -41,6 +41,12 @@ describe('writeFileAtomic', () => {
     expect([...seen].toSorted()).toEqual(['300000 a', '300000 b'])
   })
 
+  test('a name may be as long as the file system allows', async () => {
+    const file = path.join(await temporaryFolder(), 'k'.repeat(255))
+    await writeFileAtomic(file, 'value')
+    expect(await readText(file)).toBe('value')
+  })
+
   test('of many writers at once one wins whole, and nothing is left beside the file', async () => {
     const dir = await temporaryFolder()
     const file = path.join(dir, 'state')

@@ -63,6 +63,16 @@ test('an app sees what it names, of its own namespace, and nothing else', async 
   ])
 })
 
+test('names and namespaces may be as long as Kubernetes allows', async () => {
+  const { store } = await aStore()
+  const namespace = 'n'.repeat(63)
+  const long = { ...SECRET, namespace, name: `${'s'.repeat(252)}1` }
+  const twin = { ...long, name: `${'s'.repeat(252)}2`, data: {} }
+  await store.submit([long, twin])
+  expect(await store.read('Secret', namespace, long.name)).toEqual(long)
+  expect(await store.read('Secret', namespace, twin.name)).toEqual(twin)
+})
+
 test('a later submission replaces the whole object', async () => {
   const { store } = await aStore()
   await store.submit([SECRET])
