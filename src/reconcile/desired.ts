@@ -14,6 +14,7 @@ import type {
 } from '../bundle/types.ts'
 import { resolveIdentity } from '../bundle/user.ts'
 import { processArgs } from '../bundle/process.ts'
+import { stopSignal } from '../bundle/stop-signal.ts'
 import type { ResolvedImage } from '../image/types.ts'
 import { declaredVolumes } from '../image/volumes.ts'
 import type { FileTree } from '../rootfs/types.ts'
@@ -27,7 +28,6 @@ import type { Desired } from './types.ts'
 import { desiredVolumes } from './volumes.ts'
 
 const DEFAULT_GRACE_SECONDS = 30
-const DEFAULT_STOP_SIGNAL = 'SIGTERM'
 /** podman's default; Kubernetes leaves it to the node. */
 const DEFAULT_PIDS = 2048
 const DEFAULT_HOOK_TIMEOUT_SECONDS = 5
@@ -61,6 +61,7 @@ export function desiredState({ key, app, image, tree, sources }: DesiredInput): 
     })
   }
   if (identity === undefined || issues.some((issue) => issue.severity === 'error')) return { issues }
+  const stop = stopSignal(image.config.stopSignal)
   return {
     desired: {
       key,
@@ -75,8 +76,8 @@ export function desiredState({ key, app, image, tree, sources }: DesiredInput): 
       security: securityWish(app),
       running: spec.suspend !== true && (spec.replicas ?? 1) > 0,
       graceSeconds: spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
-      stopSignal: image.config.stopSignal ?? DEFAULT_STOP_SIGNAL,
-      warnings: issues,
+      stopSignal: stop.signal,
+      warnings: [...issues, ...stop.warnings],
     },
   }
 }
