@@ -13,8 +13,14 @@ export function parseMountFlags(mountinfo: string): ReadonlyMap<string, 'exec' |
   return flags
 }
 
+/** No mounts for a process that is gone, or just going: then the kernel says EINVAL, or ESRCH in the midst of reading. */
 export async function mountFlagsOf(pid: number): Promise<ReadonlyMap<string, 'exec' | 'noexec'>> {
-  return parseMountFlags((await readText(`/proc/${pid}/mountinfo`)) ?? '')
+  try {
+    return parseMountFlags((await readText(`/proc/${pid}/mountinfo`)) ?? '')
+  } catch (error) {
+    if (['EINVAL', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return new Map()
+    throw error
+  }
 }
 
 /** The kernel escapes only space, tab, newline, backslash and `#`: one ASCII character each. */

@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { mountFlagsOf, parseMountFlags } from '../../../src/engine/local/mount-flags.ts'
+import { startTicksOf } from '../../../src/engine/local/process-facts.ts'
+import { eventually } from '../../support/sandbox.ts'
 
 const line = (mountPoint: string, options: string, fs = 'ext4 /dev/vda rw') =>
   `36 35 98:0 / ${mountPoint} ${options} shared:1 master:2 - ${fs}`
@@ -33,4 +37,19 @@ test('the mounts of this very process are read from the kernel', async () => {
 
 test('a process that is gone has no mounts', async () => {
   expect(await mountFlagsOf(2 ** 30)).toEqual(new Map())
+})
+
+test('a process that has ended and is not yet collected has no mounts', async () => {
+  // A shell that became another program leaves its child uncollected: a zombie.
+  const parent = spawn('/bin/sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  try {
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer]
+    const pid = Number(line.toString())
+    await eventually('the child is a zombie', () => startTicksOf(pid) === undefined)
+    expect(await mountFlagsOf(pid)).toEqual(new Map())
+  } finally {
+    parent.kill('SIGKILL')
+  }
 })
