@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { mountFlagsOf, parseMountFlags } from '../../../src/engine/local/mount-flags.ts'
 import { startTicksOf } from '../../../src/engine/local/process-facts.ts'
@@ -40,13 +41,18 @@ test('a process that is gone has no mounts', async () => {
 })
 
 test('a process that has ended and is not yet collected has no mounts', async () => {
-  // A shell that became another program leaves its child uncollected: a zombie.
-  const parent = spawn('/bin/sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 60'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
+  // A shell that has become another program leaves its child uncollected: a zombie.
+  const parent = spawn('/bin/sh', ['-c', 'exec 3<&0; cat <&3 >/dev/null & echo $!; exec sleep 60'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
   try {
     const [line] = (await once(parent.stdout, 'data')) as [Buffer]
     const pid = Number(line.toString())
+    await eventually(
+      'the shell is no shell any more',
+      () => readFileSync(`/proc/${parent.pid ?? 0}/comm`, 'utf8') === 'sleep\n',
+    )
+    parent.stdin.end()
     await eventually('the child is a zombie', () => startTicksOf(pid) === undefined)
     expect(await mountFlagsOf(pid)).toEqual(new Map())
   } finally {
