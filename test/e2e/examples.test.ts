@@ -230,7 +230,7 @@ describe('hooks', () => {
     await using user = await User.with('hooks/nginx.yaml')
     const broken = path.join(user.sandbox.dir, 'broken.yaml')
     writeFileSync(broken, readFileSync(user.file, 'utf8').replace('listen 127', 'lisen 127'))
-    expect((await user.fairlead('up', '-f', broken)).code).toBe(1)
+    expect((await user.fairlead('up', '-f', broken, '--wait-timeout', '60s')).code).toBe(1)
     const ready = findCondition((await user.sandbox.status('nginx')).conditions ?? [], 'Ready')
     expect(ready).toMatchObject({ status: 'False', reason: 'HookFailed' })
     expect(ready?.message).toMatch(/spec\.hooks\[0\].*\/usr\/sbin\/nginx.*no listen in/)
