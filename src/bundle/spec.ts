@@ -147,8 +147,9 @@ function openFiles(input: SpecInput): RuntimeRlimit {
 }
 
 function limitIssues(input: SpecInput): readonly Issue[] {
-  if (input.host.nofileHard >= OPEN_FILES.hard) return []
-  const message = `open files are limited to ${input.host.nofileHard} instead of ${OPEN_FILES.hard}, because the host allows no more; raise its hard limit (LimitNOFILE) if the app needs it`
+  // The hard limit is ours, not the user's word: worth a warning only where it cuts into what programs start with.
+  if (input.host.nofileHard >= OPEN_FILES.soft) return []
+  const message = `open files are limited to ${input.host.nofileHard} instead of ${OPEN_FILES.soft}, because the host allows no more; raise its hard limit (LimitNOFILE) if the app needs it`
   return [{ severity: 'warning', reason: 'LimitUnsupported', path: 'process.rlimits', message }]
 }
 

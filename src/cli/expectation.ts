@@ -45,6 +45,8 @@ const NO_USE_WAITING: readonly string[] = [
   'RegistryUnauthorized',
   'PlatformNotFound',
   'DiskFull',
+  'StateCorrupt',
+  'InternalError',
 ]
 
 export function judge(expected: Expectation, { stored, isUp, idleMs }: Seen): Verdict {

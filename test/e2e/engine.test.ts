@@ -112,15 +112,17 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
   test('restarts a crashing app with growing pauses and says CrashLoopBackOff', async () => {
     await using sandbox = await Sandbox.create({ runtime })
     await sandbox.up([app('crash', await image(sandbox, { run: 'echo crashed; exit 3' }))], ['--no-wait'])
-    await eventually('it is in CrashLoopBackOff', async () => {
-      const status = await sandbox.status('crash')
+    let status: Awaited<ReturnType<Sandbox['status']>> = {}
+    const isLooping = async () => {
+      status = await sandbox.status('crash')
       const ready = status.conditions?.find(({ type }) => type === 'Ready')
       return (
         ready?.reason === 'CrashLoopBackOff' &&
         ready.message.includes('exit code 3') &&
         (status.workload?.restarts ?? 0) >= 3
       )
-    })
+    }
+    await eventually('it is in CrashLoopBackOff', isLooping, 60_000, () => JSON.stringify(status))
     expect((await sandbox.ok(['logs', 'crash'])).match(/crashed/g)?.length).toBeGreaterThanOrEqual(3)
   })
 
@@ -211,7 +213,7 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
       const instance = await instanceOf(sandbox, 'clean')
       id = instance.record.id
       await sandbox.ok(['down', 'clean'])
-      expect(existsSync(`/proc/${instance.supervisor}`)).toBe(false)
+      await eventually('the supervisor is gone', () => !existsSync(`/proc/${instance.supervisor}`))
       expect(readdirSync(path.join(sandbox.state, 'instances')).filter((name) => name.includes(id))).toEqual(
         [],
       )

@@ -196,10 +196,12 @@ export async function eventually(
   what: string,
   check: () => Promise<boolean> | boolean,
   timeoutMs = 60_000,
+  seen: () => string = () => '',
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!(await check())) {
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs / 1000} s in vain until ${what}`)
+    if (performance.now() > deadline)
+      throw new Error(`waited ${timeoutMs / 1000} s in vain until ${what} ${seen()}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

@@ -49,6 +49,7 @@ export interface CgroupSetting {
 export const HOOK_FILE_MAX_BYTES = 64 * 1024
 
 export const LOCK_BUSY_EXIT_CODE = 97
+const LOCK_WAIT_SECONDS = 5
 export const SETUP_FAILED_EXIT_CODE = 98
 
 export function superviseScript(input: SuperviseInput): string {
@@ -79,7 +80,8 @@ function outerLines(input: SuperviseInput): string[] {
   )
   return [
     `exec 9>>${shellWord(input.lockFile)}`,
-    `flock -n 9 || exit ${LOCK_BUSY_EXIT_CODE}`,
+    // The run before this one may be in its last moment: its end is on record, its process not yet gone.
+    `flock -w ${LOCK_WAIT_SECONDS} 9 || exit ${LOCK_BUSY_EXIT_CODE}`,
     `exec ${locks.join('')}/bin/sh "$0" "$1" locked`,
   ]
 }
