@@ -150,6 +150,17 @@ export async function readJson(path: string): Promise<unknown> {
   }
 }
 
+/** A JSON state file that must be an object with text under these keys; anything else is `StateCorrupt`, too. */
+export async function readRecord(path: string, keys: readonly string[]): Promise<unknown> {
+  const value = await readJson(path)
+  if (value === undefined) return undefined
+  const fields = new Map(typeof value === 'object' && value !== null ? Object.entries(value) : [])
+  const missing = keys.find((key) => typeof fields.get(key) !== 'string')
+  if (missing === undefined) return value
+  const message = `${path} has no "${missing}"; restore it from a backup, or remove it and apply the resource again (volumes are kept)`
+  throw new ExpectedError('StateCorrupt', message, { path })
+}
+
 export function isMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   return code === 'ENOENT' || code === 'ENOTDIR'

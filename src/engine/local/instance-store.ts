@@ -10,6 +10,7 @@ import {
   ensureFolder,
   listFolder,
   readJson,
+  readRecord,
   readText,
   removeFolder,
   sweepRemoved,
@@ -71,7 +72,8 @@ export class InstanceStore {
   }
 
   async read(id: string): Promise<InstanceRecord | undefined> {
-    return (await readJson(instancePaths(this.#paths, id).record)) as InstanceRecord | undefined
+    const keys = ['id', 'revision', 'digest', 'runtime', 'workingDir', 'stopSignal']
+    return (await readRecord(instancePaths(this.#paths, id).record, keys)) as InstanceRecord | undefined
   }
 
   /** Publishes a prepared instance: the record is written last, so that a folder without one is unfinished. */

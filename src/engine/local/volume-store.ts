@@ -8,7 +8,7 @@ import { claimName, type AppKey } from '../../reconcile/names.ts'
 import type { DesiredVolume } from '../../reconcile/types.ts'
 import type { Identity } from '../../bundle/types.ts'
 import { ExpectedError } from '../../errors.ts'
-import { ensureFolder, listFolder, readJson, removeFolder, writeJson } from './disk.ts'
+import { ensureFolder, listFolder, readRecord, removeFolder, writeJson } from './disk.ts'
 import { sharedClaimPaths, volumePaths, type StatePaths } from './paths.ts'
 import { seedVolume } from './seed.ts'
 import type { StoredVolume, VolumeRecord } from './volume-record.ts'
@@ -19,6 +19,8 @@ export interface EnsureOptions {
   readonly digest: string
   readonly identity: Identity
 }
+
+const RECORD_KEYS = ['namespace', 'app', 'path', 'claimName', 'retain', 'phase']
 
 export const SHARED_CLAIMS = '_claims'
 
@@ -92,7 +94,9 @@ export class VolumeStore {
   async isReady(key: AppKey, volume: DesiredVolume): Promise<boolean> {
     const files = await this.#filesOf(key, volume)
     const record =
-      files === undefined ? undefined : ((await readJson(files.record)) as VolumeRecord | undefined)
+      files === undefined
+        ? undefined
+        : ((await readRecord(files.record, RECORD_KEYS)) as VolumeRecord | undefined)
     return record?.phase === 'Ready'
   }
 
@@ -139,10 +143,10 @@ export class VolumeStore {
     readonly record: string
     readonly data: string
   }): Promise<VolumeRecord | undefined> {
-    const record = (await readJson(files.record)) as VolumeRecord | undefined
+    const record = (await readRecord(files.record, RECORD_KEYS)) as VolumeRecord | undefined
     if (record?.phase !== 'Importing' || record.importing === undefined) return record
     await finishImport({ record, dir: files.dir, dataDir: files.data }, record.importing)
-    return (await readJson(files.record)) as VolumeRecord | undefined
+    return (await readRecord(files.record, RECORD_KEYS)) as VolumeRecord | undefined
   }
 
   async #filesOf(key: AppKey, volume: DesiredVolume) {
@@ -161,7 +165,7 @@ export class VolumeStore {
     for (const name of await listFolder(parent)) {
       if (name.startsWith('.')) continue
       const dir = join(parent, name)
-      const record = (await readJson(join(dir, 'volume.json'))) as VolumeRecord | undefined
+      const record = (await readRecord(join(dir, 'volume.json'), RECORD_KEYS)) as VolumeRecord | undefined
       if (record !== undefined) volumes.push({ record, dir, dataDir: join(dir, 'data') })
     }
     return volumes.sort((a, b) => (a.record.path < b.record.path ? -1 : 1))

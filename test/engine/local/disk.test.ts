@@ -7,6 +7,7 @@ import {
   isMissing,
   listFolder,
   readJson,
+  readRecord,
   readText,
   removeFolder,
   sweepRemoved,
@@ -19,6 +20,18 @@ import { failureOf } from '../../support/expected-error.ts'
 import { node, runToEnd, temporaryFolder, withUmask } from './temporary.ts'
 
 const modeOf = async (file: string) => (await stat(file)).mode & 0o7777
+
+test.each(['null', '[]', '{}', '"x"', '5', '{"phase":1}', '{"path":"/a"}'])(
+  'a record that is %s is damaged, and its file is named',
+  async (text) => {
+    const file = path.join(await temporaryFolder(), 'volume.json')
+    await writeFile(file, text)
+    await expect(readRecord(file, ['path', 'phase'])).rejects.toMatchObject({
+      reason: 'StateCorrupt',
+      path: file,
+    })
+  },
+)
 
 describe('writeFileAtomic', () => {
   test('a reader sees the old content or the new one, whole, never anything else', async () => {
