@@ -93,9 +93,9 @@ function peakMiB({ layout, tag }: Image): number {
   const out = mkdtempSync(join(WORK, 'out-'))
   const once = join(import.meta.dirname, 'lib', 'unpack-once.ts')
   try {
-    return (
-      Number(execFileSync(execPath, [once, layout, tag, join(out, 'image')], { encoding: 'utf8' })) / 1024
-    )
+    // The memory settings of bin/fairlead.
+    const args = ['--max-semi-space-size=8', once, layout, tag, join(out, 'image')]
+    return Number(execFileSync(execPath, args, { encoding: 'utf8' })) / 1024
   } finally {
     rmSync(out, { recursive: true, force: true })
   }

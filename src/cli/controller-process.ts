@@ -67,6 +67,8 @@ export async function startController(
 ): Promise<StartedController> {
   const runtime = call.options.text('runtime')
   const args = [
+    // The same memory settings as ours.
+    ...process.execArgv,
     context.mainFile,
     'controller',
     '--engine',

@@ -435,7 +435,7 @@ describe('renderSpec', () => {
       expect.objectContaining({
         severity: 'warning',
         reason: 'LimitUnsupported',
-        message: expect.stringContaining('500 instead of 524288'),
+        message: expect.stringContaining('500 instead of 1024'),
       }),
     ])
   })
