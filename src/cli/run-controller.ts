@@ -112,6 +112,7 @@ async function sweep(state: LocalState): Promise<void> {
   for (const folder of folders) await sweepTemporary(folder, Date.now())
   await sweepRemoved(state.paths.apps)
   await state.instances.sweep()
+  await state.volumes.sweep()
   await sweepStaging(state.paths.rootfs)
   await state.blobs.sweep()
 }

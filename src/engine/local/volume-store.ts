@@ -8,7 +8,7 @@ import { claimName, type AppKey } from '../../reconcile/names.ts'
 import type { DesiredVolume } from '../../reconcile/types.ts'
 import type { Identity } from '../../bundle/types.ts'
 import { ExpectedError } from '../../errors.ts'
-import { ensureFolder, listFolder, readRecord, removeFolder, writeJson } from './disk.ts'
+import { ensureFolder, listFolder, readRecord, removeFolder, sweepRemoved, writeJson } from './disk.ts'
 import { sharedClaimPaths, volumePaths, type StatePaths } from './paths.ts'
 import { seedVolume } from './seed.ts'
 import type { StoredVolume, VolumeRecord } from './volume-record.ts'
@@ -158,6 +158,14 @@ export class VolumeStore {
     )
     if (found === undefined) return sharedClaimPaths(this.#paths, key.namespace, claimName)
     return { dir: found.dir, record: join(found.dir, 'volume.json'), data: found.dataDir }
+  }
+
+  /** Finishes deletions that a crash cut off: what a user deleted must not stay on the disk. */
+  async sweep(): Promise<void> {
+    for (const namespace of await listFolder(this.#paths.volumes)) {
+      for (const app of await listFolder(join(this.#paths.volumes, namespace)))
+        await sweepRemoved(join(this.#paths.volumes, namespace, app))
+    }
   }
 
   async #readAll(parent: string): Promise<readonly StoredVolume[]> {

@@ -4,13 +4,13 @@
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { Transform, type Readable, type Writable } from 'node:stream'
 import { ExpectedError, printable } from '../../errors.ts'
 import { crashPoint } from './crash-point.ts'
-import { diskError, ensureFolder, isMissing, listFolder, writeJson } from './disk.ts'
+import { diskError, ensureFolder, isMissing, listFolder, removeTree, writeJson } from './disk.ts'
 import { run } from './runtime.ts'
 import type { StoredVolume } from './volume-record.ts'
 
@@ -74,7 +74,7 @@ export async function importVolume(
     // Data reaches the disk before the old content goes.
     await run(['sync', '--file-system', arrived], SYNC_TIMEOUT_MS)
   } catch (error) {
-    await rm(arrived, { recursive: true, force: true })
+    await removeTree(arrived)
     throw diskError(error, stored.dataDir)
   }
   // From here on the import is whole; a crash is finished by whoever looks at the volume next.
@@ -100,7 +100,7 @@ export async function finishImport(stored: StoredVolume, suffix: string): Promis
     await rename(arrived, stored.dataDir)
     crashPoint(stored.dataDir)
   }
-  await rm(replaced, { recursive: true, force: true })
+  await removeTree(replaced)
   const { importing: _finished, ...record } = stored.record
   await writeJson(join(stored.dir, 'volume.json'), { ...record, phase: 'Ready' })
 }
@@ -117,7 +117,7 @@ async function refuseMountPoint(stored: StoredVolume): Promise<void> {
 /** Imports that were cut off before they were whole. */
 async function sweepImports(stored: StoredVolume): Promise<void> {
   for (const name of await listFolder(stored.dir)) {
-    if (name.startsWith(IMPORT_PREFIX)) await rm(join(stored.dir, name), { recursive: true, force: true })
+    if (name.startsWith(IMPORT_PREFIX)) await removeTree(join(stored.dir, name))
   }
 }
 
