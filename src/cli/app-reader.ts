@@ -6,25 +6,38 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { isMissing } from '../engine/local/disk.ts'
 import { appPaths, type StatePaths } from '../engine/local/paths.ts'
 import type { AppStatus } from '../crd/status.ts'
-import { ExpectedError, printable } from '../errors.ts'
+import { ExpectedError } from '../errors.ts'
 import { appId, parseAppKey, type AppKey } from '../reconcile/names.ts'
 import type { StoredApp } from '../reconcile/ports.ts'
 
-/** All apps, sorted by namespace and name. */
-export function readAllApps(paths: StatePaths): readonly StoredApp[] {
-  return appFolders(paths).flatMap((folder) => {
+export interface ReadApps {
+  readonly apps: readonly StoredApp[]
+  /** One for each app that has a damaged file. */
+  readonly damaged: readonly ExpectedError[]
+}
+
+/** All apps, sorted by namespace and name. A damaged one does not hide the others. */
+export function readAllApps(paths: StatePaths): ReadApps {
+  const damaged: ExpectedError[] = []
+  const apps = appFolders(paths).flatMap((folder) => {
     const key = parseAppKey(folder.replace('_', '/'))
-    const stored = key === undefined ? undefined : readApp(paths, key)
-    return stored ?? []
+    try {
+      return (key === undefined ? undefined : readApp(paths, key)) ?? []
+    } catch (error) {
+      if (!(error instanceof ExpectedError)) throw error
+      damaged.push(error)
+      return []
+    }
   })
+  return { apps, damaged }
 }
 
 /** One app, or undefined. A damaged file is StateCorrupt, never an app that seems to be gone. */
 export function readApp(paths: StatePaths, key: AppKey): StoredApp | undefined {
   const files = appPaths(paths, key)
-  const file = recordOf(readJsonFile(files.resource))
-  if (file === undefined) return undefined
-  const { resource, generation, baseDir } = file
+  const stored = readJsonFile(files.resource)
+  if (stored === undefined) return undefined
+  const { resource, generation, baseDir } = recordOf(stored) ?? {}
   if (recordOf(resource) === undefined) throw corrupt(files.resource, 'holds no resource')
   return {
     key,
@@ -68,15 +81,16 @@ function readJsonFile(file: string): unknown {
   }
   try {
     return JSON.parse(text) as unknown
-  } catch (error) {
-    throw corrupt(file, `is not valid JSON (${printable((error as Error).message, 80)})`)
+  } catch {
+    // The parser's own words would quote the file, which may hold a password in `env`.
+    throw corrupt(file, 'is not valid JSON')
   }
 }
 
 function corrupt(file: string, problem: string): ExpectedError {
   return new ExpectedError(
     'StateCorrupt',
-    `${file} ${problem}; apply the resource again (volumes are kept)`,
+    `${file} ${problem}; restore it from a backup, or remove it and apply the resource again (volumes are kept)`,
     { path: file },
   )
 }

@@ -240,6 +240,26 @@ describe('one app', () => {
   })
 
   test.each([
+    ['status', '{"half": "hunter2'],
+    ['resource', '{"half": "hunter2'],
+    ['resource', '5'],
+    ['resource', '{"resource": []}'],
+  ] as const)(
+    'whose %s is damaged (%s) does not hide the others, and says what helps',
+    async (file, text) => {
+      await storeApp(desk.state, 'good', runningStatus())
+      const bad = appPaths(statePaths(desk.state), await storeApp(desk.state, 'bad', runningStatus()))
+      await writeFile(bad[file], text)
+      const { code, stdout, stderr } = await desk.run(['status', '-o', 'json'])
+      const { items } = JSON.parse(stdout) as { items: { metadata: { name: string } }[] }
+      expect(items.map(({ metadata }) => metadata.name)).toEqual(['good'])
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/^StateCorrupt: \S+_bad\/\w+\.json .*; restore it .* remove it and apply .*\n$/)
+      expect(stderr).not.toContain('hunter2')
+    },
+  )
+
+  test.each([
     ['a status that is no status', '[]'],
     ['conditions that are none', '{"conditions": [1]}'],
     ['volumes without paths', '{"volumes": [{}]}'],

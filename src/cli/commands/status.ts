@@ -8,6 +8,7 @@ import { appsTable, listOf, withStatus } from '../app-view.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { outputFormat, writeAnswer } from '../output.ts'
+import { errorLines, EXIT_FAILED } from '../print-error.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { painter } from '../styles.ts'
 import { watchAnswers, type Shown } from '../watch-answers.ts'
@@ -16,31 +17,42 @@ export const status: RunCommand = async (context, call) => {
   const paths = statePathsOf(context, call)
   const show = () =>
     call.args[0] === undefined ? showAll(context, call, paths) : showOne(context, call, paths)
-  if (call.options.flag('watch')) await watchAnswers(context, show)
-  else await show().print()
+  if (call.options.flag('watch')) return watchAnswers(context, show)
+  const shown = show()
+  await shown.print()
+  return shown.isWhole ? 0 : EXIT_FAILED
 }
 
-function showAll(context: CliContext, call: CommandCall, paths: StatePaths): Shown {
+interface Answer extends Shown {
+  /** false: something could not be read, which is said on standard error. */
+  readonly isWhole: boolean
+}
+
+function showAll(context: CliContext, call: CommandCall, paths: StatePaths): Answer {
   const onlyNamespace = call.options.text('namespace') !== undefined && !call.options.flag('allNamespaces')
   const namespace = onlyNamespace ? namespaceOf(call) : undefined
-  const found = readAllApps(paths).filter(({ key }) => namespace === undefined || key.namespace === namespace)
+  const { apps, damaged } = readAllApps(paths)
+  const found = apps.filter(({ key }) => namespace === undefined || key.namespace === namespace)
   const print = async () => {
     const format = outputFormat(call)
-    const empty = format === 'table' && found.length === 0
+    const empty = format === 'table' && found.length === 0 && damaged.length === 0
     if (empty) context.stderr.write(`no apps${namespace === undefined ? '' : ` in namespace ${namespace}`}\n`)
     await writeAnswer(context, format, listOf(found), () =>
       appsTable(found, context.stdout.columns, painter(context, context.stdout)),
     )
+    for (const line of damaged.flatMap(errorLines)) context.stderr.write(`${line}\n`)
   }
-  return { fingerprint: canonicalJson(listOf(found)), print }
+  const fingerprint = canonicalJson([listOf(found), damaged.map(({ message }) => message)])
+  return { fingerprint, isWhole: damaged.length === 0, print }
 }
 
-function showOne(context: CliContext, call: CommandCall, paths: StatePaths): Shown {
+function showOne(context: CliContext, call: CommandCall, paths: StatePaths): Answer {
   const stored = requireReadableApp(paths, namedApp(call))
   const resource = withStatus(stored)
   const page = () => appPage(stored, context.now(), context.stdout.columns, painter(context, context.stdout))
   return {
     fingerprint: canonicalJson(resource),
+    isWhole: true,
     print: () => writeAnswer(context, outputFormat(call), resource, page),
   }
 }

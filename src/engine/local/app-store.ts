@@ -49,7 +49,7 @@ export class LocalAppStore implements AppStore {
     if (typeof stored !== 'object' || stored === null || typeof stored.baseDir !== 'string') {
       throw new ExpectedError(
         'StateCorrupt',
-        `${files.resource} is not a stored resource; apply the resource again (volumes are kept)`,
+        `${files.resource} is not a stored resource; restore it from a backup, or remove it and apply the resource again (volumes are kept)`,
         {
           path: files.resource,
         },
