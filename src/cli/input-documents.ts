@@ -1,12 +1,13 @@
 /** The documents behind `-f`: every problem of every file at once, and nothing is used when there is one. */
 import { parseSources, requireDocuments, type AppDocument, type Documents } from '../crd/documents.ts'
-import type { Issue } from '../errors.ts'
+import { ExpectedError, printable, type Issue } from '../errors.ts'
+import { parseReference } from '../image/reference.ts'
 import { namespaceOf } from './app-name.ts'
 import type { CommandCall } from './command-spec.ts'
 import type { CliContext } from './context.ts'
 import { readInputFiles } from './input-files.ts'
 import { LOCAL_INSTANCE_KIND } from './local-instance.ts'
-import { throwIfInvalid, UsageError } from './usage-error.ts'
+import { throwIfInvalid } from './usage-error.ts'
 
 export interface InputDocuments extends Documents {
   readonly apps: readonly InputApp[]
@@ -36,16 +37,41 @@ export async function inspectInput(context: CliContext, call: CommandCall): Prom
     ...document,
     baseDir: baseDirs.get(document.source) ?? context.cwd,
   }))
-  return { documents: { ...parsed.documents, apps }, issues: [...input.issues, ...parsed.issues] }
+  const judged = apps.map((document) => ({ document, issues: referenceIssues(document) }))
+  const documents = {
+    ...parsed.documents,
+    apps: judged.filter((one) => one.issues.length === 0).map(({ document }) => document),
+  }
+  const issues = [...input.issues, ...parsed.issues, ...judged.flatMap((one) => one.issues)]
+  const isEmpty = apps.length + documents.secrets.length + documents.configMaps.length === 0
+  return { documents, issues: isEmpty && issues.length === 0 ? [nothingIn(names)] : issues }
 }
 
-/** The documents; InvalidInputError with everything that is wrong, UsageError when there is nothing in them. */
+/** The documents; InvalidInputError with everything that is wrong. */
 export async function requireInput(context: CliContext, call: CommandCall): Promise<InputDocuments> {
   const { documents, issues } = await inspectInput(context, call)
   throwIfInvalid(issues)
   requireDocuments({ documents, issues })
-  if (documents.apps.length + documents.secrets.length + documents.configMaps.length === 0) {
-    throw new UsageError('the files hold no document', call.options.list('file').join(' '))
-  }
   return documents
+}
+
+function nothingIn(names: readonly string[]): Issue {
+  return {
+    severity: 'error',
+    reason: 'InvalidSpec',
+    path: printable(names.join(' ')),
+    message: 'the files hold no document',
+  }
+}
+
+/** A reference that nobody could resolve is a slip of the file, as a misspelled field is: it need not be stored first. */
+function referenceIssues({ app, source }: InputApp): readonly Issue[] {
+  try {
+    parseReference(app.spec.image)
+    return []
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error
+    const { reason, message } = error
+    return [{ severity: 'error', reason, path: 'spec.image', message, location: printable(source) }]
+  }
 }

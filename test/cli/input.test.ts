@@ -112,13 +112,30 @@ describe('-f', () => {
     expect(code).toBe(2)
   })
 
-  test('refuses files without a document where one is needed', async () => {
+  test.each([
+    ['up', 'stderr'],
+    ['check', 'stdout'],
+  ] as const)('refuses files without a document: %s', async (command, stream) => {
     write('empty.yaml', '# nothing\n')
-    expect(await desk.run(['up', '-f', 'empty.yaml'])).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('no document') as string,
-    })
+    const result = await desk.run([command, '-f', 'empty.yaml'])
+    expect(result.code).toBe(2)
+    expect(result[stream]).toMatch(/^InvalidSpec: empty\.yaml: the files hold no document$/m)
   })
+
+  test.each([
+    ['up', 'stderr'],
+    ['check', 'stdout'],
+  ] as const)(
+    'refuses a reference that nobody could resolve as invalid input: %s',
+    async (command, stream) => {
+      write('a.yaml', `${app('good')}---\n${app('bad').replace('oci:none', 'https://example.com/x')}`)
+      const result = await desk.run([command, '-f', 'a.yaml'])
+      expect(result.code).toBe(2)
+      expect(result[stream]).toMatch(/^InvalidReference: a\.yaml: spec\.image: .*no scheme/m)
+      expect(result[stream].match(/InvalidReference/g)).toHaveLength(1)
+      expect((await desk.run(['status', '-o', 'json'])).stdout).toContain('"items": []')
+    },
+  )
 
   test('leaves out what render derives, and says so', async () => {
     const derived =
