@@ -38,6 +38,15 @@ export type Verdict =
  */
 export const SAME_FAILURE_MS = 5000
 
+/**
+ * An app that ended by itself during the wait is up again for a moment at each new try. Only when it stays up for this
+ * long is that called ready.
+ */
+export const STEADY_MS = 5000
+
+/** Ends that are not the app's fault: as asked, with the host, or its supervisor was killed. */
+const NO_FAULT: readonly (string | undefined)[] = ['Stopped', 'Rebooted', 'Lost']
+
 /** The controller goes on trying after these, since somebody may mend them elsewhere; a person at a terminal should know now. */
 const NO_USE_WAITING: readonly string[] = [
   'HookFailed',
@@ -58,7 +67,11 @@ export function judge(expected: Expectation, { stored, isUp, idleMs }: Seen): Ve
   if (failure !== undefined && (isNew(failure, expected.before) || idleMs >= SAME_FAILURE_MS)) {
     return { kind: 'failed', reason: failure.reason, message: failure.message }
   }
-  if (isReached(expected, stored, isUp)) return { kind: 'ready' }
+  if (isReached(expected, stored, isUp)) {
+    const ended = endDuringWait(expected, status)
+    if (ended === undefined || idleMs >= STEADY_MS) return { kind: 'ready' }
+    return { kind: 'waiting', reason: 'Restarted', message: `${ended}; waits whether it stays up this time` }
+  }
   return { kind: 'waiting', ...waitingFor(expected, status) }
 }
 
@@ -94,6 +107,14 @@ function isReached(expected: Expectation, { status }: StoredApp, isUp: boolean):
   const revision = status.workload?.revision
   // A status may be older than the last reboot: the container itself has the last word.
   return isUp && revision !== undefined && revision !== expected.otherRevisionThan
+}
+
+/** How the container that runs ended before, when that was during the wait. */
+function endDuringWait({ before }: Expectation, status: AppStatus | undefined): string | undefined {
+  const { restarts = 0, lastTermination: last } = status?.workload ?? {}
+  if (restarts === 0 || last === undefined || NO_FAULT.includes(last.reason)) return undefined
+  if (last.finishedAt === before?.workload?.lastTermination?.finishedAt) return undefined
+  return last.message ?? 'it ended'
 }
 
 function waitingFor(

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { judge, SAME_FAILURE_MS, type Expectation, type Seen } from '../../src/cli/expectation.ts'
+import { judge, SAME_FAILURE_MS, STEADY_MS, type Expectation, type Seen } from '../../src/cli/expectation.ts'
 import type { AppStatus } from '../../src/crd/status.ts'
 import type { StoredApp } from '../../src/reconcile/ports.ts'
-import { condition, keyOf, runningStatus } from './prepared-state.ts'
+import { condition, keyOf, NOON, runningStatus } from './prepared-state.ts'
 
 const KEY = keyOf('app')
 const STALLED = [
@@ -13,6 +13,12 @@ const UNRESOLVED = [
   condition('Ready', 'True', 'Running'),
   condition('ImageResolved', 'False', 'RegistryUnavailable', 'is down; what was pinned stays'),
 ]
+
+/** Runs again, after an end of its own or one that was not its fault. */
+function restarted(reason = 'Exited', restarts = 1): AppStatus {
+  const lastTermination = { reason, exitCode: 1, message: 'ended with exit code 1', finishedAt: NOON }
+  return runningStatus({ workload: { revision: 'r1', restarts, lastTermination } })
+}
 
 function stored(status: AppStatus | undefined, deletion?: StoredApp['deletion']): StoredApp {
   return { key: KEY, baseDir: '/', resource: {}, generation: 1, status, deletion }
@@ -59,6 +65,27 @@ describe('an app is', () => {
       seen(runningStatus({ conditions: [condition('Ready', 'True', 'Suspended')] }), { isUp: false }),
       'ready',
     ],
+    [
+      'not ready when it has just come up after a crash',
+      expected(),
+      seen(restarted()),
+      'waiting',
+      'Restarted',
+    ],
+    ['ready when it stays up after a crash', expected(), seen(restarted(), { idleMs: STEADY_MS }), 'ready'],
+    [
+      'ready at once when it crashed before the wait',
+      expected({ before: restarted() }),
+      seen(restarted()),
+      'ready',
+    ],
+    [
+      'ready at once when the crash was of another revision',
+      expected(),
+      seen(restarted('Exited', 0)),
+      'ready',
+    ],
+    ['ready at once after a reboot', expected(), seen(restarted('Rebooted')), 'ready'],
     [
       'waiting while it crashes',
       expected(),
