@@ -39,7 +39,8 @@ const GENERAL = `## For every command
   path. \`exec\` ends with the exit code of its command.
 - \`FAIRLEAD_STATE\` or \`--state\` names the state folder (default \`/var/lib/fairlead\`), \`FAIRLEAD_CONFIG\` the
   configuration file (default \`/etc/fairlead/config.yaml\`). \`NO_COLOR\` turns colours off, \`FAIRLEAD_DEBUG=1\` shows where in
-  the program an error came from.`
+  the program an error came from.
+- Lists fit into the terminal, by cutting long names. Into a pipe or a file they go whole, unless \`COLUMNS\` is set.`
 
 function section(words: string, spec: CommandSpec): string {
   const parts = [

@@ -21,6 +21,16 @@ export function outputFormat(call: CommandCall): OutputFormat {
   return format
 }
 
+/**
+ * How wide a list may be. One for a pipe or a file is not cut: `grep` and the next command need whole names. COLUMNS,
+ * where a caller has set it, says otherwise.
+ */
+export function listWidth({ stdout, env }: CliContext): number {
+  if (stdout.isTerminal) return stdout.columns
+  const asked = Number(env['COLUMNS'] ?? '')
+  return asked > 0 ? asked : Number.POSITIVE_INFINITY
+}
+
 /** Writes `value` whole, or what `table` makes of it. */
 export async function writeAnswer(
   context: CliContext,

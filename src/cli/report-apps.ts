@@ -7,7 +7,7 @@ import type { StoredApp } from '../reconcile/ports.ts'
 import { appsTable, listOf, shortName, withStatus } from './app-view.ts'
 import type { CommandCall } from './command-spec.ts'
 import type { CliContext } from './context.ts'
-import { outputFormat, writeAnswer } from './output.ts'
+import { listWidth, outputFormat, writeAnswer } from './output.ts'
 import { EXIT_FAILED } from './print-error.ts'
 import { painter } from './styles.ts'
 import type { WaitedApp } from './wait-apps.ts'
@@ -48,6 +48,6 @@ export async function printApps(
   const [only] = found
   const value = only !== undefined && keys.length === 1 ? withStatus(only) : listOf(found)
   await writeAnswer(context, outputFormat(call), value, () =>
-    appsTable(found, context.stdout.columns, painter(context, context.stdout)),
+    appsTable(found, listWidth(context), painter(context, context.stdout)),
   )
 }

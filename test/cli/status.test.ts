@@ -17,6 +17,17 @@ beforeEach(() => {
   return () => desk[Symbol.dispose]()
 })
 
+async function storeLongNames(): Promise<string> {
+  const image = `registry.example.com:5000/${'long/'.repeat(20)}app:${'t'.repeat(60)}`
+  await storeApp(
+    desk.state,
+    `${'n'.repeat(60)}/${'m'.repeat(60)}`,
+    runningStatus({ conditions: [condition('Ready', 'False', 'ExecInterpreterMissing')] }),
+    { image },
+  )
+  return image
+}
+
 describe('the table', () => {
   test('shows every app, sorted, with state, digest and restarts', async () => {
     await storeApp(desk.state, 'web', runningStatus())
@@ -44,17 +55,20 @@ describe('the table', () => {
     )
   })
 
-  test.each([40, 80, 120])('fits into %i columns, whatever the names are', async (columns) => {
-    const image = `registry.example.com:5000/${'long/'.repeat(20)}app:${'t'.repeat(60)}`
-    await storeApp(
-      desk.state,
-      `${'n'.repeat(60)}/${'m'.repeat(60)}`,
-      runningStatus({ conditions: [condition('Ready', 'False', 'ExecInterpreterMissing')] }),
-      { image },
-    )
-    const { stdout } = await desk.run(['status'], { columns })
-    expect(stdout.split('\n').filter((line) => line.length > columns)).toEqual([])
+  test.each([
+    ['a terminal of 40', 40, { columns: 40, outputIsTerminal: true, env: { NO_COLOR: '1' } }],
+    ['a terminal of 120', 120, { columns: 120, outputIsTerminal: true, env: { NO_COLOR: '1' } }],
+    ['a pipe with COLUMNS=80', 80, { columns: 40, env: { COLUMNS: '80' } }],
+  ])('fits into %s, whatever the names are', async (_title, columns, options) => {
+    await storeLongNames()
+    const { stdout } = await desk.run(['status'], options)
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBe(columns)
     expect(stdout).toContain('aaaaaaaaaaaa'.slice(0, 4))
+  })
+
+  test.each([[{}], [{ COLUMNS: 'wide' }], [{ COLUMNS: '0' }]])('is not cut for a pipe: %j', async (env) => {
+    const image = await storeLongNames()
+    expect((await desk.run(['status'], { columns: 80, env })).stdout).toContain(` ${image} `)
   })
 
   test.each([

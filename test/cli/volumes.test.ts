@@ -43,10 +43,12 @@ describe('volumes ls', () => {
     expect((await desk.run(['volumes', 'ls', '--size'])).stdout).toMatch(/SIZE/)
   })
 
-  test('fits into 80 columns', async () => {
+  test('fits into a terminal of 80 columns, and is not cut for a pipe', async () => {
     await storeVolume(desk.state, `${'n'.repeat(60)}/${'m'.repeat(60)}`, `/${'p'.repeat(200)}`)
-    const { stdout } = await desk.run(['volumes', 'ls', '--size'])
+    const terminal = { outputIsTerminal: true, env: { NO_COLOR: '1' } }
+    const { stdout } = await desk.run(['volumes', 'ls', '--size'], terminal)
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([])
+    expect((await desk.run(['volumes', 'ls'])).stdout).toContain(`/${'p'.repeat(200)} `)
   })
 })
 

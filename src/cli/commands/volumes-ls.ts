@@ -6,7 +6,7 @@ import type { AppStatus } from '../../crd/status.ts'
 import { namedApp, namespaceOf } from '../app-name.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import { folderBytes } from '../folder-size.ts'
-import { outputFormat, writeAnswer } from '../output.ts'
+import { listWidth, outputFormat, writeAnswer } from '../output.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { painter } from '../styles.ts'
 import { volumeRow, volumesTable, type VolumeRow } from '../volume-view.ts'
@@ -25,7 +25,7 @@ export const volumesLs: RunCommand = async (context, call) => {
   const format = outputFormat(call)
   if (format === 'table' && rows.length === 0) context.stderr.write('no volumes\n')
   await writeAnswer(context, format, { items: rows }, () =>
-    volumesTable(rows, context.stdout.columns, painter(context, context.stdout)),
+    volumesTable(rows, listWidth(context), painter(context, context.stdout)),
   )
 }
 
