@@ -4,6 +4,7 @@ import type { ArgumentSpec, CommandSpec, ExampleSpec, OptionSpec, RunCommand } f
 import { COMMAND_GROUPS, PROGRAM, SUMMARY } from './commands.ts'
 import type { CliContext } from './context.ts'
 import { OptionValues } from './option-values.ts'
+import { packageVersion } from './package-version.ts'
 import { STATE } from './tree/common.ts'
 
 /** Called with what was parsed; `run` imports the command when it is time. */
@@ -15,6 +16,7 @@ export function buildProgram(context: CliContext, dispatch: Dispatch): Command {
   const program = prepare(new Command(PROGRAM), context)
   program.description(SUMMARY).enablePositionalOptions()
   program.addOption(toOption(STATE))
+  program.version(`${PROGRAM} ${packageVersion()}`, '--version', 'print the version')
   for (const { title, commands } of COMMAND_GROUPS) {
     program.commandsGroup(`${title}:`)
     for (const spec of commands) addCommand(program, spec, context, dispatch, PROGRAM)

@@ -83,6 +83,12 @@ describe('help', () => {
     },
   )
 
+  test('has a sister that tells the version alone', async () => {
+    const { code, stdout, stderr } = await desk.run(['--version'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^fairlead \d+\.\d+\.\d+\n$/)
+  })
+
   test('does not show hidden commands', async () => {
     expect((await desk.run(['--help'])).stdout).not.toContain('__complete')
   })
