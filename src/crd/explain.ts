@@ -48,9 +48,10 @@ function explain(issue: ZodIssue, schema: z.ZodType, input: unknown, base: Field
     return [finding(path, `is missing: must be ${expectation(issue, schemaAt(schema, inner))}`)]
   if (issue.code === 'invalid_key')
     return [finding(path, `the key ${quoted(String(inner.at(-1)))} is too long or not allowed`)]
-  const expected = expectation(issue, schemaAt(schema, inner))
+  const field = schemaAt(schema, inner)
+  const correction = hint(issue, value, path, field)
   return [
-    finding(path, `found ${foundIn(issue, value, path)}; must be ${expected}${hint(issue, value, path)}`),
+    finding(path, `found ${foundIn(issue, value, path)}; must be ${expectation(issue, field)}${correction}`),
   ]
 }
 
@@ -107,13 +108,11 @@ function expectedType(issue: ZodIssue, schema: z.ZodType | undefined): string {
   return issue.message.startsWith('Invalid') ? (words[type] ?? type) : issue.message
 }
 
-/** The fields of an open object (metadata) are not ours to list. */
+/** The fields of an open object (metadata) are not ours to list, but for those that it must have. */
 function objectWords(schema: z.ZodType | undefined): string {
-  const known = knownFields(schema)
   const isOpen = schema instanceof z.ZodObject && !(schema.def.catchall instanceof z.ZodNever)
-  return isOpen || known.length === 0 || known.length > MAX_LISTED
-    ? 'an object'
-    : `an object with ${known.join(', ')}`
+  const known = isOpen ? requiredFields(schema) : knownFields(schema)
+  return known.length === 0 || known.length > MAX_LISTED ? 'an object' : `an object with ${known.join(', ')}`
 }
 
 function range(schema: z.ZodType | undefined): string {
@@ -131,7 +130,7 @@ function sizeLimit(origin: string, word: string, limit: number | bigint): string
 }
 
 /** `PORT: 8080` and misspelt choices are the two slips that deserve the exact correction. */
-function hint(issue: ZodIssue, value: unknown, path: FieldPath): string {
+function hint(issue: ZodIssue, value: unknown, path: FieldPath, schema: z.ZodType | undefined): string {
   if (issue.code === 'invalid_value' && typeof value === 'string') {
     const meant = nearest(value, issue.values.map(String))
     return meant === undefined ? '' : `; did you mean ${meant}?`
@@ -141,6 +140,8 @@ function hint(issue: ZodIssue, value: unknown, path: FieldPath): string {
     issue.expected === 'string' &&
     (typeof value === 'number' || typeof value === 'boolean')
   ) {
+    // Quotes are no help where the text would be refused, too: a name can not begin with a digit.
+    if (schema?.safeParse(String(value)).success === false) return ''
     // A fraction may have lost its zeros (1.10), so only exact values are repeated.
     const exact = typeof value === 'boolean' || Number.isSafeInteger(value)
     return exact && !isSecret(path) ? `: write it in quotes, "${String(value)}"` : ': write it in quotes'
@@ -181,6 +182,12 @@ function schemaAt(schema: z.ZodType, path: FieldPath): z.ZodType | undefined {
 
 function unwrap(schema: z.ZodType): z.ZodType {
   return schema instanceof z.ZodOptional ? unwrap(schema.unwrap() as z.ZodType) : schema
+}
+
+function requiredFields(schema: z.ZodObject): readonly string[] {
+  return Object.entries(schema.shape).flatMap(([name, field]) =>
+    field instanceof z.ZodType && !field.safeParse(undefined).success ? [name] : [],
+  )
 }
 
 function knownFields(schema: z.ZodType | undefined): readonly string[] {

@@ -91,6 +91,16 @@ describe('the envelope', () => {
     expect(issues[0]?.message).toContain(says)
   })
 
+  test.each([
+    ['where they help', { labels: { v: 12 } }, true],
+    ['not where the text would be refused, too', { name: 12 }, false],
+  ])('proposes quotes %s', (_title, metadata, isProposed) => {
+    const [issue] = issuesOf(anApp({}, { metadata: { name: 'a', ...metadata } }))
+    expect(issue?.message).toMatch(
+      isProposed ? /in quotes, "12"$/ : /^found the number 12; .* such as my-app$/,
+    )
+  })
+
   test('takes over what a server keeps in metadata', () => {
     const metadata = {
       name: 'a',
@@ -498,6 +508,7 @@ describe('the process', () => {
     ],
     ['envFrom of nothing', { envFrom: [{ prefix: 'A_' }] }, 'spec.envFrom[0]', 'secretRef, configMapRef'],
     ['a relative working directory', { workingDir: 'x' }, 'spec.workingDir', 'absolute'],
+    ['a fraction without quotes', { image: 1.5 }, 'spec.image', ': write it in quotes'],
     ['a user without quotes', { user: 1000 }, 'spec.user', 'write it in quotes, "1000"'],
     ['a user with two groups', { user: 'a:b:c' }, 'spec.user', 'user:group'],
     ['two users', { user: 'a', securityContext: { runAsUser: 1 } }, 'spec.user', 'runAsUser'],

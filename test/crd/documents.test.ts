@@ -141,6 +141,11 @@ describe('what is refused, with file and line', () => {
       'app.yaml:8: spec.port: unknown field; did you mean ports?',
     ],
     [
+      'a missing object with what it must have',
+      APP.replace(/^metadata.*\n(?: .*\n)*/m, ''),
+      'app.yaml:1: metadata: is missing: must be an object with name',
+    ],
+    [
       'a missing field at its parent',
       APP.replace(/ {2}image.*\n/, ''),
       'app.yaml:4: spec.image: is missing: must be a string',
