@@ -125,11 +125,13 @@ function refuseErrors(issues: readonly Issue[]): readonly Issue[] {
 export function issuesOf(error: unknown): readonly Issue[] {
   if (error instanceof IssuesError) return error.issues
   if (!(error instanceof ExpectedError)) throw error
+  const { reason, path } = error
   return [
     {
       severity: 'error',
-      reason: error.reason,
-      path: error.path ?? 'spec.image',
+      reason,
+      // A layout that is not there is named by the sentence; what to change is the field.
+      path: reason === 'ImageNotFound' ? 'spec.image' : (path ?? 'spec.image'),
       message: printable(error.message, 4000),
     },
   ]

@@ -250,6 +250,17 @@ describe('check', () => {
     ])
   })
 
+  test.each([['oci:layout:none'], ['oci:nowhere:one'], ['oci-archive:nowhere.tar:one']])(
+    'names the field of %s that is not there',
+    async (image) => {
+      await goodLayout()
+      const { report } = await check(appText(image, ''))
+      expect(report.issues.map(({ reason, path }) => [reason, path])).toEqual([
+        ['ImageNotFound', 'spec.image'],
+      ])
+    },
+  )
+
   test.each([
     ['an image that can not be found', 'oci:layout:none', '', 'ImageNotFound'],
     ['a user that the image does not have', 'oci:layout:good', '  user: nobody\n', 'UserNotFound'],
