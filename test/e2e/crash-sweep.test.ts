@@ -106,6 +106,9 @@ async function expectIntact(sandbox: Sandbox): Promise<void> {
     'the witness saw a second container or a second seeding',
   ).toBe(false)
   expect(readFileSync(path.join(data, 'kept'), 'utf8')).toBe('kept\n')
+  // What the app did to its data at the first start is still so: nothing was replaced behind its back.
+  expect(readFileSync(path.join(data, 'starts'), 'utf8').split('\n')[0]).toBe('v1')
+  expect(existsSync(path.join(data, 'seed'))).toBe(false)
   const leftovers = (await readdir(stored[0]?.dir ?? '')).filter(
     (name) => name !== 'data' && name !== 'volume.json',
   )
