@@ -138,6 +138,12 @@ export function formatIssue(issue: Issue): string {
   return [issue.location ?? '', issue.path, issue.message].filter((part) => part !== '').join(': ')
 }
 
+/** Throws all of them as one error when any is an error; returns them when they are warnings only. */
+export function refuseErrors(issues: readonly Issue[]): readonly Issue[] {
+  if (issues.some(({ severity }) => severity === 'error')) throw new IssuesError(issues)
+  return issues
+}
+
 /** Marks a branch that the types say can't be reached. */
 export function assertNever(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`)

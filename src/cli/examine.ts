@@ -10,7 +10,7 @@ import { appKeychain } from '../engine/local/keychain.ts'
 import type { StatePaths } from '../engine/local/paths.ts'
 import { PickSink } from '../engine/local/unpack/pick-sink.ts'
 import { VolumeStore } from '../engine/local/volume-store.ts'
-import { ExpectedError, IssuesError, printable, type Issue } from '../errors.ts'
+import { ExpectedError, IssuesError, printable, type Issue, refuseErrors } from '../errors.ts'
 import { hostPlatform, parsePlatform } from '../image/platform.ts'
 import { parseReference } from '../image/reference.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
@@ -114,11 +114,6 @@ function engineOf({ paths, sources }: ExamineInput): LocalEngine {
     sources,
     volumes: new VolumeStore(paths),
   })
-}
-
-function refuseErrors(issues: readonly Issue[]): readonly Issue[] {
-  if (issues.some(({ severity }) => severity === 'error')) throw new IssuesError(issues)
-  return issues
 }
 
 /** What an examination found: its issues, or the one failure that ended it as an issue of the image. */

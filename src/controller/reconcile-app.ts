@@ -6,7 +6,7 @@ import { parseApp } from '../crd/app.ts'
 import type { AppStatus } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
 import { parseDuration } from '../crd/duration.ts'
-import { ExpectedError, IssuesError, type Issue } from '../errors.ts'
+import { ExpectedError, IssuesError, type Issue, refuseErrors } from '../errors.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
 import type { BackoffPolicy } from '../reconcile/backoff.ts'
 import { canonicalJson } from '../reconcile/canonical-json.ts'
@@ -109,12 +109,6 @@ function parsedApp(stored: StoredApp): App {
   const parsed = parseApp(stored.resource, appId(stored.key))
   if ('issues' in parsed) throw new IssuesError(parsed.issues)
   return parsed.app
-}
-
-/** Throws when any issue is an error; returns the warnings. */
-function refuseErrors(issues: readonly Issue[]): readonly Issue[] {
-  if (issues.some(({ severity }) => severity === 'error')) throw new IssuesError(issues)
-  return issues
 }
 
 async function resolveImage(

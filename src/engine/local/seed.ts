@@ -31,7 +31,7 @@ const SEED_PREFIX = '.seed-'
 const COPY_TIMEOUT_MS = 6 * 3_600_000
 
 /** A fresh ext4 file system has this folder; it does not count as content. */
-const LOST_AND_FOUND = 'lost+found'
+export const LOST_AND_FOUND = 'lost+found'
 
 /** Returns whether content of the image was copied. Content that is already there is never touched. */
 export async function seedVolume(input: SeedInput): Promise<boolean> {

@@ -11,6 +11,7 @@ import { Transform, type Readable, type Writable } from 'node:stream'
 import { ExpectedError, printable } from '../../errors.ts'
 import { crashPoint } from './crash-point.ts'
 import { diskError, ensureFolder, isMissing, listFolder, removeTree, writeJson } from './disk.ts'
+import { LOST_AND_FOUND } from './seed.ts'
 import { run } from './runtime.ts'
 import type { StoredVolume } from './volume-record.ts'
 
@@ -93,9 +94,8 @@ export async function importVolume(
 export async function finishImport(stored: StoredVolume, suffix: string): Promise<void> {
   const arrived = join(stored.dir, `${IMPORT_PREFIX}${suffix}`)
   const replaced = join(stored.dir, `${REPLACED_PREFIX}${suffix}`)
-  if ((await kindOf(arrived)) !== undefined) {
-    if ((await kindOf(stored.dataDir)) !== undefined && (await kindOf(replaced)) === undefined)
-      await rename(stored.dataDir, replaced)
+  if (await isThere(arrived)) {
+    if ((await isThere(stored.dataDir)) && !(await isThere(replaced))) await rename(stored.dataDir, replaced)
     crashPoint(`${stored.dataDir} (stepped aside)`)
     await rename(arrived, stored.dataDir)
     crashPoint(stored.dataDir)
@@ -107,7 +107,7 @@ export async function finishImport(stored: StoredVolume, suffix: string): Promis
 
 /** A file system of its own can't be swapped by renaming; said before anything is done. */
 async function refuseMountPoint(stored: StoredVolume): Promise<void> {
-  if ((await kindOf(stored.dataDir)) === undefined) return
+  if (!(await isThere(stored.dataDir))) return
   const [data, parent] = [await lstat(stored.dataDir), await lstat(stored.dir)]
   if (data.dev === parent.dev) return
   const message = `volume ${stored.record.path} is a file system of its own on ${stored.dataDir}, which an import cannot swap; stop the app and extract the archive there with tar`
@@ -121,12 +121,12 @@ async function sweepImports(stored: StoredVolume): Promise<void> {
   }
 }
 
-async function kindOf(path: string): Promise<'there' | undefined> {
+async function isThere(path: string): Promise<boolean> {
   try {
     await lstat(path)
-    return 'there'
+    return true
   } catch (error) {
-    if (isMissing(error)) return undefined
+    if (isMissing(error)) return false
     throw error
   }
 }
@@ -182,7 +182,7 @@ class ArchiveTail {
 
 async function contentOf(dir: string): Promise<readonly string[]> {
   try {
-    return (await readdir(dir)).filter((name) => name !== 'lost+found')
+    return (await readdir(dir)).filter((name) => name !== LOST_AND_FOUND)
   } catch (error) {
     if (isMissing(error)) return []
     throw error
