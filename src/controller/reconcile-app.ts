@@ -5,31 +5,37 @@
 import { parseApp } from '../crd/app.ts'
 import type { AppStatus } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
-import { parseDuration } from '../crd/duration.ts'
 import { ExpectedError, IssuesError, type Issue, refuseErrors } from '../errors.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
 import type { BackoffPolicy } from '../reconcile/backoff.ts'
 import { canonicalJson } from '../reconcile/canonical-json.ts'
 import { desiredState } from '../reconcile/desired.ts'
 import { imageRequest, nextResolveAtMs, type ImageRequest } from '../reconcile/image-request.ts'
-import { localSupportIssues } from '../reconcile/local-support.ts'
-import { appId, instanceId, type AppKey } from '../reconcile/names.ts'
-import { planKeepLast, planRemoval, planSteps } from '../reconcile/plan.ts'
+import { appId, type AppKey } from '../reconcile/names.ts'
 import type { AppStore, Engine, Images, PreparedImage, StoredApp } from '../reconcile/ports.ts'
-import { statusOf, type Facts } from '../reconcile/status.ts'
+import { intervalOf, planInput, settledPlan } from './settled.ts'
+import { settledStatus, statusOf, type Facts } from '../reconcile/status.ts'
 import { imageStatus, type ImageFacts } from '../reconcile/status-image.ts'
-import type { Desired, Observed, Plan } from '../reconcile/types.ts'
+import type { Desired, Observed, Part, Plan, Step } from '../reconcile/types.ts'
 import type { Logger } from '../log.ts'
 
-export interface ReconcileDeps {
+export interface ReconcileDeps<
+  Observation extends Observed = Observed,
+  Action extends { readonly kind: string } = Step,
+> {
   readonly apps: AppStore
   readonly images: Images
-  readonly engine: Engine
+  readonly engine: Engine<Observation, Action>
   readonly backoff: BackoffPolicy
   readonly now: () => number
   readonly log: Logger
   /** The digest that the app's tag has moved to, as last seen; undefined when it has not. */
   readonly movedTo: (key: AppKey, reference: string) => Digest | undefined
+}
+
+/** What the parts that neither observe nor plan need. */
+type AnyDeps = Omit<ReconcileDeps, 'engine'> & {
+  readonly engine: Pick<Engine, 'support' | 'sources' | 'check'>
 }
 
 export interface Outcome {
@@ -40,20 +46,22 @@ export interface Outcome {
   readonly status: AppStatus | undefined
 }
 
-const DEFAULT_INTERVAL_MS = 24 * 3_600_000
-
 /** Reconciles one app; every expected failure ends up in the status, everything else is thrown. */
-export async function reconcileApp(deps: ReconcileDeps, key: AppKey, signal: AbortSignal): Promise<Outcome> {
+export async function reconcileApp<O extends Observed, A extends { readonly kind: string }>(
+  deps: ReconcileDeps<O, A>,
+  key: AppKey,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const stored = await deps.apps.read(key) //                                     [read]
   if (stored === undefined) return { wakeAtMs: undefined, retry: undefined, status: undefined }
   if (stored.deletion !== undefined) return removeApp(deps, key, stored.deletion.allVolumes)
-  const attempt = await towardsDesired(deps, stored, signal) //                   [resolve, pull, check]
-  const observed = await deps.engine.observe(key) //                              [observe]
-  const plan = planFor(deps, attempt, observed)
+  const settled = await settledPlan(deps, stored) //                              [observe]
+  const attempt = settled?.attempt ?? (await towardsDesired(deps, stored, signal)) // [resolve, pull, check]
+  const plan = settled?.plan ?? planFor(deps, stored, attempt, await deps.engine.observe(key)) // [observe]
   const failure = await executePlan(deps, key, plan, attempt) //                  [execute]
   const after = await deps.engine.observe(key)
-  const facts = factsOf(deps, stored, attempt, failure, after, plan.wakeAtMs)
-  const status = statusOf(facts)
+  const facts = { ...factsOf(deps, stored, attempt, plan, failure, after), settled: settled !== undefined }
+  const status = settled === undefined ? statusOf(facts) : settledStatus(facts, stored.status)
   if (changed(stored.status, status)) await deps.apps.writeStatus(key, status) // [write status]
   const error = facts.error ?? facts.resolveError
   const wakeAtMs = earliest(plan.wakeAtMs, nextQuestionAtMs(deps, attempt.app, status))
@@ -68,16 +76,16 @@ interface Attempt {
   desired?: Desired
   warnings: Issue[]
   error?: ExpectedError
-  failedAt?: Facts['failedAt']
+  failedAt?: Part
   resolveError?: ExpectedError
 }
 
-async function towardsDesired(deps: ReconcileDeps, stored: StoredApp, signal: AbortSignal): Promise<Attempt> {
+async function towardsDesired(deps: AnyDeps, stored: StoredApp, signal: AbortSignal): Promise<Attempt> {
   const attempt: Attempt = { warnings: [] }
   try {
     attempt.failedAt = 'resource'
     const app = (attempt.app = parsedApp(stored))
-    attempt.warnings.push(...refuseErrors(localSupportIssues(app)))
+    attempt.warnings.push(...refuseErrors(deps.engine.support(app)))
     attempt.failedAt = 'image'
     attempt.image = await resolveImage(deps, app, stored, attempt, signal)
     await pinEarly(deps, stored, attempt.image)
@@ -112,7 +120,7 @@ function parsedApp(stored: StoredApp): App {
 }
 
 async function resolveImage(
-  deps: ReconcileDeps,
+  deps: AnyDeps,
   app: App,
   stored: StoredApp,
   attempt: Attempt,
@@ -150,7 +158,7 @@ function mayStay(request: ImageRequest): boolean {
 }
 
 async function pinnedImage(
-  deps: ReconcileDeps,
+  deps: AnyDeps,
   app: App,
   stored: StoredApp,
   digest: Digest,
@@ -163,7 +171,7 @@ async function pinnedImage(
 }
 
 /** The pin is written before anything runs: a crash must not lose which digest was chosen. */
-async function pinEarly(deps: ReconcileDeps, stored: StoredApp, image: ImageFacts): Promise<void> {
+async function pinEarly(deps: AnyDeps, stored: StoredApp, image: ImageFacts): Promise<void> {
   const before = stored.status?.image
   if (before?.digest === image.resolved.digest && before.reference === image.resolved.reference.original)
     return
@@ -172,13 +180,8 @@ async function pinEarly(deps: ReconcileDeps, stored: StoredApp, image: ImageFact
   Object.assign(stored, { status })
 }
 
-function intervalOf(app: App): number {
-  const text = app.spec.imagePolicy?.interval
-  return (text === undefined ? undefined : parseDuration(text)) ?? DEFAULT_INTERVAL_MS
-}
-
 /** The interval's next question. One that is overdue has just failed: then the retry asks again, not the interval. */
-function nextQuestionAtMs(deps: ReconcileDeps, app: App | undefined, status: AppStatus): number | undefined {
+function nextQuestionAtMs(deps: AnyDeps, app: App | undefined, status: AppStatus): number | undefined {
   const atMs = app === undefined ? undefined : nextResolveAtMs(app, status, intervalOf(app))
   return atMs === undefined || atMs <= deps.now() ? undefined : atMs
 }
@@ -187,11 +190,15 @@ function earliest(a: number | undefined, b: number | undefined): number | undefi
   return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
 }
 
-function planFor(deps: ReconcileDeps, attempt: Attempt, observed: Observed): Plan {
-  if (attempt.desired === undefined)
-    return planKeepLast(observed, wantsToRun(attempt.app), deps.backoff, deps.now())
-  const { key, revision, volumes, running } = attempt.desired
-  return planSteps({ id: instanceId(key, revision), volumes, running }, observed, deps.backoff, deps.now())
+function planFor<O extends Observed, A extends { readonly kind: string }>(
+  deps: ReconcileDeps<O, A>,
+  stored: StoredApp,
+  attempt: Attempt,
+  observed: O,
+): Plan<A> {
+  const input = planInput(deps, stored, observed)
+  if (attempt.desired === undefined) return deps.engine.planKeepLast(input, wantsToRun(attempt.app))
+  return deps.engine.planTowards(input, attempt.desired)
 }
 
 function wantsToRun(app: App | undefined): boolean {
@@ -200,18 +207,22 @@ function wantsToRun(app: App | undefined): boolean {
 
 interface StepFailure {
   readonly error: ExpectedError
-  readonly failedAt: Facts['failedAt']
+  readonly failedAt: Part
 }
 
 /** Does the steps in order and stops at the first that fails: what comes later builds on what came before. */
-async function executePlan(
-  deps: ReconcileDeps,
+async function executePlan<O extends Observed, A extends { readonly kind: string; readonly id?: string }>(
+  deps: ReconcileDeps<O, A>,
   key: AppKey,
-  plan: Plan,
+  plan: Plan<A>,
   attempt: Attempt,
 ): Promise<StepFailure | undefined> {
   for (const step of plan.steps) {
-    const logged = { app: appId(key), step: step.kind, ...('id' in step ? { object: step.id } : {}) }
+    const logged = {
+      app: appId(key),
+      step: step.kind,
+      ...(step.id === undefined ? {} : { object: step.id }),
+    }
     try {
       await deps.engine.execute(key, step, attempt.desired, attempt.prepared)
       if (step.kind === 'keep') deps.log.debug(logged, 'nothing to do')
@@ -223,41 +234,60 @@ async function executePlan(
   return undefined
 }
 
-async function removeApp(deps: ReconcileDeps, key: AppKey, allVolumes: boolean): Promise<Outcome> {
-  const steps = planRemoval(await deps.engine.observe(key), allVolumes)
+async function removeApp<O extends Observed, A extends { readonly kind: string }>(
+  deps: ReconcileDeps<O, A>,
+  key: AppKey,
+  allVolumes: boolean,
+): Promise<Outcome> {
+  const steps = deps.engine.planRemoval(await deps.engine.observe(key), allVolumes)
   for (const step of steps) await deps.engine.execute(key, step, undefined, undefined)
   await deps.apps.remove(key)
   deps.log.info({ app: appId(key) }, 'removed app')
   return { wakeAtMs: undefined, retry: undefined, status: undefined }
 }
 
-function factsOf(
-  deps: ReconcileDeps,
+function factsOf<O extends Observed, A extends { readonly kind: string }>(
+  deps: ReconcileDeps<O, A>,
   stored: StoredApp,
   attempt: Attempt,
+  plan: Plan<A>,
   failure: StepFailure | undefined,
-  observed: Observed,
-  wakeAtMs: number | undefined,
-): Facts {
-  const { desired } = attempt
+  observed: O,
+): Omit<Facts, 'settled'> {
+  const { app, desired } = attempt
+  const failed = failureOf(attempt, failure, plan)
   return {
-    app: attempt.app,
+    app,
     generation: stored.generation,
     previous: stored.status,
     image: attempt.image,
-    error: attempt.error ?? failure?.error,
-    failedAt: attempt.error === undefined ? failure?.failedAt : attempt.failedAt,
-    warnings: attempt.warnings,
+    error: failed?.error,
+    failedAt: failed?.failedAt,
+    warnings: [...attempt.warnings, ...(plan.warnings ?? [])],
     desired,
-    targetId: desired === undefined ? undefined : instanceId(desired.key, desired.revision),
+    running: app === undefined ? undefined : wantsToRun(app),
+    targetId: desired === undefined ? undefined : deps.engine.targetId(desired),
     observed,
+    // What could not be made says nothing about where the old one is reached.
     addresses:
-      desired === undefined ? (stored.status?.workload?.addresses ?? []) : deps.engine.addresses(desired),
-    movedTo: attempt.app === undefined ? undefined : deps.movedTo(stored.key, attempt.app.spec.image),
+      app === undefined || attempt.error !== undefined ? undefined : deps.engine.addresses(app, observed),
+    movedTo: app === undefined ? undefined : deps.movedTo(stored.key, app.spec.image),
     resolveError: attempt.resolveError,
-    wakeAtMs,
+    waiting: plan.waiting,
+    wakeAtMs: plan.wakeAtMs,
     nowMs: deps.now(),
   }
+}
+
+/** The first thing that went wrong on the way: making the desired state, a step, or what the plan found. */
+function failureOf(
+  attempt: Attempt,
+  failure: StepFailure | undefined,
+  plan: Plan<unknown>,
+): { readonly error: ExpectedError; readonly failedAt: Part | undefined } | undefined {
+  if (attempt.error !== undefined) return { error: attempt.error, failedAt: attempt.failedAt }
+  if (failure !== undefined) return failure
+  return plan.problem === undefined ? undefined : { error: plan.problem.error, failedAt: plan.problem.part }
 }
 
 /** Expected failures become values; a bug goes on to the boundary that logs it. */

@@ -23,7 +23,8 @@ export function desiredEnv(app: App, sources: Sources): EnvResult {
     if (reference === undefined) continue
     const data = kind === 'Secret' ? sources.secret(reference.name) : sources.configMap(reference.name)
     if (data === undefined) {
-      if (reference.optional !== true) issues.push(missing(field, kind, reference.name))
+      if (reference.optional !== true && sources.deferred !== true)
+        issues.push(missing(field, kind, reference.name))
       continue
     }
     for (const [key, value] of Object.entries(data))
@@ -56,7 +57,7 @@ function referredValue(
   // Own members only: no Secret has a key `constructor` because JavaScript's objects have one.
   const value = data !== undefined && Object.hasOwn(data, reference.key) ? data[reference.key] : undefined
   if (value !== undefined) return value.toString('utf8')
-  if (reference.optional !== true) {
+  if (reference.optional !== true && sources.deferred !== true) {
     issues.push(
       missing(
         `${field}.valueFrom`,

@@ -3,6 +3,8 @@
  * new revision is prepared, only then the old one stops, and a container starts only when no other of the app is left.
  */
 import { failuresAfter, restartDelayMs, type BackoffPolicy } from './backoff.ts'
+import { instanceId } from './names.ts'
+import type { Engine } from './ports.ts'
 import type { Observed, ObservedInstance, Plan, Step } from './types.ts'
 import type { DesiredVolume } from './types.ts'
 
@@ -76,6 +78,15 @@ export function planRemoval(observed: Observed, allVolumes: boolean): readonly S
     if (allVolumes || volume.retain === 'Delete') steps.push({ kind: 'remove-volume', path: volume.path })
   }
   return steps
+}
+
+/** The plans of the local engine, as the port wants them. */
+export const LOCAL_PLANS: Pick<Engine, 'planTowards' | 'planKeepLast' | 'planRemoval' | 'targetId'> = {
+  planTowards: ({ observed, backoff, nowMs }, { key, revision, volumes, running }) =>
+    planSteps({ id: instanceId(key, revision), volumes, running }, observed, backoff, nowMs),
+  planKeepLast: ({ observed, backoff, nowMs }, running) => planKeepLast(observed, running, backoff, nowMs),
+  planRemoval,
+  targetId: ({ key, revision }) => instanceId(key, revision),
 }
 
 export function isAlive(instance: ObservedInstance): boolean {

@@ -8,7 +8,8 @@ import type { TagState } from '../image/source.ts'
 import type { FileTree } from '../rootfs/types.ts'
 import type { Issue } from '../errors.ts'
 import type { AppKey } from './names.ts'
-import type { Desired, Observed, Step } from './types.ts'
+import type { BackoffPolicy } from './backoff.ts'
+import type { Desired, Observed, Plan, Step } from './types.ts'
 
 /** A submitted resource as stored: the user's words, and what we said about them last. */
 export interface StoredApp {
@@ -36,13 +37,16 @@ export interface AppStore {
 export interface Sources {
   secret(name: string): Readonly<Record<string, Buffer>> | undefined
   configMap(name: string): Readonly<Record<string, Buffer>> | undefined
+  /** The node resolves them: their absence here says nothing. */
+  readonly deferred?: true
 }
 
 /** An image whose merged tree is there, whole and verified. */
 export interface PreparedImage {
   readonly image: ResolvedImage
+  /** Answers nothing where layers could not be read: `warnings` then says that checks were not made. */
   readonly tree: FileTree
-  /** Host folder of the merged tree. */
+  /** Host folder of the merged tree; '' where the engine keeps none. */
   readonly rootfsDir: string
   readonly warnings: readonly Issue[]
 }
@@ -58,19 +62,46 @@ export interface Images {
   head(app: App, stored: StoredApp, signal: AbortSignal): Promise<TagState>
 }
 
-export interface Engine {
+/** What an engine's plan is made from: what is wanted, or what is known of it when it could not be made. */
+export interface PlanInput<Observation> {
+  readonly key: AppKey
+  readonly stored: StoredApp
+  readonly observed: Observation
+  readonly backoff: BackoffPolicy
+  readonly nowMs: number
+}
+
+/**
+ * An engine as a pass sees it. `Observation` and `Action` are its own; the plans are pure functions of what they are
+ * given.
+ */
+export interface Engine<
+  Observation extends Observed = Observed,
+  Action extends { readonly kind: string } = Step,
+> {
+  /** Fields of the resource that this engine can't honour, refused or reported (invariant 11). */
+  support(app: App): readonly Issue[]
   /** Every Secret and ConfigMap that the app's container sees. */
   sources(app: App): Promise<Sources>
-  observe(key: AppKey): Promise<Observed>
+  observe(key: AppKey): Promise<Observation>
   /** Checks that need the host or the volumes as they are now: hooks, entrypoint, mount flags. All issues at once. */
   check(desired: Desired, prepared: PreparedImage): Promise<readonly Issue[]>
+  /** The plan when nothing has to be rendered anew, although the image is not looked at; undefined: go the long way. */
+  planSettled?(input: PlanInput<Observation>, app: App, pin: Digest): Plan<Action> | undefined
+  planTowards(input: PlanInput<Observation>, desired: Desired): Plan<Action>
+  /** The new revision could not be made: what ran last goes on (rules R7, H7). */
+  planKeepLast(input: PlanInput<Observation>, running: boolean): Plan<Action>
+  /** The app ends by the user's word. */
+  planRemoval(observed: Observation, allVolumes: boolean): readonly Action[]
   /** Does one step; `desired` is undefined while only the last revision is kept alive. */
   execute(
     key: AppKey,
-    step: Step,
+    step: Action,
     desired: Desired | undefined,
     prepared: PreparedImage | undefined,
   ): Promise<void>
+  /** Id of the instance that `desired` leads to. */
+  targetId(desired: Desired): string
   /** Addresses where the app's ports can be reached. */
-  addresses(desired: Desired): readonly string[]
+  addresses(app: App, observed: Observation): readonly string[]
 }

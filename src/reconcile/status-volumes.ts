@@ -17,6 +17,18 @@ export function volumeStatuses(
   return [...declared, ...orphans].sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
+/** What was told last, with what is seen of the storage now. */
+export function settledVolumes(
+  previous: readonly VolumeStatus[],
+  observed: Observed,
+): readonly VolumeStatus[] {
+  return previous.map((volume) => {
+    const stored = observed.volumes.find(({ path }) => path === volume.path)
+    if (stored === undefined) return volume
+    return { ...volume, phase: stored.phase === 'Bound' ? 'Ready' : 'Pending' }
+  })
+}
+
 function declaredVolume(volume: DesiredVolume, observed: Observed): VolumeStatus {
   const stored = observed.volumes.find(({ path }) => path === volume.path)
   const ours = volume.storage.kind === 'own'

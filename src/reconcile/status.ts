@@ -19,14 +19,15 @@ import {
   type Condition,
   type NextCondition,
 } from '../crd/conditions.ts'
-import type { AppStatus } from '../crd/status.ts'
+import type { AppStatus, ImageStatus, InventoryItem } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
 import type { Digest } from '../image/types.ts'
 import type { ExpectedError, Issue } from '../errors.ts'
 import { imageStatus, type ImageFacts } from './status-image.ts'
-import { volumeStatuses } from './status-volumes.ts'
-import { isAlive, lastRun } from './plan.ts'
-import type { Desired, Observed, ObservedInstance } from './types.ts'
+import { settledVolumes, volumeStatuses } from './status-volumes.ts'
+import { lastRun } from './plan.ts'
+import { targetOf, workloadStatus, workloadTrouble } from './status-workload.ts'
+import type { Desired, Observed, Part, Trouble } from './types.ts'
 
 export interface Facts {
   readonly app: App | undefined
@@ -36,17 +37,24 @@ export interface Facts {
   /** Why the image, the rendering or a step failed; undefined when all went well. */
   readonly error: ExpectedError | undefined
   /** Which part failed: it decides which condition says so. */
-  readonly failedAt: 'resource' | 'image' | 'rendering' | 'volumes' | 'workload' | undefined
+  readonly failedAt: Part | undefined
   readonly warnings: readonly Issue[]
   readonly desired: Desired | undefined
+  /** Nothing had to be rendered: `desired` is absent although all is well, and what is wanted is what is there. */
+  readonly settled: boolean
+  /** Whether the user wants it to run; undefined when the resource could not be read. */
+  readonly running: boolean | undefined
   /** Id of the instance that should run. */
   readonly targetId: string | undefined
   readonly observed: Observed
-  readonly addresses: readonly string[]
+  /** undefined: what was told last stays. */
+  readonly addresses: readonly string[] | undefined
   /** The digest that the tag has moved to, when it has. */
   readonly movedTo: Digest | undefined
   /** A request whose resolution failed while the pin stays good. */
   readonly resolveError: ExpectedError | undefined
+  /** What the plan waits for although nothing is wrong. */
+  readonly waiting: Trouble | undefined
   readonly wakeAtMs: number | undefined
   readonly nowMs: number
 }
@@ -79,6 +87,40 @@ export function statusOf(facts: Facts): AppStatus {
     inventory: inventoryOf(facts),
     conditions: mergeConditions(facts.previous?.conditions ?? [], next, facts.generation, now),
   }
+}
+
+/**
+ * The status of an app that needed no rendering: what was told of image, rendering and volumes still holds; what runs is
+ * told anew.
+ */
+export function settledStatus(facts: Facts, previous: AppStatus | undefined): AppStatus {
+  const now = new Date(facts.nowMs).toISOString()
+  const kept = [IMAGE_RESOLVED, RENDERED, VOLUMES_READY, VOLUMES_EXECUTABLE].flatMap(
+    (type) => previousCondition(facts, type) ?? [],
+  )
+  const next = [
+    ...kept,
+    readyCondition(facts),
+    availableCondition(facts),
+    ...reconcilingCondition(facts),
+    ...stalledCondition(facts),
+    ...outdatedCondition(facts),
+  ]
+  const image = previous?.image === undefined ? {} : { image: withMoved(previous.image, facts.movedTo) }
+  return {
+    ...previous,
+    observedGeneration: facts.generation,
+    ...image,
+    volumes: settledVolumes(previous?.volumes ?? [], facts.observed),
+    workload: workloadStatus(facts),
+    inventory: inventoryOf(facts),
+    conditions: mergeConditions(previous?.conditions ?? [], next, facts.generation, now),
+  }
+}
+
+function withMoved(image: ImageStatus, movedTo: Digest | undefined): ImageStatus {
+  const { availableDigest: _before, ...rest } = image
+  return movedTo === undefined || movedTo === image.digest ? rest : { ...rest, availableDigest: movedTo }
 }
 
 /** Conditions in their fixed order; those that are present only while true vanish when they are not in `next`. */
@@ -114,7 +156,7 @@ function previousCondition(facts: Facts, type: string): Condition | undefined {
 
 function readyCondition(facts: Facts): NextCondition {
   if (facts.error !== undefined) return condition(READY, 'False', facts.error.reason, facts.error.message)
-  if (facts.desired?.running === false)
+  if (isSuspended(facts))
     return condition(READY, 'True', 'Suspended', 'suspended: everything but the workload is kept')
   const target = targetOf(facts)
   const denied = deniedVolumes(facts)
@@ -241,21 +283,8 @@ function availableCondition(facts: Facts): NextCondition {
       old ? `revision ${running.revision} still runs` : `revision ${running.revision} runs`,
     )
   }
-  if (facts.desired?.running === false)
-    return condition(WORKLOAD_AVAILABLE, 'False', 'Suspended', 'suspended')
+  if (isSuspended(facts)) return condition(WORKLOAD_AVAILABLE, 'False', 'Suspended', 'suspended')
   return { ...workloadTrouble(facts, lastRun(facts.observed.instances)), type: WORKLOAD_AVAILABLE }
-}
-
-/** Why nothing runs, in the words of the last end. */
-function workloadTrouble(facts: Facts, instance: ObservedInstance | undefined): NextCondition {
-  // A container that is starting again has not yet disproved how it ended before.
-  const end = instance?.state === 'running' ? undefined : instance?.lastEnd
-  if (end === undefined || end.reason === 'Stopped' || end.reason === 'Rebooted' || end.reason === 'Lost') {
-    return condition('', 'False', 'Starting', 'the container is being started')
-  }
-  const again = facts.wakeAtMs === undefined ? '' : `; next start ${new Date(facts.wakeAtMs).toISOString()}`
-  const looping = (instance?.failures ?? 0) > 1 && end.reason === 'Exited'
-  return condition('', 'False', looping ? 'CrashLoopBackOff' : end.reason, `${end.message}${again}`)
 }
 
 function reconcilingCondition(facts: Facts): NextCondition[] {
@@ -263,15 +292,17 @@ function reconcilingCondition(facts: Facts): NextCondition[] {
   const target = targetOf(facts)
   // A failed question about the tag that only an edit can help is no progress to wait for.
   const asksAgain = facts.resolveError?.retry === 'backoff'
-  const busy =
-    facts.error !== undefined || asksAgain || (facts.desired?.running === true && target?.state !== 'running')
+  const busy = facts.error !== undefined || asksAgain || (wantsMore(facts) && target?.state !== 'running')
   return busy
     ? [
         condition(
           RECONCILING,
           'True',
           'Progressing',
-          facts.error?.message ?? facts.resolveError?.message ?? 'the container is being started',
+          facts.error?.message ??
+            facts.resolveError?.message ??
+            facts.waiting?.message ??
+            'the container is being started',
         ),
       ]
     : []
@@ -289,35 +320,17 @@ function outdatedCondition(facts: Facts): NextCondition[] {
   return [condition(IMAGE_OUTDATED, 'True', 'TagMoved', message)]
 }
 
-function targetOf(facts: Facts): ObservedInstance | undefined {
-  return facts.observed.instances.find(({ id }) => id === facts.targetId)
+/** Nothing is meant to run: a settled app is known by its resource alone. */
+function isSuspended(facts: Facts): boolean {
+  return (facts.desired?.running ?? (facts.settled ? facts.running : undefined)) === false
 }
 
-function workloadStatus(facts: Facts): NonNullable<AppStatus['workload']> {
-  const alive = facts.observed.instances.filter(isAlive)
-  const shown = alive[0] ?? lastRun(facts.observed.instances)
-  const ended = shown?.lastEnd
-  const last = ended === undefined ? facts.previous?.workload?.lastTermination : terminationStatus(ended)
-  return {
-    replicas: alive.length,
-    ready: alive.filter(({ state }) => state === 'running').length,
-    ...(shown === undefined ? {} : { revision: shown.revision, restarts: shown.restarts }),
-    ...(facts.addresses.length === 0 ? {} : { addresses: facts.addresses.slice(0, 64) }),
-    ...(last === undefined ? {} : { lastTermination: last }),
-  }
+function wantsMore(facts: Facts): boolean {
+  return (facts.desired?.running ?? (facts.settled ? facts.running : undefined)) === true
 }
 
-function terminationStatus(end: NonNullable<ObservedInstance['termination']>) {
-  return {
-    exitCode: end.exitCode,
-    ...(end.exitCode > 128 && end.exitCode < 193 ? { signal: end.exitCode - 128 } : {}),
-    reason: end.reason,
-    message: end.message,
-    finishedAt: new Date(end.finishedAtMs).toISOString(),
-  }
-}
-
-function inventoryOf(facts: Facts) {
+function inventoryOf(facts: Facts): readonly InventoryItem[] {
+  if (facts.observed.inventory !== undefined) return facts.observed.inventory
   const api = 'local.fairlead.dev/v1alpha1'
   return [
     ...facts.observed.instances.map(({ id }) => ({ apiVersion: api, kind: 'Instance', name: id })),

@@ -2,10 +2,11 @@
  * The values that flow through the middle: what is wanted (`Desired`), what is there (`Observed`), what is to be done
  * (`Step`). All plain data.
  */
+import type { InventoryItem } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
 import type { HookWish, Identity, ProcessWish, ResourceLimits, SecurityWish } from '../bundle/types.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
-import type { Issue, Reason } from '../errors.ts'
+import type { ExpectedError, Issue, Reason } from '../errors.ts'
 import type { AppKey } from './names.ts'
 
 /** Where a volume's bytes live. */
@@ -112,6 +113,25 @@ export interface Observed {
   readonly volumes: readonly ObservedVolume[]
   /** Mount flags of every volume of the running container, by path, read back from the kernel. */
   readonly execByPath: ReadonlyMap<string, 'exec' | 'noexec'>
+  /** Counts of an engine that runs several containers of one revision; absent: one instance is one container. */
+  readonly workload?: WorkloadCounts
+  /** Why nothing is ready, in the words of an engine that knows more than how the last run ended. */
+  readonly trouble?: Trouble
+  /** Objects that the engine made for the app; absent: its instances and volumes. */
+  readonly inventory?: readonly InventoryItem[]
+}
+
+export interface WorkloadCounts {
+  readonly replicas: number
+  readonly ready: number
+  /** Label selector of the containers, for autoscalers. */
+  readonly selector: string
+}
+
+/** A state that is not good yet, or not any more. */
+export interface Trouble {
+  readonly reason: Reason | 'Starting' | 'Progressing'
+  readonly message: string
 }
 
 /** One thing to do. `keep` is a step so that doing nothing is visible in logs and tests. */
@@ -125,8 +145,18 @@ export type Step =
   | { readonly kind: 'remove-instance'; readonly id: string }
   | { readonly kind: 'remove-volume'; readonly path: string }
 
-export interface Plan {
-  readonly steps: readonly Step[]
+/** The part of a pass that something belongs to: it decides which condition says so. */
+export type Part = 'resource' | 'image' | 'rendering' | 'volumes' | 'workload'
+
+/** What is to be done now; `Action` is the engine's own kind of step. */
+export interface Plan<Action = Step> {
+  readonly steps: readonly Action[]
   /** When to look again although nothing happened: a backoff that runs out. Milliseconds since the epoch. */
   readonly wakeAtMs: number | undefined
+  /** Why the steps do not lead all the way: told in the status, while what ran goes on. */
+  readonly problem?: { readonly error: ExpectedError; readonly part: Part }
+  /** What the app waits for although nothing is wrong. */
+  readonly waiting?: Trouble
+  /** Findings that stop nothing. */
+  readonly warnings?: readonly Issue[]
 }

@@ -9,6 +9,8 @@ import { ExpectedError, type Issue } from '../../src/errors.ts'
 import type { Digest, ResolvedImage } from '../../src/image/types.ts'
 import type { Logger } from '../../src/log.ts'
 import { KUBERNETES_BACKOFF } from '../../src/reconcile/backoff.ts'
+import { localSupportIssues } from '../../src/reconcile/local-support.ts'
+import { LOCAL_PLANS } from '../../src/reconcile/plan.ts'
 import { appFileName, appId, type AppKey } from '../../src/reconcile/names.ts'
 import type { AppStore, Engine, Images, PreparedImage, StoredApp } from '../../src/reconcile/ports.ts'
 import type { Desired, Observed, ObservedInstance, Step, Termination } from '../../src/reconcile/types.ts'
@@ -184,6 +186,8 @@ export class World {
 
   #engine(): Engine {
     return {
+      ...LOCAL_PLANS,
+      support: localSupportIssues,
       sources: () => this.#call('sources', () => sources()),
       observe: (key) => this.#call('observe', () => this.#observed(key)),
       check: () => this.#call('check', () => this.issues),

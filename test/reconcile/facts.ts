@@ -43,6 +43,9 @@ export const RUNNING = {
 /** An app that runs, and nothing special. */
 export function facts(changes: Partial<Facts> = {}): Facts {
   return frozen({
+    settled: false,
+    waiting: undefined,
+    running: true,
     app: APP,
     generation: 1,
     previous: undefined,

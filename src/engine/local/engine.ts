@@ -9,7 +9,9 @@ import { containerView } from '../../bundle/view.ts'
 import { unsafeMountTargets } from '../../rootfs/unsafe-targets.ts'
 import type { FileTree } from '../../rootfs/types.ts'
 import type { App } from '../../crd/types.ts'
+import { localSupportIssues } from '../../reconcile/local-support.ts'
 import type { AppKey } from '../../reconcile/names.ts'
+import { LOCAL_PLANS } from '../../reconcile/plan.ts'
 import type { AppStore, Engine, PreparedImage, Sources } from '../../reconcile/ports.ts'
 import { namedSources } from '../../reconcile/revision.ts'
 import { localWarnings, volumeViews } from '../../reconcile/to-local.ts'
@@ -39,6 +41,11 @@ export interface LocalEngineOptions {
 }
 
 export class LocalEngine implements Engine {
+  readonly support = localSupportIssues
+  readonly planTowards = LOCAL_PLANS.planTowards
+  readonly planKeepLast = LOCAL_PLANS.planKeepLast
+  readonly planRemoval = LOCAL_PLANS.planRemoval
+  readonly targetId = LOCAL_PLANS.targetId
   readonly #options: LocalEngineOptions
   readonly #instances: InstanceStore
 
@@ -117,9 +124,9 @@ export class LocalEngine implements Engine {
   }
 
   /** The host's own addresses, as the app is on the host's network. */
-  addresses(desired: Desired): readonly string[] {
+  addresses(app: App): readonly string[] {
     const hosts = ['127.0.0.1', ...externalAddresses()]
-    return (desired.app.spec.ports ?? []).flatMap(({ port }) => hosts.map((host) => `${host}:${port}`))
+    return (app.spec.ports ?? []).flatMap(({ port }) => hosts.map((host) => `${host}:${port}`))
   }
 
   async #processIssues(desired: Desired, view: ReturnType<typeof containerView>): Promise<readonly Issue[]> {
