@@ -12,6 +12,8 @@ import type { Logger } from '../log.ts'
 export interface OutdatedOptions {
   readonly images: Images
   readonly intervalMs: number
+  /** A restarted controller asks for each app the first time within this; 60 s by default. */
+  readonly firstWithinMs?: number
   readonly now: () => number
   /** 0 ≤ x < 1; spreads the checks of many apps. */
   readonly random: () => number
@@ -88,7 +90,8 @@ export class OutdatedWatch {
   /** A restarted controller starts from what the status says, so that nothing flickers. */
   #first(stored: StoredApp): Seen {
     const pinned = stored.status?.image
-    const soonMs = this.#options.random() * Math.min(FIRST_CHECK_MAX_MS, this.#options.intervalMs)
+    const { firstWithinMs = FIRST_CHECK_MAX_MS, intervalMs } = this.#options
+    const soonMs = this.#options.random() * Math.min(firstWithinMs, intervalMs)
     return {
       reference: pinned?.reference ?? '',
       digest: pinned?.availableDigest,

@@ -1,0 +1,64 @@
+/** Asks for moved tags of many apps, a few at a time, without a timer for each of them. */
+import type { AppKey } from '../reconcile/names.ts'
+import { appId } from '../reconcile/names.ts'
+import type { AppStore } from '../reconcile/ports.ts'
+import type { Logger } from '../log.ts'
+import type { OutdatedWatch } from './outdated.ts'
+
+export interface OutdatedTickerOptions {
+  readonly outdated: OutdatedWatch
+  readonly apps: Pick<AppStore, 'list' | 'read'>
+  readonly onMoved: (key: AppKey) => void
+  readonly now: () => number
+  readonly log: Logger
+  readonly tickMs: number
+}
+
+export class OutdatedTicker {
+  readonly #options: OutdatedTickerOptions
+  readonly #abort = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> = Promise.resolve()
+  #busy = false
+
+  constructor(options: OutdatedTickerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      if (!this.#busy) this.#running = this.tick()
+    }, this.#options.tickMs)
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#abort.abort()
+    await this.#running
+  }
+
+  /** One round: every app that is due is asked for, one after the other. */
+  async tick(): Promise<void> {
+    this.#busy = true
+    try {
+      for (const key of await this.#options.apps.list()) {
+        if (this.#abort.signal.aborted) return
+        if (this.#options.outdated.nextAtMs(key) <= this.#options.now()) await this.#ask(key)
+      }
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  /** One app that can't be asked for must not keep the others from it. */
+  async #ask(key: AppKey): Promise<void> {
+    try {
+      const stored = await this.#options.apps.read(key)
+      if (stored === undefined) return
+      if (await this.#options.outdated.check(stored, this.#abort.signal)) this.#options.onMoved(key)
+    } catch (error) {
+      if (!this.#abort.signal.aborted)
+        this.#options.log.error({ app: appId(key), err: error }, 'could not ask for the tag')
+    }
+  }
+}
