@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest'
+import { ClusterAppStore } from '../../../src/engine/kubernetes/app-store.ts'
+import { Children } from '../../../src/engine/kubernetes/children.ts'
+import type { KubeClient } from '../../../src/engine/kubernetes/api/types.ts'
+import type {
+  ChildKind,
+  KubeObject,
+  ObjectMeta,
+  ObservedObject,
+} from '../../../src/reconcile/kubernetes/types.ts'
+import { aResource, KEY } from '../../support/builders.ts'
+import { HandFedInformers } from './hand-fed-informer.ts'
+
+const ID = 'chat/mattermost'
+
+function app(metadata: Partial<ObjectMeta> = {}, rest: Record<string, unknown> = {}): KubeObject {
+  return {
+    ...(aResource(
+      {},
+      { uid: 'u1', resourceVersion: '1', generation: 1, ...metadata },
+    ) as unknown as KubeObject),
+    ...rest,
+  }
+}
+
+function store(applied: KubeObject[] = []) {
+  const informers = new HandFedInformers()
+  const woken: string[] = []
+  const client = {
+    apply: (_type: unknown, object: KubeObject) => {
+      applied.push(object)
+      return Promise.resolve(app({ resourceVersion: '9' }, { status: object['status'] }))
+    },
+  } as Partial<KubeClient> as KubeClient
+  const apps = new ClusterAppStore({
+    client,
+    makeInformer: informers.make,
+    namespaces: [undefined],
+    labelSelector: undefined,
+    onWake: (id, why) => woken.push(`${id} ${why}`),
+  })
+  return { apps, informer: informers.of('ContainerApp'), woken }
+}
+
+describe('the store of a cluster', () => {
+  test.each<[string, KubeObject, boolean]>([
+    ['a new generation', app({ generation: 2 }), true],
+    ['another uid', app({ uid: 'u2' }), true],
+    ['a deletion', app({ deletionTimestamp: '2026-03-01T12:00:00Z' }), true],
+    ['a request', app({ annotations: { 'fairlead.dev/resolve-requested-at': 'now' } }), true],
+    ['a status', app({ resourceVersion: '2' }, { status: { observedGeneration: 1 } }), false],
+    ['a label', app({ resourceVersion: '2', labels: { a: 'b' } }), false],
+    [
+      'what kubectl remembers for itself',
+      app({
+        resourceVersion: '2',
+        annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
+      }),
+      false,
+    ],
+  ])('wakes an app by %s', (_name, after, wakes) => {
+    const { informer, woken } = store()
+    informer.feed('added', app(), true)
+    informer.feed('updated', after)
+    expect(woken).toEqual([`${ID} initial`, ...(wakes ? [`${ID} edited`] : [])])
+  })
+
+  test('knows nothing of an app that is being deleted', async () => {
+    const { apps, informer } = store()
+    informer.feed('added', app({ deletionTimestamp: '2026-03-01T12:00:00Z' }))
+    expect(await apps.read(KEY)).toBeUndefined()
+  })
+
+  test('gives resource, generation and status', async () => {
+    const { apps, informer } = store()
+    informer.feed('added', app({ generation: 7 }, { status: { observedGeneration: 6 } }))
+    expect(await apps.read(KEY)).toMatchObject({
+      key: KEY,
+      generation: 7,
+      status: { observedGeneration: 6 },
+      resource: { kind: 'ContainerApp', spec: { image: 'example.com/mattermost:10.12' } },
+    })
+  })
+
+  test('writes a status for exactly the app that it speaks of, and reads it back at once', async () => {
+    const applied: KubeObject[] = []
+    const { apps, informer } = store(applied)
+    informer.feed('added', app())
+    await apps.writeStatus(KEY, { observedGeneration: 1 })
+    expect(applied).toEqual([
+      {
+        apiVersion: 'fairlead.dev/v1alpha1',
+        kind: 'ContainerApp',
+        metadata: { ...KEY, uid: 'u1' },
+        status: { observedGeneration: 1 },
+      },
+    ])
+    expect((await apps.read(KEY))?.status).toEqual({ observedGeneration: 1 })
+  })
+
+  test('writes no status for an app that is gone', async () => {
+    const applied: KubeObject[] = []
+    await store(applied).apps.writeStatus(KEY, { observedGeneration: 1 })
+    expect(applied).toEqual([])
+  })
+})
+
+function child(kind: ChildKind, name: string, metadata: Partial<ObjectMeta> = {}): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind,
+    metadata: {
+      name,
+      namespace: 'chat',
+      uid: `uid-${name}`,
+      resourceVersion: '1',
+      labels: { 'fairlead.dev/app': 'mattermost' },
+      ...metadata,
+    },
+  }
+}
+
+function project({ kind, metadata }: KubeObject): ObservedObject | undefined {
+  if (metadata.name === 'odd') return undefined
+  return {
+    kind: kind as ChildKind,
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion ?? '',
+    ours: true,
+    ownerUid: undefined,
+    deleting: false,
+  }
+}
+
+function children(namespaces: readonly (string | undefined)[] = [undefined]) {
+  const informers = new HandFedInformers()
+  const woken: string[] = []
+  const cache = new Children({
+    makeInformer: informers.make,
+    namespaces,
+    project,
+    onWake: (id) => woken.push(id),
+  })
+  return { cache, informers, woken }
+}
+
+describe('the caches of children', () => {
+  test('are asked by app', () => {
+    const { cache, informers, woken } = children()
+    informers.of('Pod').feed('added', child('Pod', 'mattermost-0'))
+    informers.of('Service').feed('added', child('Service', 'mattermost'))
+    informers.of('Pod').feed('added', child('Pod', 'other-0', { labels: { 'fairlead.dev/app': 'other' } }))
+    expect(cache.of(ID).map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+      'Pod mattermost-0',
+      'Service mattermost',
+    ])
+    expect(woken).toEqual([ID, ID, 'chat/other'])
+  })
+
+  test('forget what is gone', () => {
+    const { cache, informers } = children()
+    informers.of('Pod').feed('added', child('Pod', 'mattermost-0'))
+    informers.of('Pod').feed('deleted', child('Pod', 'mattermost-0'))
+    expect(cache.of(ID)).toEqual([])
+  })
+
+  test('move a child whose label names another app now', () => {
+    const { cache, informers } = children()
+    informers.of('Pod').feed('added', child('Pod', 'p'))
+    informers.of('Pod').feed('updated', child('Pod', 'p', { labels: { 'fairlead.dev/app': 'other' } }))
+    expect([cache.of(ID), cache.of('chat/other')].map(({ length }) => length)).toEqual([0, 1])
+  })
+
+  test('show at once what the server answered to a write', () => {
+    const { cache } = children()
+    cache.observeWrite('Pod', child('Pod', 'mattermost-0'))
+    expect(cache.of(ID).map(({ name }) => name)).toEqual(['mattermost-0'])
+  })
+
+  test('hand a write to the informer of its namespace', () => {
+    const { cache } = children(['blog', 'chat'])
+    cache.observeWrite('Pod', child('Pod', 'mattermost-0'))
+    expect(cache.of(ID)).toHaveLength(1)
+  })
+
+  test('take what they do not understand for somebody else’s', () => {
+    const { cache, informers } = children()
+    informers.of('Pod').feed('added', child('Pod', 'odd'))
+    expect(cache.of(ID)).toMatchObject([{ name: 'odd', ours: false }])
+  })
+})
