@@ -95,12 +95,13 @@ export function statusOf(facts: Facts): AppStatus {
  */
 export function settledStatus(facts: Facts, previous: AppStatus | undefined): AppStatus {
   const now = new Date(facts.nowMs).toISOString()
-  const kept = [IMAGE_RESOLVED, RENDERED, VOLUMES_READY, VOLUMES_EXECUTABLE].flatMap(
+  const kept = [IMAGE_RESOLVED, RENDERED, VOLUMES_EXECUTABLE].flatMap(
     (type) => previousCondition(facts, type) ?? [],
   )
   const next = [
     ...kept,
     readyCondition(facts),
+    volumesReadyCondition(facts),
     availableCondition(facts),
     ...reconcilingCondition(facts),
     ...stalledCondition(facts),

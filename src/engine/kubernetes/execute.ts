@@ -1,0 +1,120 @@
+/**
+ * Does the steps of a plan on the API server. Creation is a POST and every later write names the uid of what was seen:
+ * an object of somebody else is never taken over, and one that was re-created since is left alone (DESIGN §6).
+ */
+import { APP_LABEL, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL } from '../../crd/labels.ts'
+import type { ChildKind, ClusterStep, KubeObject } from '../../reconcile/kubernetes/types.ts'
+import type { AppKey } from '../../reconcile/names.ts'
+import { ExpectedError, invariant } from '../../errors.ts'
+import type { KubeClient, ResourceType } from './api/types.ts'
+import type { Children } from './children.ts'
+import { CHILD_TYPES, isChildKind } from './resources.ts'
+
+export interface ExecuteOptions {
+  readonly client: KubeClient
+  readonly children: Pick<Children, 'observeWrite' | 'observeDelete'>
+}
+
+type ManagedField = Readonly<Record<string, unknown>>
+
+export async function executeStep(options: ExecuteOptions, key: AppKey, step: ClusterStep): Promise<void> {
+  switch (step.kind) {
+    case 'keep':
+      return undefined
+    case 'create':
+      return create(options, key, step.object)
+    case 'apply':
+      return apply(options, step.object)
+    case 'delete': {
+      const { kind, name, uid } = step.target
+      await options.client.delete(CHILD_TYPES[kind], key.namespace, name, {
+        uid,
+        propagation: step.propagation,
+      })
+      // A pod ends in its own time, and so does what waits for its dependants: the watch tells when it is gone.
+      if (kind === 'Service') options.children.observeDelete(kind, { ...key, name }, uid)
+    }
+  }
+}
+
+async function create(options: ExecuteOptions, key: AppKey, object: KubeObject): Promise<void> {
+  const { kind, type } = childOf(object)
+  try {
+    const made = await options.client.create(type, object, { fieldManager: FIELD_MANAGER })
+    options.children.observeWrite(kind, made)
+  } catch (error) {
+    if (!(error instanceof ExpectedError) || error.reason !== 'NameConflict') throw error
+    await judgeExisting(options, key, object)
+  }
+}
+
+/** What is there already: ours that the cache has not seen yet, ours of an app that is gone, or somebody else's. */
+async function judgeExisting(options: ExecuteOptions, key: AppKey, object: KubeObject): Promise<void> {
+  const { kind, type } = childOf(object)
+  const { name } = object.metadata
+  const there = await options.client.get(type, key.namespace, name)
+  if (there === undefined || there.metadata.deletionTimestamp !== undefined) throw goingAway(kind, name)
+  if (!isOurs(there, key)) {
+    throw new ExpectedError(
+      'NameConflict',
+      `there is a ${kind} ${name} already that Fairlead did not make; rename the app, or remove it if nobody needs it`,
+    )
+  }
+  if (ownerUid(there) !== ownerUid(object) && ownerUid(there) !== undefined) throw goingAway(kind, name)
+  options.children.observeWrite(kind, there)
+}
+
+function goingAway(kind: string, name: string): ExpectedError {
+  const message = `${kind} ${name} of an app of this name that was deleted is still being removed; its place is taken when it is gone`
+  return new ExpectedError('ClusterConflict', message, { retry: 'backoff' })
+}
+
+function isOurs({ metadata }: KubeObject, key: AppKey): boolean {
+  return metadata.labels?.[APP_LABEL] === key.name && metadata.labels[MANAGED_BY_LABEL] === MANAGED_BY
+}
+
+function ownerUid({ metadata }: KubeObject): string | undefined {
+  return metadata.ownerReferences?.find(({ kind }) => kind === 'ContainerApp')?.uid
+}
+
+async function apply(options: ExecuteOptions, object: KubeObject): Promise<void> {
+  const { kind, type } = childOf(object)
+  invariant(object.metadata.uid !== undefined, `apply of ${kind} ${object.metadata.name} names a uid`)
+  await handOverCreation(options.client, type, object)
+  const written = await options.client.apply(type, object, { fieldManager: FIELD_MANAGER, force: true })
+  options.children.observeWrite(kind, written)
+}
+
+/**
+ * A POST owns its fields as an update, and an apply of the same manager does not take over what that owns: fields that
+ * are no longer rendered would stay for ever. So before the first apply the entry is made one of an apply, as kubectl
+ * does for its own (KEP-555, upgrade from client-side apply).
+ */
+async function handOverCreation(client: KubeClient, type: ResourceType, object: KubeObject): Promise<void> {
+  const { namespace, name, uid } = object.metadata
+  const live = await client.get(type, namespace, name)
+  if (live === undefined || live.metadata.uid !== uid) return
+  const fields = live.metadata['managedFields'] as readonly ManagedField[] | undefined
+  if (fields?.some(isCreation) !== true) return
+  const managedFields = fields.map((entry) => (isCreation(entry) ? { ...entry, operation: 'Apply' } : entry))
+  await client.mergePatch(
+    type,
+    namespace,
+    name,
+    { metadata: { uid, resourceVersion: live.metadata.resourceVersion, managedFields } },
+    { fieldManager: FIELD_MANAGER },
+  )
+}
+
+function isCreation(entry: ManagedField): boolean {
+  return (
+    entry['manager'] === FIELD_MANAGER &&
+    entry['operation'] === 'Update' &&
+    (entry['subresource'] === undefined || entry['subresource'] === '')
+  )
+}
+
+function childOf({ kind }: KubeObject): { readonly kind: ChildKind; readonly type: ResourceType } {
+  invariant(isChildKind(kind), `${kind} is no kind that the engine makes`)
+  return { kind, type: CHILD_TYPES[kind] }
+}
