@@ -35,7 +35,7 @@ export interface ReconcileDeps<
 
 /** What the parts that neither observe nor plan need. */
 type AnyDeps = Omit<ReconcileDeps, 'engine'> & {
-  readonly engine: Pick<Engine, 'support' | 'sources' | 'check'>
+  readonly engine: Pick<Engine, 'support' | 'sources' | 'revisionBasis' | 'check'>
 }
 
 export interface Outcome {
@@ -92,12 +92,14 @@ async function towardsDesired(deps: AnyDeps, stored: StoredApp, signal: AbortSig
     attempt.prepared = await deps.images.prepare(app, stored, attempt.image.resolved, signal)
     attempt.failedAt = 'rendering'
     const sources = await deps.engine.sources(app)
+    const basis = deps.engine.revisionBasis?.(app, attempt.image.resolved)
     const result = desiredState({
       key: stored.key,
       app,
       image: attempt.image.resolved,
       tree: attempt.prepared.tree,
       sources,
+      ...(basis === undefined ? {} : { revision: basis }),
     })
     if ('issues' in result) throw new IssuesError(result.issues)
     attempt.warnings.push(...attempt.prepared.warnings, ...result.desired.warnings)

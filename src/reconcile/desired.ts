@@ -15,7 +15,7 @@ import type {
 import { resolveIdentity } from '../bundle/user.ts'
 import { processArgs } from '../bundle/process.ts'
 import { stopSignal } from '../bundle/stop-signal.ts'
-import type { ResolvedImage } from '../image/types.ts'
+import type { Digest, ResolvedImage } from '../image/types.ts'
 import { declaredVolumes } from '../image/volumes.ts'
 import type { FileTree } from '../rootfs/types.ts'
 import { ExpectedError, type Issue } from '../errors.ts'
@@ -39,11 +39,19 @@ export interface DesiredInput {
   readonly image: ResolvedImage
   readonly tree: FileTree
   readonly sources: Sources
+  /** What the revision is taken from on this engine; by default the platform's manifest and what every engine renders. */
+  readonly revision?: RevisionBasis
+}
+
+export interface RevisionBasis {
+  readonly digest: Digest
+  readonly more: unknown
 }
 
 export type DesiredResult = { readonly desired: Desired } | { readonly issues: readonly Issue[] }
 
-export function desiredState({ key, app, image, tree, sources }: DesiredInput): DesiredResult {
+export function desiredState(input: DesiredInput): DesiredResult {
+  const { key, app, image, tree, sources } = input
   const { spec } = app
   const issues: Issue[] = []
   const volumes = desiredVolumes(app, image.config, tree)
@@ -67,7 +75,7 @@ export function desiredState({ key, app, image, tree, sources }: DesiredInput): 
       key,
       app,
       image,
-      revision: revisionOf(app, image.manifestDigest, sources, declaredVolumes(image.config).volumes),
+      revision: revision(input),
       volumes: volumes.volumes,
       process,
       identity: withGroups(identity, app),
@@ -80,6 +88,11 @@ export function desiredState({ key, app, image, tree, sources }: DesiredInput): 
       warnings: [...issues, ...stop.warnings],
     },
   }
+}
+
+function revision({ app, image, sources, revision: basis }: DesiredInput): string {
+  const declared = declaredVolumes(image.config).volumes
+  return revisionOf(app, basis?.digest ?? image.manifestDigest, sources, declared, basis?.more)
 }
 
 /** Kubernetes expands `$(NAME)` in command and args, too. */

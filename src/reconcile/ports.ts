@@ -9,6 +9,7 @@ import type { FileTree } from '../rootfs/types.ts'
 import type { Issue } from '../errors.ts'
 import type { AppKey } from './names.ts'
 import type { BackoffPolicy } from './backoff.ts'
+import type { RevisionBasis } from './desired.ts'
 import type { Desired, Observed, Plan, Step } from './types.ts'
 
 /** A submitted resource as stored: the user's words, and what we said about them last. */
@@ -83,6 +84,8 @@ export interface Engine<
   support(app: App): readonly Issue[]
   /** Every Secret and ConfigMap that the app's container sees. */
   sources(app: App): Promise<Sources>
+  /** What the revision is taken from, where it is not what `desiredState` takes by itself. */
+  revisionBasis?(app: App, image: ResolvedImage): RevisionBasis
   observe(key: AppKey): Promise<Observation>
   /** Checks that need the host or the volumes as they are now: hooks, entrypoint, mount flags. All issues at once. */
   check(desired: Desired, prepared: PreparedImage): Promise<readonly Issue[]>

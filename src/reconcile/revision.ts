@@ -12,12 +12,16 @@ import { canonicalJson } from './canonical-json.ts'
 import { shortHash } from './names.ts'
 import type { Sources } from './ports.ts'
 
-/** `declared`: the image's own volume paths; naming one of them without a word about its mount changes nothing. */
+/**
+ * `declared`: the image's own volume paths; naming one of them without a word about its mount changes nothing. `more`:
+ * what else makes a container differ on the engine at hand, such as probes in a pod.
+ */
 export function revisionOf(
   app: App,
   manifestDigest: Digest,
   sources: Sources,
   declared: readonly string[] = [],
+  more?: unknown,
 ): string {
   const { spec } = app
   const inputs = {
@@ -44,6 +48,7 @@ export function revisionOf(
       name,
       contentHash(kind === 'Secret' ? sources.secret(name) : sources.configMap(name)),
     ]),
+    more,
   }
   return shortHash(canonicalJson(inputs), 10)
 }
