@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { KeyQueue } from '../../src/controller/queue.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Priority } from '../../src/controller/lines.ts'
+import { KeyQueue, type QueueObserver } from '../../src/controller/queue.ts'
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 })
@@ -10,7 +11,7 @@ afterEach(() => {
 })
 
 /** A queue whose work ends when the test says so. */
-function bench(width = 2) {
+function bench(width = 2, observer: QueueObserver = {}) {
   const began: string[] = []
   const open = new Map<string, () => void>()
   let mostAtOnce = 0
@@ -18,6 +19,7 @@ function bench(width = 2) {
   const queue = new KeyQueue({
     width,
     now: Date.now,
+    observer,
     work: async (key) => {
       began.push(key)
       twiceAtOnce ||= open.has(key)
@@ -203,4 +205,129 @@ test('stop waits for what was begun and begins nothing more', async () => {
   await stopping
   await vi.advanceTimersByTimeAsync(1000)
   expect(began).toEqual(['a'])
+})
+
+describe('priorities', () => {
+  test('of what is added in one go, edits are first and a resync is last, each in the order of coming', async () => {
+    const { queue, began, finish } = bench(1)
+    queue.add('resync 1', 'resync')
+    queue.add('normal 1')
+    queue.add('resync 2', 'resync')
+    queue.add('edit 1', 'edit')
+    queue.add('normal 2')
+    queue.add('edit 2', 'edit')
+    const expected = ['edit 1', 'edit 2', 'normal 1', 'normal 2', 'resync 1', 'resync 2']
+    await vi.advanceTimersByTimeAsync(0)
+    for (const key of expected) await finish(key)
+    expect(began).toEqual(expected)
+  })
+
+  test.each<[string, Priority, Priority, string[]]>([
+    ['moves up', 'resync', 'edit', ['busy', 'a', 'other']],
+    ['is not moved down', 'edit', 'resync', ['busy', 'a', 'other']],
+    ['stays where it is', 'resync', 'resync', ['busy', 'other', 'a']],
+  ])('a key that is in line and added again %s', async (_title, first, second, expected) => {
+    const { queue, began, settle, finish } = bench(1)
+    queue.add('busy')
+    await settle()
+    queue.add('a', first)
+    queue.add('other', 'normal')
+    queue.add('a', second)
+    for (const key of expected) await finish(key)
+    expect(began).toEqual(expected)
+  })
+
+  test('the priority of an addition while the key is worked on counts afterwards', async () => {
+    const { queue, began, settle, finish } = bench(1)
+    queue.add('a')
+    await settle()
+    queue.add('b')
+    queue.add('a', 'edit')
+    queue.add('a', 'resync')
+    await finish('a')
+    expect(began).toEqual(['a', 'a'])
+  })
+
+  test('the priority of a time counts when it comes, and also when the key is added before', async () => {
+    const { queue, began, settle, finish } = bench(1)
+    queue.add('busy')
+    await settle()
+    queue.add('normal')
+    queue.addAt('at its time', 100, 'edit')
+    queue.addAt('before', 500, 'edit')
+    await vi.advanceTimersByTimeAsync(100)
+    queue.add('before', 'resync')
+    for (const key of ['busy', 'at its time', 'before', 'normal']) await finish(key)
+    expect(began).toEqual(['busy', 'at its time', 'before', 'normal'])
+  })
+
+  test('a resync is taken now and then although edits never end', async () => {
+    const { queue, began, settle, finish } = bench(1)
+    queue.add('edit 0', 'edit')
+    await settle()
+    queue.add('resync', 'resync')
+    for (let n = 0; !began.includes('resync'); n++) {
+      if (n > 100) throw new Error('the resync starves')
+      queue.add(`edit ${n + 1}`, 'edit')
+      await finish(began.at(-1) ?? '')
+    }
+    expect(began.length).toBe(20)
+  })
+
+  test('a user waits for one of ten thousand only', async () => {
+    const { queue, began, settle, finish } = bench(1)
+    for (let n = 0; n < 10_000; n++) queue.add(`resync ${n}`, 'resync')
+    await settle()
+    queue.add('resync 9000', 'edit')
+    await finish('resync 0')
+    expect(began).toEqual(['resync 0', 'resync 9000'])
+    expect(queue.depth('resync')).toBe(9998)
+  })
+})
+
+test('a wall clock that is set back holds up nothing', async () => {
+  const { queue, began } = bench()
+  queue.addAt('a', 100)
+  vi.setSystemTime(-3_600_000)
+  await vi.advanceTimersByTimeAsync(100)
+  expect(began).toEqual(['a'])
+})
+
+test('times of many keys come in their order with one timer', async () => {
+  const { queue, began } = bench(1000)
+  const times = Array.from({ length: 500 }, (_, n) => (n * 7919) % 500)
+  for (const time of times) queue.addAt(`at ${time}`, time)
+  queue.forget('at 250')
+  expect(vi.getTimerCount()).toBe(1)
+  await vi.advanceTimersByTimeAsync(500)
+  const expected = times.toSorted((a, b) => a - b).filter((time) => time !== 250)
+  expect(began).toEqual(expected.map((time) => `at ${time}`))
+})
+
+test('what happens is told to who observes it', async () => {
+  const seen: string[] = []
+  const { queue, settle, finish } = bench(1, {
+    added: () => seen.push('added'),
+    retried: () => seen.push('retried'),
+    began: (waitedMs) => seen.push(`began after ${waitedMs}`),
+    ended: (workedMs) => seen.push(`ended after ${workedMs}`),
+  })
+  queue.add('a')
+  queue.add('b')
+  queue.add('b', 'edit')
+  await settle()
+  await vi.advanceTimersByTimeAsync(30)
+  expect([queue.working, queue.unfinishedMs(), queue.longestRunningMs()]).toEqual([1, 30, 30])
+  queue.retryAt('a', 1000)
+  await finish('b')
+  await finish('a')
+  expect(seen).toEqual([
+    'added',
+    'added',
+    'began after 0',
+    'retried',
+    'ended after 30',
+    'began after 30',
+    'ended after 0',
+  ])
 })
