@@ -1,0 +1,138 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { executeStep } from '../../../src/engine/kubernetes/execute.ts'
+import { SERVICES } from '../../../src/engine/kubernetes/resources.ts'
+import type { ClusterStep, KubeObject, ObjectMeta } from '../../../src/reconcile/kubernetes/types.ts'
+import { KEY } from '../../support/builders.ts'
+import { MemoryKube } from '../../support/memory-kube.ts'
+
+const OURS = { 'fairlead.dev/app': 'mattermost', 'app.kubernetes.io/managed-by': 'fairlead' }
+
+let kube = new MemoryKube()
+let seen: string[] = []
+
+beforeEach(() => {
+  kube = new MemoryKube()
+  seen = []
+})
+
+function service(metadata: Partial<ObjectMeta> = {}, port = 80): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { ...KEY, labels: OURS, ownerReferences: [owner('u1')], ...metadata },
+    spec: { ports: [{ port }] },
+  }
+}
+
+function owner(uid: string) {
+  return { apiVersion: 'fairlead.dev/v1alpha1', kind: 'ContainerApp', name: KEY.name, uid, controller: true }
+}
+
+function execute(step: ClusterStep): Promise<void> {
+  const children = {
+    observeWrite: (kind: string, object: KubeObject) =>
+      seen.push(`${kind} ${object.metadata.resourceVersion}`),
+    observeDelete: (kind: string, _key: unknown, uid: string) => seen.push(`no ${kind} ${uid}`),
+  }
+  return executeStep({ client: kube, children }, KEY, step)
+}
+
+const create = (object: KubeObject) => execute({ kind: 'create', id: 'x', object })
+const writes = () => kube.writes.map(({ verb }) => verb)
+const live = () => kube.get(SERVICES, KEY.namespace, KEY.name)
+/** Puts an object there as somebody would. */
+const there = (object: KubeObject) => kube.create(SERVICES, object, { fieldManager: 'someone' })
+
+describe('creation', () => {
+  test('is a POST, seen at once', async () => {
+    await create(service())
+    expect(writes()).toEqual(['create'])
+    expect(seen).toEqual([`Service ${(await live())?.metadata.resourceVersion}`])
+  })
+
+  test.each<[string, Partial<ObjectMeta>]>([
+    ['has no labels', { labels: {} }],
+    ['belongs to another app', { labels: { ...OURS, 'fairlead.dev/app': 'other' } }],
+    ['is managed by something else', { labels: { ...OURS, 'app.kubernetes.io/managed-by': 'Helm' } }],
+  ])('takes over no object that %s', async (_name, metadata) => {
+    await there(service(metadata))
+    const before = await live()
+    await expect(create(service())).rejects.toMatchObject({ reason: 'NameConflict', retry: 'terminal' })
+    expect(await live()).toEqual(before)
+  })
+
+  test('waits for what a deleted app of the same name left', async () => {
+    await there(service({ ownerReferences: [owner('u0')] }))
+    await expect(create(service())).rejects.toMatchObject({ reason: 'ClusterConflict', retry: 'backoff' })
+  })
+
+  test('finds again what it made itself before a crash', async () => {
+    await there(service())
+    await create(service())
+    expect(seen).toHaveLength(1)
+  })
+})
+
+describe('an apply', () => {
+  const apply = (object: KubeObject) => execute({ kind: 'apply', id: 'x', object })
+
+  test('names the uid that was seen', async () => {
+    const made = await there(service())
+    await expect(apply(service({ uid: 'another' }, 81))).rejects.toMatchObject({ reason: 'ClusterConflict' })
+    await apply(service({ uid: made.metadata.uid ?? '' }, 81))
+    expect((await live())?.['spec']).toEqual({ ports: [{ port: 81 }] })
+  })
+
+  test('without a uid is a bug', async () => {
+    await expect(apply(service())).rejects.toThrow('invariant')
+  })
+
+  test('hands the ownership of a POST over to applies, once', async () => {
+    const managedFields = [
+      { manager: 'fairlead-controller', operation: 'Update', fieldsV1: { a: {} } },
+      { manager: 'fairlead-controller', operation: 'Update', subresource: 'status' },
+      { manager: 'kubectl', operation: 'Update' },
+    ]
+    const made = await there(service({ managedFields }))
+    await apply(service({ uid: made.metadata.uid ?? '' }))
+    expect(writes()).toEqual(['create', 'patch', 'apply'])
+    expect(kube.writes[1]?.body).toEqual({
+      metadata: {
+        uid: made.metadata.uid,
+        resourceVersion: made.metadata.resourceVersion,
+        managedFields: [{ ...managedFields[0], operation: 'Apply' }, managedFields[1], managedFields[2]],
+      },
+    })
+    kube.calls.length = 0
+    await apply(service({ uid: made.metadata.uid ?? '' }))
+    expect(writes()).toEqual(['apply'])
+  })
+})
+
+describe('a deletion', () => {
+  const remove = (uid: string) =>
+    execute({
+      kind: 'delete',
+      id: 'x',
+      target: { kind: 'Service', name: KEY.name, uid },
+      propagation: 'Background',
+      why: 'test',
+    })
+
+  test('takes exactly what was seen', async () => {
+    const made = await there(service())
+    await expect(remove('another')).rejects.toMatchObject({ reason: 'ClusterConflict' })
+    await remove(made.metadata.uid ?? '')
+    expect(await live()).toBeUndefined()
+  })
+
+  test('of what is gone is no error', async () => {
+    await remove('gone')
+    expect(seen).toEqual(['no Service gone'])
+  })
+})
+
+test('keep asks nobody', async () => {
+  await execute({ kind: 'keep', id: 'x' })
+  expect(kube.calls).toEqual([])
+})
