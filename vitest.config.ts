@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// Two projects: `unit` needs nothing but Node; `e2e` needs root, runc, crun and the images that `make images` builds.
+// Three projects: `unit` needs nothing but Node; `e2e` needs root, runc, crun and the images that `make images` builds;
+// `cluster` needs root and the Kubernetes that `make images` builds as well.
 export default defineConfig({
   test: {
     projects: [
@@ -8,7 +9,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**'],
+          exclude: ['test/e2e/**', 'test/cluster/**'],
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
@@ -23,6 +24,16 @@ export default defineConfig({
           // and the host's network.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

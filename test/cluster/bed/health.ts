@@ -1,0 +1,37 @@
+/** Questions to servers that are just starting. */
+import { once } from 'node:events'
+import { get } from 'node:http'
+import { get as secureGet } from 'node:https'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+
+const TIMEOUT_MS = 2_000
+
+/** Whether GET gives 200; certificates are not looked at. */
+export function httpAnswers(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const options = { timeout: TIMEOUT_MS }
+    const call = url.startsWith('https:')
+      ? secureGet(url, { ...options, rejectUnauthorized: false, agent: false })
+      : get(url, { ...options, agent: false })
+    call.on('response', (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    })
+    call.on('timeout', () => call.destroy(new Error('timeout')))
+    call.on('error', () => resolve(false))
+  })
+}
+
+/** Ports that nobody had a moment ago; asked for together, so that they differ. */
+export async function freePorts<N extends 1 | 2 | 3>(
+  address: string,
+  count: N,
+): Promise<N extends 1 ? [number] : N extends 2 ? [number, number] : [number, number, number]>
+export async function freePorts(address: string, count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, address))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
