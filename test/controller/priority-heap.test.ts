@@ -1,42 +1,56 @@
-import fc from 'fast-check'
+import { array, assert, constantFrom, integer, nat, option, property, tuple, uniqueArray } from 'fast-check'
 import { expect, test } from 'vitest'
 import { PriorityHeap } from '../../src/controller/priority-heap.ts'
 
-const key = fc.constantFrom(...'abcdefghijklmnop')
-const operation = fc.oneof(
-  fc.record({ kind: fc.constant('set' as const), key, rank: fc.integer({ min: 0, max: 9 }) }),
-  fc.record({ kind: fc.constant('delete' as const), key }),
-)
+/** A key and its rank; without a rank it is taken out. */
+const operations = array(tuple(integer({ min: 0, max: 15 }).map(String), option(nat({ max: 99 }))), {
+  minLength: 20,
+  maxLength: 80,
+})
 
-test('holds what a plain map holds, and knows the lowest of it', () => {
-  fc.assert(
-    fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
+function drained(heap: PriorityHeap): readonly number[] {
+  const ranks: number[] = []
+  for (let first = heap.first(); first !== undefined; first = heap.first()) {
+    ranks.push(first.rank)
+    heap.delete(first.key)
+  }
+  return ranks
+}
+
+test('holds what a plain map holds, and gives it back in order', () => {
+  assert(
+    property(operations, (steps) => {
       const heap = new PriorityHeap()
       const model = new Map<string, number>()
-      for (const one of operations) {
-        if (one.kind === 'set') {
-          heap.set(one.key, one.rank)
-          model.set(one.key, one.rank)
-        } else expect(heap.delete(one.key)).toBe(model.delete(one.key))
-        const lowest = model.size === 0 ? undefined : Math.min(...model.values())
-        expect([heap.size, heap.first()?.rank]).toEqual([model.size, lowest])
-        for (const name of 'abcdefghijklmnop') expect(heap.rankOf(name)).toBe(model.get(name))
+      for (const [key, rank] of steps) {
+        for (const one of [heap, model]) {
+          if (rank === null) one.delete(key)
+          else one.set(key, rank)
+        }
+        expect([heap.size, heap.has(key), heap.rankOf(key)]).toEqual([
+          model.size,
+          model.has(key),
+          model.get(key),
+        ])
       }
+      expect(drained(heap)).toEqual([...model.values()].toSorted((a, b) => a - b))
     }),
+    { numRuns: 2000 },
   )
 })
 
-test('gives everything back in order', () => {
-  fc.assert(
-    fc.property(fc.uniqueArray(fc.nat(), { maxLength: 200 }), (ranks) => {
+test('says whether there was something to take out', () => {
+  const heap = new PriorityHeap()
+  heap.set('a', 1)
+  expect([heap.delete('a'), heap.delete('a'), heap.delete('b')]).toEqual([true, false, false])
+})
+
+test('many keys come back in order', () => {
+  assert(
+    property(uniqueArray(nat(), { maxLength: 300 }), constantFrom(1, -1), (ranks, sign) => {
       const heap = new PriorityHeap()
-      for (const rank of ranks) heap.set(String(rank), rank)
-      const taken: number[] = []
-      for (let first = heap.first(); first !== undefined; first = heap.first()) {
-        taken.push(first.rank)
-        heap.delete(first.key)
-      }
-      expect(taken).toEqual(ranks.toSorted((a, b) => a - b))
+      for (const rank of ranks) heap.set(String(rank), rank * sign)
+      expect(drained(heap)).toEqual(ranks.map((rank) => rank * sign).toSorted((a, b) => a - b))
     }),
   )
 })
