@@ -99,11 +99,17 @@ function statusFailure(attempt: Attempt, said: ParsedStatus, answer: FailureAnsw
   })
 }
 
+/** Server-side apply answers 500 to a field that the schema does not have. */
+const SCHEMA = /^failed to create typed (patch|live) object /
+
 /** By status first: reasons are the server's prose (api-conventions, "HTTP Status codes"). */
 function classify(status: number, said: ParsedStatus): readonly [Reason, Retry] {
   if (status === 401) return ['ClusterForbidden', 'backoff']
   if (status === 403) return [forbiddenReason(said.message), 'backoff']
   if (status === 404) return ['NotFound', 'backoff']
+  if (status === 422 && said.causes.length > 0 && said.causes.every(({ field }) => field === 'metadata.uid'))
+    return ['ClusterConflict', 'backoff']
+  if (status === 500 && SCHEMA.test(said.message)) return ['ClusterRejected', 'terminal']
   if (status === 409)
     return said.apiReason === 'AlreadyExists' ? ['NameConflict', 'terminal'] : ['ClusterConflict', 'backoff']
   if (status < 400 || status === 408 || status === 410 || status === 429 || status >= 500)
@@ -132,7 +138,7 @@ function sentence(
     return `not allowed to ${what}; this rule is missing: ${missingRule(attempt, said.message)}`
   if (status === 404 && !said.named)
     return `the API server does not know ${printable(attempt.what, 300)}; is the CustomResourceDefinition or API group installed?`
-  const fields = said.causes.slice(0, 8).map(causeLine)
+  const fields = [...new Set(said.causes.map(causeLine))].slice(0, 8)
   const why = status === 422 && fields.length > 0 ? fields.join('; ') : words
   return `the API server answered ${status} to ${what}${why === '' ? '' : `: ${why}`}`
 }

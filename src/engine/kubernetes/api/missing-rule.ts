@@ -15,6 +15,7 @@ export interface Attempt {
 
 /** The authorizer's own words: an apply that would create is refused as `create`, for example. */
 const SAID = /cannot ([a-z]+) resource "([^"]{1,100})" in API group "([^"]{0,253})"/
+const SAID_NAMESPACE = / in the namespace "([^"]{1,253})"/
 const SAID_PATH = /cannot ([a-z]+) path "([^"]{1,300})"/
 
 export function missingRule(attempt: Attempt, message: string): string {
@@ -28,8 +29,8 @@ export function missingRule(attempt: Attempt, message: string): string {
     resources: [said?.[2] ?? (subresource === undefined ? plural : `${plural}/${subresource}`)],
     verbs: [said?.[1] ?? attempt.verb],
   })
-  const scope =
-    attempt.namespace === undefined ? 'in a ClusterRole' : `in namespace ${printable(attempt.namespace)}`
+  const namespace = attempt.namespace ?? SAID_NAMESPACE.exec(message)?.[1]
+  const scope = namespace === undefined ? 'in a ClusterRole' : `in namespace ${printable(namespace)}`
   return `${shown} ${scope}`
 }
 
