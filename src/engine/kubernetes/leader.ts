@@ -138,7 +138,9 @@ class LeaseElection implements Election {
   async #hold(term: Term): Promise<void> {
     this.#options.log.info({ lease: this.#options.name }, 'this controller leads now')
     while (!term.lost.aborted) {
-      await this.#pause(Math.min(this.#retryDelayMs(), term.deadline - this.#clock.elapsed()))
+      // After a failure there is less time left: one request that hung must not cost the term.
+      const delayMs = this.#trouble === '' ? this.#retryDelayMs() : this.#retryDelayMs() / 4
+      await this.#pause(Math.min(delayMs, term.deadline - this.#clock.elapsed()))
       if (term.mayWrite()) await this.#quietly(() => this.#renew(term))
     }
     this.#options.log.info({ lease: this.#options.name }, 'this controller leads no more')
