@@ -128,6 +128,7 @@ function watch(context: Context, call: Call, response: ServerResponse): void {
   }
   for (const event of store.since(from, collection, namespace)) write(event)
   const stop = store.follow((event) => {
+    if (response.writableEnded) return
     if (event.bookmark === true) write(bookmark(event.version))
     else if (event.collection === collection && (namespace ?? event.namespace) === event.namespace)
       write(event)
