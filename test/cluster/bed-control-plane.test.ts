@@ -57,7 +57,7 @@ describe('a control plane', () => {
   test('comes back after an outage with the same address and data', async () => {
     await plane.kubectl(['create', 'configmap', 'kept'])
     await plane.stopApiServer('SIGKILL')
-    await expect(plane.api.send('GET', '/readyz')).rejects.toThrow('ECONNREFUSED')
+    await expect(plane.api.send('GET', '/readyz')).rejects.toThrow(/ECONN/)
     await plane.startApiServer()
     expect(await plane.kubectl(['get', 'configmap', 'kept', '-o', 'name'])).toBe('configmap/kept\n')
   })

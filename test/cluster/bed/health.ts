@@ -8,18 +8,23 @@ import type { AddressInfo } from 'node:net'
 const TIMEOUT_MS = 2_000
 
 /** Whether GET gives 200; certificates are not looked at. */
-export function httpAnswers(url: string): Promise<boolean> {
+export async function httpAnswers(url: string): Promise<boolean> {
+  return (await httpStatus(url)) === 200
+}
+
+/** Status of GET; undefined when nobody answers. */
+export function httpStatus(url: string): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const options = { timeout: TIMEOUT_MS }
+    const options = { timeout: TIMEOUT_MS, agent: false }
     const call = url.startsWith('https:')
-      ? secureGet(url, { ...options, rejectUnauthorized: false, agent: false })
-      : get(url, { ...options, agent: false })
+      ? secureGet(url, { ...options, rejectUnauthorized: false })
+      : get(url, options)
     call.on('response', (response) => {
       response.resume()
-      resolve(response.statusCode === 200)
+      resolve(response.statusCode)
     })
     call.on('timeout', () => call.destroy(new Error('timeout')))
-    call.on('error', () => resolve(false))
+    call.on('error', () => resolve(undefined))
   })
 }
 
