@@ -178,6 +178,24 @@ describe('an election', () => {
     expect((await world.lease())?.['spec']).toMatchObject({ leaseDurationSeconds: 1 })
   })
 
+  test('that is left while the Lease is being taken gives it back', async () => {
+    const a = candidate('A', { delayMs: () => 300 })
+    await timeUntil(() => a.writes > 0, 5000)
+    await world.run(world.nowMs + 100)
+    expect(await holder()).toBe('A')
+    const leaving = a.election.leave()
+    await world.run(world.nowMs + 3000)
+    await leaving
+    expect(await holder()).toBe('')
+  })
+
+  test('is won for a time that is reckoned from before the request', async () => {
+    const a = candidate('A', { delayMs: () => 2000, fate: () => (a.writes === 0 ? 'done' : 'lost') })
+    // Asked until 4 s, then begun to take it, with the answer at 8 s.
+    expect(await timeUntil(() => a.mayWrite(), 30_000)).toBeLessThanOrEqual(8010)
+    expect(await timeUntil(() => !a.mayWrite(), 30_000)).toBeLessThanOrEqual(14_010)
+  })
+
   test('that is left before it was won ends without a term, and leaves the Lease to its holder', async () => {
     candidate('A')
     await world.run(100)
