@@ -39,9 +39,12 @@ const DT_RUNPATH = 29
 
 /** Bounds for hostile files; real ones stay far below. */
 const MAX_PROGRAM_HEADERS = 1024
-const MAX_DYNAMIC_BYTES = 1 << 20
+const MAX_DYNAMIC_BYTES = 1 << 16
 const MAX_STRINGS_BYTES = 16 << 20
+const MAX_STRING_BYTES = 1 << 16
 const PATH_MAX = 4096
+/** Names are short and their table is long: it is read in pieces. */
+const PIECE_BYTES = 128
 
 /** Parses headers and dynamic section of `file`. Never throws on content, whatever it is. */
 export function parseElf(file: FileNode): ElfResult {
@@ -117,7 +120,7 @@ function readInterpreter(file: FileNode, segments: readonly Segment[]): ByteStri
   if (segment.size < 2 || segment.size > PATH_MAX) broken('the name of its loader has an impossible length')
   const bytes = readExactly(file, segment.offset, segment.size, 'the name of its loader')
   if (bytes.at(-1) !== 0) broken('the name of its loader does not end')
-  return cString(bytes, 0)
+  return cString(bytes)
 }
 
 type DynamicPart = Pick<ElfFile, 'needed' | 'soname' | 'rpath' | 'runpath'>
@@ -137,9 +140,9 @@ function readDynamic(
     bits,
   )
   const entries = dynamicEntries(table, segment.size, bits)
-  const strings = readStrings(file, segments, entries)
+  const strings = findStrings(file, segments, entries)
   const all = (tag: number) =>
-    entries.filter((entry) => entry.tag === tag).map((entry) => cString(strings, entry.value))
+    entries.filter((entry) => entry.tag === tag).map((entry) => readString(file, strings, entry.value))
   const runpath = all(DT_RUNPATH)[0]
   const rpath = runpath === undefined ? all(DT_RPATH)[0] : undefined
   return {
@@ -166,33 +169,60 @@ function dynamicEntries(table: Fields, size: number, bits: 32 | 64): readonly Dy
   return entries
 }
 
+interface StringTable {
+  readonly offset: number
+  readonly size: number
+}
+
 /** The string table is given by its address in memory; the segment that is loaded there tells its place in the file. */
-function readStrings(file: FileNode, segments: readonly Segment[], entries: readonly DynamicEntry[]): Buffer {
+function findStrings(
+  file: FileNode,
+  segments: readonly Segment[],
+  entries: readonly DynamicEntry[],
+): StringTable {
   const address = entries.find((entry) => entry.tag === DT_STRTAB)?.value
   const size = entries.find((entry) => entry.tag === DT_STRSZ)?.value
-  if (address === undefined || size === undefined) return Buffer.alloc(0)
+  if (address === undefined || size === undefined) return { offset: 0, size: 0 }
   if (size > MAX_STRINGS_BYTES) broken('its table of names is too large')
   const load = segments.find(
     (each) => each.type === PT_LOAD && address >= each.address && address < each.address + each.size,
   )
   if (load === undefined) return broken('its table of names is not part of the file')
-  return readExactly(file, load.offset + (address - load.address), size, 'its table of names')
+  const offset = load.offset + (address - load.address)
+  requireInside(file, offset, size, 'its table of names')
+  return { offset, size }
+}
+
+function readString(file: FileNode, table: StringTable, at: number): ByteString {
+  if (at >= table.size) broken('a name is outside of its table of names')
+  const end = Math.min(table.size, at + MAX_STRING_BYTES)
+  let text = ''
+  for (let from = at; from < end; from += PIECE_BYTES) {
+    const size = Math.min(PIECE_BYTES, end - from)
+    const piece = readExactly(file, table.offset + from, size, 'its table of names')
+    text += cString(piece)
+    if (piece.includes(0)) return text
+  }
+  return end < table.size ? broken('a name of its table of names does not end') : text
 }
 
 function splitPath(path: ByteString | undefined): readonly ByteString[] {
   return path === undefined ? [] : path.split(':')
 }
 
-function cString(bytes: Buffer, at: number): ByteString {
-  if (at >= bytes.length) broken('a name is outside of its table of names')
-  const end = bytes.indexOf(0, at)
-  return bytes.subarray(at, end === -1 ? bytes.length : end).toString('latin1')
+function cString(bytes: Buffer): ByteString {
+  const end = bytes.indexOf(0)
+  return bytes.toString('latin1', 0, end === -1 ? bytes.length : end)
 }
 
 function readExactly(file: FileNode, offset: number, size: number, what: string): Buffer {
-  if (offset + size > file.size) broken(`${what} lie beyond its end: the file is cut off`)
+  requireInside(file, offset, size, what)
   const bytes = file.read(size, offset)
   return bytes.length === size ? bytes : broken(`${what} can't be read`)
+}
+
+function requireInside(file: FileNode, offset: number, size: number, what: string): void {
+  if (offset + size > file.size) broken(`${what} lie beyond its end: the file is cut off`)
 }
 
 function broken(why: string): never {

@@ -108,6 +108,23 @@ describe('parseElf', () => {
     expect(parseElf(file(bytes))).toEqual({ problem, why: expect.stringMatching(why) })
   })
 
+  test('reads names one by one, however large their table is', () => {
+    const long = `/${'x'.repeat(5000)}`
+    const bytes = buildElf({ needed: ['liba.so'], runpath: long, soname: 'y'.repeat(100_000) })
+    expect(parseElf(file(bytes))).toMatchObject({
+      problem: 'broken',
+      why: expect.stringMatching(/does not end/),
+    })
+    const node = file(buildElf({ needed: ['liba.so'], runpath: long, interpreter: '/lib/ld.so' }))
+    const sizes: number[] = []
+    const read = (max: number, offset?: number) => {
+      sizes.push(max)
+      return node.read(max, offset)
+    }
+    expect(parseElf({ ...node, read })).toMatchObject({ elf: { needed: ['liba.so'], runpath: [long] } })
+    expect(Math.max(...sizes)).toBeLessThan(1024)
+  })
+
   test('never throws and never reads much, whatever the bytes', () => {
     fc.assert(
       fc.property(
