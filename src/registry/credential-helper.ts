@@ -1,8 +1,7 @@
 /** `docker-credential-NAME get`: asks a program on PATH for a registry's credentials. */
-import { spawn } from 'node:child_process'
 import { printable } from '../errors.ts'
+import { runProgram } from './run-program.ts'
 import type { Credential } from './types.ts'
-import { collect } from './verified-stream.ts'
 
 const TIMEOUT_MS = 10_000
 const MAX_OUTPUT_BYTES = 64 * 1024
@@ -27,7 +26,11 @@ export async function askHelper(
 ): Promise<HelperAnswer> {
   const program = `docker-credential-${name}`
   try {
-    const { code, output } = await run(program, server, env, signal)
+    const limits = { maxOutputBytes: MAX_OUTPUT_BYTES, timeoutMs: TIMEOUT_MS }
+    const { code, output } = await runProgram(
+      { program, args: ['get'], env, input: `${server}\n`, ...limits },
+      signal,
+    )
     if (code !== 0)
       return /credentials not found/i.test(output)
         ? {}
@@ -38,33 +41,6 @@ export async function askHelper(
     const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : 'unknown'
     return { problem: `${program} could not be run (${printable(reason, 60)})` }
   }
-}
-
-async function run(
-  program: string,
-  server: string,
-  env: Readonly<Record<string, string | undefined>>,
-  signal: AbortSignal,
-): Promise<{ code: number; output: string }> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
-  const child = spawn(program, ['get'], {
-    env,
-    stdio: ['pipe', 'pipe', 'ignore'],
-    signal: limit,
-    killSignal: 'SIGKILL',
-  })
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  child.once('error', reject)
-  child.once('close', (code) => resolve(code ?? 1))
-  // A helper that ends without reading its input is no failure of ours.
-  child.stdin.on('error', () => undefined)
-  child.stdin.end(`${server}\n`)
-  const output = collect(child.stdout, MAX_OUTPUT_BYTES, program).catch((error: unknown) => {
-    child.kill('SIGKILL')
-    throw error
-  })
-  const [code, bytes] = await Promise.all([promise, output])
-  return { code, output: bytes.toString('utf8') }
 }
 
 /** The output holds a secret, so no part of it is ever shown. */
