@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 TYPESCRIPT := src test bench scripts
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fairlead
 
-.PHONY: help setup demo images check test unit e2e generate format bench build clean
+.PHONY: help setup demo images check test unit e2e cluster clustertest generate format bench build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -18,9 +18,10 @@ setup: ## install npm dependencies and Debian packages (needs root when some are
 demo: setup ## show what Fairlead does, side by side with umoci and runc (needs root)
 	@node scripts/demo/main.ts
 
-images: setup ## build the images that the demo and the tests run, into a cache
+images: setup ## build what the demo and the tests run (images, a Kubernetes), into a cache
 	@node scripts/build-demo-image.ts
 	@node scripts/build-postgres-image.ts
+	@node scripts/build-cluster.ts
 
 check: setup ## types, lint, format, generated files: fast
 	tsc -p tsconfig.json
@@ -28,7 +29,7 @@ check: setup ## types, lint, format, generated files: fast
 	oxfmt --check $(TYPESCRIPT)
 	node scripts/check-generated.ts
 
-test: check images ## everything: check, unit tests, end-to-end tests on real runtimes (needs root)
+test: check images ## everything: check, unit tests, tests on real runtimes and a real Kubernetes (needs root)
 	vitest run
 
 unit: setup ## unit tests only; need neither root nor runtimes
@@ -36,6 +37,12 @@ unit: setup ## unit tests only; need neither root nor runtimes
 
 e2e: images ## end-to-end tests only (needs root)
 	vitest run --project e2e
+
+clustertest: images ## tests on a real Kubernetes only (needs root)
+	vitest run --project cluster
+
+cluster: images ## start a Kubernetes to play with; prints what to export, stays until Ctrl-C (needs root)
+	@node scripts/cluster.ts
 
 generate: setup ## write the files that are made from the schema
 	node scripts/generate.ts

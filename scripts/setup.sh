@@ -16,7 +16,11 @@ fail() {
 
 # --- Debian packages ---------------------------------------------------------------------------------------------
 
-wanted_packages() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' scripts/debian-packages.txt | tr -d ' \t'; }
+wanted_packages() {
+  sed -e 's/#.*//' -e '/^[[:space:]]*$/d' scripts/debian-packages.txt | tr -d ' \t'
+  # Debian 12 has Go 1.19: enough to fetch the Go that the test cluster is built with (scripts/lib/go.ts).
+  command -v go >/dev/null || [ -x /usr/local/go/bin/go ] || echo golang-go
+}
 
 missing_packages() {
   installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p')
@@ -25,8 +29,8 @@ missing_packages() {
   done
 }
 
-# Debian starts a service as soon as its package is installed. docker-registry would then listen on all addresses;
-# policy-rc.d (see invoke-rc.d(8)) says no while we install. One that is there already is left as it is.
+# Debian starts a service as soon as its package is installed. docker-registry would then listen on all addresses,
+# and redis-server on loopback; policy-rc.d (see invoke-rc.d(8)) says no while we install. One that is there already is left as it is.
 forbid_services() {
   policy=/usr/sbin/policy-rc.d
   [ -e "$policy" ] && return
@@ -53,13 +57,15 @@ install_packages() {
     fi
   fi
   rm -f "$log"
-  case " $* " in *' docker-registry '*) forbid_registry_at_boot ;; esac
+  for service in docker-registry redis-server; do
+    case " $* " in *" $service "*) forbid_at_boot "$service" ;; esac
+  done
 }
 
 # The same for the next boot; on a machine that had the package before, this is not ours to change.
-forbid_registry_at_boot() {
+forbid_at_boot() {
   command -v systemctl >/dev/null || return 0
-  systemctl disable --quiet docker-registry 2>/dev/null || say "could not disable the service docker-registry"
+  systemctl disable --quiet "$1" 2>/dev/null || say "could not disable the service $1"
 }
 
 setup_packages() {
