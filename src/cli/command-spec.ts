@@ -51,6 +51,8 @@ export interface CommandSpec {
   readonly commands?: readonly CommandSpec[]
   /** Refused for other users before anything is done. */
   readonly needsRoot?: boolean
+  /** Says when root is not needed after all, for a command with `needsRoot`. */
+  readonly spareRoot?: (options: OptionValues) => boolean
   /** Everything after the first argument belongs to the argument, also what looks like an option. */
   readonly passThrough?: boolean
   readonly hidden?: boolean

@@ -10,7 +10,8 @@ import { buildProgram } from './program.ts'
 export async function runCli(context: CliContext, argv: readonly string[]): Promise<number> {
   let exitCode = 0
   const program = buildProgram(context, async (spec, call) => {
-    if (spec.needsRoot === true && !context.isRoot) throw notRoot(spec)
+    const sparesRoot = spec.spareRoot?.(call.options) === true
+    if (spec.needsRoot === true && !sparesRoot && !context.isRoot) throw notRoot(spec)
     const run = await spec.load?.()
     exitCode = (await run?.(context, call)) ?? 0
   })

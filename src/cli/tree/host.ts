@@ -1,28 +1,10 @@
 /** Commands around the program itself. */
 import type { CommandSpec } from '../command-spec.ts'
-import { RUNTIME, STATE } from './common.ts'
+import { STATE } from './common.ts'
+import { CONTROLLER_COMMAND } from './controller.ts'
 
 export const HOST_COMMANDS: readonly CommandSpec[] = [
-  {
-    name: 'controller',
-    summary: 'run the controller in the foreground, JSON logs to stderr',
-    details:
-      '"up" starts one in the background when none runs. SIGTERM and SIGINT end it gracefully; containers keep running.',
-    options: [
-      { flags: '--engine <engine>', description: 'local', choices: ['local', 'kubernetes'], required: true },
-      { flags: '--exit-when-idle', description: 'end when no app is left' },
-      RUNTIME,
-      {
-        flags: '--log-level <level>',
-        description: 'debug, info (the default), warn or error',
-        choices: ['debug', 'info', 'warn', 'error'],
-      },
-      STATE,
-    ],
-    examples: [{ words: 'controller --engine local', says: 'for a service manager' }],
-    needsRoot: true,
-    load: async () => (await import('../commands/controller.ts')).controller,
-  },
+  CONTROLLER_COMMAND,
   {
     name: 'completion',
     summary: 'print a completion script for a shell',
