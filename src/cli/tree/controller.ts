@@ -103,7 +103,7 @@ export const CONTROLLER_COMMAND: CommandSpec = {
   examples: [
     { words: 'controller --engine local', says: 'for a service manager' },
     {
-      words: 'controller --engine kubernetes --preflight-image example.com/fairlead:1',
+      words: 'controller --engine kubernetes --preflight-image example.com/fairlead',
       says: 'for a cluster, with the kubeconfig of this user',
     },
   ],
