@@ -106,6 +106,12 @@ export class FakeStore {
     return found
   }
 
+  /** Makes an object without a look whether there is one: for thousands of them. */
+  put(collection: string, namespace: string | undefined, object: KubeObject): void {
+    const metadata = { ...object.metadata, uid: randomUUID() }
+    this.#record('ADDED', collection, namespace, { ...object, metadata })
+  }
+
   create(
     collection: string,
     namespace: string | undefined,

@@ -19,7 +19,7 @@ export interface ReflectorSettings {
   /** How much longer a silent connection is believed to live. */
   readonly idleMarginMs: number
   readonly backoff: Backoff
-  /** Watches are not opened more often than this. */
+  /** After a few in a row, watches are not opened more often than this. */
   readonly reopenMs: number
   readonly pageSize: number
   /** Whether lists are asked for as streams; where the server refuses, pages are read. */
@@ -61,6 +61,7 @@ const STALE_LISTS = 5
 /** So often the same event may come unreadable before a list goes round it. */
 const UNREADABLE_TRIES = 3
 const MAX_WAIT_MS = 300_000
+const REOPEN_BURST = 5
 
 class StaleList extends Error {
   override readonly name = 'StaleList'
@@ -82,6 +83,9 @@ export class Reflector {
   #streams: boolean
   #pageSize: number
   #openedAt = Number.NEGATIVE_INFINITY
+  /** How many watches may be opened at once; below 0 they wait. */
+  #reopens = REOPEN_BURST
+  #reopenedAt = Number.NEGATIVE_INFINITY
 
   constructor(target: Target, settings: ReflectorSettings, sink: ReflectorSink, effects: ReflectorEffects) {
     this.#target = target
@@ -202,7 +206,12 @@ export class Reflector {
   /** A watch that the server closed is no failure, but a server that closes at once must not be hammered. */
   #untilReopen(): number {
     this.#failures = 0
-    return Math.max(0, this.#settings.reopenMs - (this.#effects.now() - this.#openedAt))
+    const { reopenMs } = this.#settings
+    const now = this.#effects.now()
+    const refilled = this.#reopens + (now - this.#reopenedAt) / reopenMs
+    this.#reopens = Math.min(REOPEN_BURST, refilled) - 1
+    this.#reopenedAt = now
+    return Math.max(0, -this.#reopens * reopenMs)
   }
 
   #afterFailure(error: unknown, isList: boolean): number {

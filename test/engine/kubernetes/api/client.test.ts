@@ -12,8 +12,7 @@ import {
   type Fault,
   type FaultProxy,
 } from '../../../support/fault-proxy.ts'
-import { plainConnection } from './fault-suite.ts'
-import { CONFIG_MAPS } from './informer-faults.ts'
+import { CONFIG_MAPS, plainConnection } from './informer-faults.ts'
 
 const BY = { fieldManager: 'me' }
 

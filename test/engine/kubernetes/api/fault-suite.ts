@@ -1,7 +1,6 @@
 /** The fault table as tests of our informer, against whatever server it is given. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openKubeClient } from '../../../../src/engine/kubernetes/api/client.ts'
-import type { ApiConnection } from '../../../../src/engine/kubernetes/api/connect.ts'
 import { createInformer, type CountedInformer } from '../../../../src/engine/kubernetes/api/informer.ts'
 import type { InformerChange, InformerItem } from '../../../../src/engine/kubernetes/api/types.ts'
 import { startFaultProxy, type FaultProxy, type Upstream } from '../../../support/fault-proxy.ts'
@@ -13,6 +12,7 @@ import {
   IDENTITY,
   installFaults,
   isOurs,
+  plainConnection,
   playStory,
   prepareStory,
   truthOf,
@@ -32,17 +32,6 @@ export const QUICK = {
   reopenMs: 20,
   pageSize: 2,
   streamPauseMs: 2000,
-}
-
-export function plainConnection(url: string): ApiConnection {
-  const nothing = () => undefined
-  return {
-    url: new URL(url),
-    ca: undefined,
-    namespace: 'default',
-    headers: async () => ({}),
-    refresh: nothing,
-  }
 }
 
 /** What listeners were told, checked for sense while it comes in. */

@@ -7,6 +7,7 @@
  * to equal what the server says, and what the listeners were told has to add up to it.
  */
 import type { KubeObject } from '../../../../src/reconcile/kubernetes/types.ts'
+import type { ApiConnection } from '../../../../src/engine/kubernetes/api/connect.ts'
 import type { KubeClient, ResourceType } from '../../../../src/engine/kubernetes/api/types.ts'
 import * as lineFaults from '../../../support/fault-lines.ts'
 import {
@@ -122,6 +123,18 @@ export const FAULT_ROWS: readonly FaultRow[] = [
     rules: () => [{ fault: lines(lineFaults.errorEventAt(2, 500, 'InternalError')) }],
   },
 ]
+
+/** Without TLS and credentials: to a proxy or a fake on loopback. */
+export function plainConnection(url: string): ApiConnection {
+  const nothing = () => undefined
+  return {
+    url: new URL(url),
+    ca: undefined,
+    namespace: 'default',
+    headers: async () => ({}),
+    refresh: nothing,
+  }
+}
 
 export const IDENTITY = 'informer'
 

@@ -15,8 +15,8 @@ import {
 } from '../../../support/fake-api-server.ts'
 import { garbleAt, holdFrom } from '../../../support/fault-lines.ts'
 import { answer, edit, hang, lines, startFaultProxy, type FaultProxy } from '../../../support/fault-proxy.ts'
-import { plainConnection, QUICK, type Item } from './fault-suite.ts'
-import { CONFIG_MAPS, eventually } from './informer-faults.ts'
+import { QUICK, type Item } from './fault-suite.ts'
+import { CONFIG_MAPS, eventually, plainConnection } from './informer-faults.ts'
 
 const COLLECTION = 'api/v1/configmaps'
 
@@ -221,7 +221,7 @@ describe('watches', () => {
     )
     informer.start()
     await eventually(
-      () => (waits.length === 20 ? true : undefined),
+      () => (waits.length === 15 ? true : undefined),
       () => waits.join(),
     )
     expect(new Set(waits)).toEqual(new Set([1000]))
