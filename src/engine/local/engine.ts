@@ -1,11 +1,8 @@
 /** The local engine: implements the middle's `Engine` port on one host with runc or crun. */
 import { existsSync, statSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { checkExecutable } from '../../bundle/executable.ts'
-import { checkHooks } from '../../bundle/hooks.ts'
-import { DEFAULT_PATH, envValue, processArgs, processEnv, workingDir } from '../../bundle/process.ts'
 import type { HostFacts } from '../../bundle/types.ts'
-import { containerView } from '../../bundle/view.ts'
+import { containerView, type ContainerView } from '../../bundle/view.ts'
 import { unsafeMountTargets } from '../../rootfs/unsafe-targets.ts'
 import type { FileTree } from '../../rootfs/types.ts'
 import type { App } from '../../crd/types.ts'
@@ -13,6 +10,7 @@ import { localSupportIssues } from '../../reconcile/local-support.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 import { LOCAL_PLANS } from '../../reconcile/plan.ts'
 import type { AppStore, Engine, PreparedImage, Sources } from '../../reconcile/ports.ts'
+import { entrypointIssues, hookIssues } from '../../reconcile/process-checks.ts'
 import { namedSources } from '../../reconcile/revision.ts'
 import { localWarnings, volumeViews } from '../../reconcile/to-local.ts'
 import type { Desired, DesiredVolume, Observed, Step } from '../../reconcile/types.ts'
@@ -74,7 +72,7 @@ export class LocalEngine implements Engine {
     )
     if (unsafe.length > 0) return unsafe
     const view = containerView(prepared.tree, await this.#volumeViews(desired, prepared, sources))
-    const issues = await this.#processIssues(desired, view)
+    const issues = this.#processIssues(desired, view)
     // A spec that can't be rendered (a working directory below /proc) is among the issues already.
     if (issues.some(({ severity }) => severity === 'error')) return issues
     return [...issues, ...localWarnings(desired, prepared.tree, this.#options.host)]
@@ -129,24 +127,10 @@ export class LocalEngine implements Engine {
     return (app.spec.ports ?? []).flatMap(({ port }) => hosts.map((host) => `${host}:${port}`))
   }
 
-  async #processIssues(desired: Desired, view: ReturnType<typeof containerView>): Promise<readonly Issue[]> {
-    const { config } = desired.image
-    const env = processEnv(config, desired.process, desired.identity, desired.key.name)
-    const cwd = workingDir(config, desired.process, view)
-    const common = { view, identity: desired.identity, platform: config.platform, cwd }
-    const libraryPath = envValue(env, 'LD_LIBRARY_PATH')
+  #processIssues(desired: Desired, view: ContainerView): readonly Issue[] {
     return [
-      ...checkExecutable({
-        ...common,
-        path: processArgs(config, desired.process)[0] ?? '',
-        what: 'entrypoint',
-        field: desired.process.command === undefined ? 'image entrypoint' : 'spec.command[0]',
-        searchPath: envValue(env, 'PATH') ?? DEFAULT_PATH,
-        ...(libraryPath === undefined ? {} : { libraryPath }),
-      }),
-      ...checkHooks({
-        ...common,
-        hooks: desired.hooks,
+      ...entrypointIssues(desired, view),
+      ...hookIssues(desired, view, {
         allowedHostHooks: this.#options.hostHooks,
         hostHookProblem,
         existsOnHost: (path: string) => existsSync(path),

@@ -4,11 +4,12 @@
  */
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
+import { keyFilesTree, onlyRoot, subtree } from '../../bundle/mount-trees.ts'
 import { toBytes, toText } from '../../image/bytes.ts'
 import { volumePathHash, type AppKey } from '../../reconcile/names.ts'
 import type { DesiredVolume } from '../../reconcile/types.ts'
 import { resolvePath } from '../../rootfs/lookup.ts'
-import type { FileNode, FileTree } from '../../rootfs/types.ts'
+import type { FileTree } from '../../rootfs/types.ts'
 import { ExpectedError } from '../../errors.ts'
 import { hostTree } from './host-tree.ts'
 import type { StatePaths } from './paths.ts'
@@ -147,40 +148,6 @@ export async function volumeContent(
   const dataDir = storage.kind === 'memory' ? undefined : await store.dataDir(key, volume)
   if (dataDir !== undefined && (await store.isReady(key, volume))) return hostTree(dataDir)
   if (!volume.inImage) return keyFilesTree({})
-  const base = volume.destination
-    .split('/')
-    .filter((name) => name !== '')
-    .map(toBytes)
-  return volume.seed === 'Never'
-    ? onlyRoot(image, base)
-    : { lookup: (names) => image.lookup([...base, ...names]) }
-}
-
-function onlyRoot(image: FileTree, base: readonly string[]): FileTree {
-  return { lookup: (names) => (names.length === 0 ? image.lookup(base) : undefined) }
-}
-
-/** A flat folder of keys, as Secrets and ConfigMaps are mounted: root's, 0644, as Kubernetes' default mode. */
-function keyFilesTree(data: Readonly<Record<string, Buffer>>): FileTree {
-  const root = node('directory', 0o755, Buffer.alloc(0))
-  return {
-    lookup(names) {
-      if (names.length === 0) return root
-      const key = names.length === 1 ? toText(names[0] ?? '') : ''
-      const content = Object.hasOwn(data, key) ? data[key] : undefined
-      return content === undefined ? undefined : node('file', 0o644, content)
-    },
-  }
-}
-
-function node(type: 'file' | 'directory', mode: number, content: Buffer): FileNode {
-  return {
-    type,
-    mode,
-    uid: 0,
-    gid: 0,
-    size: content.length,
-    linkTarget: '',
-    read: (maxBytes, offset = 0) => content.subarray(offset, offset + maxBytes),
-  }
+  const { destination } = volume
+  return volume.seed === 'Never' ? onlyRoot(image, destination) : subtree(image, destination)
 }

@@ -1,0 +1,36 @@
+/** Whether entrypoint and hooks will start, judged by what the container itself will see (rule H1). Pure. */
+import { checkExecutable } from '../bundle/executable.ts'
+import { checkHooks, type HooksCheck } from '../bundle/hooks.ts'
+import { DEFAULT_PATH, envValue, processArgs, processEnv, workingDir } from '../bundle/process.ts'
+import type { ContainerView } from '../bundle/view.ts'
+import type { Issue } from '../errors.ts'
+import type { Desired } from './types.ts'
+
+/** What is known of hooks that run outside of the container. */
+export type OuterHooks = Pick<HooksCheck, 'allowedHostHooks' | 'hostHookProblem' | 'existsOnHost'>
+
+/** Issues of the entrypoint. Throws ExpectedError where process or working directory make no sense at all. */
+export function entrypointIssues(desired: Desired, view: ContainerView): readonly Issue[] {
+  const { config } = desired.image
+  const env = processEnv(config, desired.process, desired.identity, desired.key.name)
+  const libraryPath = envValue(env, 'LD_LIBRARY_PATH')
+  return checkExecutable({
+    ...commonOf(desired, view),
+    path: processArgs(config, desired.process)[0] ?? '',
+    what: 'entrypoint',
+    field: desired.process.command === undefined ? 'image entrypoint' : 'spec.command[0]',
+    searchPath: envValue(env, 'PATH') ?? DEFAULT_PATH,
+    ...(libraryPath === undefined ? {} : { libraryPath }),
+  })
+}
+
+/** Issues of all hooks. Throws as `entrypointIssues`. */
+export function hookIssues(desired: Desired, view: ContainerView, outer: OuterHooks): readonly Issue[] {
+  return checkHooks({ ...commonOf(desired, view), hooks: desired.hooks, ...outer })
+}
+
+function commonOf(desired: Desired, view: ContainerView) {
+  const { image, identity, process } = desired
+  const cwd = workingDir(image.config, process, view)
+  return { view, identity, platform: image.config.platform, cwd }
+}
