@@ -47,16 +47,16 @@ async function ask(path: string, { method = 'GET', token, ca }: Asked = {}) {
 }
 
 test('alive and ready, and why not', async () => {
-  let wedged: string | undefined
-  let missing: readonly string[] = ['Pods not listed yet', 'claims not listed yet']
-  await start({ wedged: () => wedged, missing: () => missing })
+  const trouble: string[] = []
+  const missing = ['Pods not listed yet', 'claims not listed yet']
+  await start({ wedged: () => trouble[0], missing: () => missing })
   expect(await ask('/healthz')).toMatchObject({ status: 200, body: 'ok\n' })
   expect(await ask('/readyz')).toMatchObject({
     status: 503,
     body: 'Pods not listed yet; claims not listed yet\n',
   })
-  wedged = 'a worker is stuck'
-  missing = []
+  trouble.push('a worker is stuck')
+  missing.length = 0
   expect(await ask('/healthz')).toMatchObject({ status: 503, body: 'a worker is stuck\n' })
   expect(await ask('/readyz?verbose')).toMatchObject({ status: 200, body: 'ok\n' })
 })
@@ -135,11 +135,11 @@ test('closing waits for nobody', async () => {
     socket.once('connect', resolve)
   })
   const ended = new Promise((resolve) => {
-    socket.once('close', resolve)
+    socket.once('close', () => resolve(true))
   })
   socket.on('error', () => {})
   await close()
-  await ended
+  expect(await ended).toBeDefined()
   server = undefined
 })
 
@@ -147,7 +147,7 @@ test('tokens may travel encrypted', async () => {
   const files = await makeCertificate()
   try {
     const cert = readFileSync(files.caFile, 'utf8')
-    await start({ metrics: () => 'a 1\n', tls: { key: files.key.toString(), cert } })
+    await start({ metrics: () => 'a 1\n', tls: { key: files.key, cert } })
     expect(await ask('/metrics', { ca: cert })).toMatchObject({ status: 200, body: 'a 1\n' })
   } finally {
     await rm(files.folder, { recursive: true })
