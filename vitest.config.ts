@@ -30,6 +30,7 @@ export default defineConfig({
         test: {
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
+          globalSetup: ['test/cluster/bed/global-setup.ts'],
           testTimeout: 240_000,
           hookTimeout: 600_000,
           fileParallelism: false,

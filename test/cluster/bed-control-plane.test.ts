@@ -4,10 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startControlPlane } from './bed/control-plane.ts'
 import type { ControlPlane } from './bed/control-plane.ts'
 import { ApiClient } from './bed/api-client.ts'
+import { isControlPlaneMissing } from './bed/test-cluster.ts'
 import { pidOf } from './bed/processes.ts'
 import { startTicksOf } from '../../src/engine/local/process-facts.ts'
 
-describe('a control plane', () => {
+describe.skipIf(await isControlPlaneMissing())('a control plane', () => {
   let plane: ControlPlane
 
   beforeAll(async () => {

@@ -1,12 +1,11 @@
 /** The whole cluster that most tests want: control plane, node, registry, storage. */
-import { run } from '../../../scripts/lib/run.ts'
-import { clusterBinaries } from '../../../scripts/lib/cluster-binaries.ts'
-import { startControlPlane } from './control-plane.ts'
-import type { ControlPlane } from './control-plane.ts'
+import path from 'node:path'
+import { ControlPlane, startControlPlane } from './control-plane.ts'
+import { runHelm } from './helm.ts'
 import { LocalVolumes } from './local-volumes.ts'
-import { addNode } from './node.ts'
+import { addNode, attachNodes } from './node.ts'
 import type { ClusterNode } from './node.ts'
-import { startBedRegistry } from './registry.ts'
+import { attachRegistry, startBedRegistry } from './registry.ts'
 import type { BedRegistry } from './registry.ts'
 
 export interface BedOptions {
@@ -28,11 +27,18 @@ export async function startBed(options: BedOptions = {}): Promise<Bed> {
     const nodes = []
     for (let index = 0; index < (options.nodes ?? 1); index += 1)
       nodes.push(await addNode(plane, { index, registry }))
-    return new Bed(plane, nodes, registry, await LocalVolumes.start(plane, nodes))
+    return new Bed(plane, nodes, registry, await LocalVolumes.start(plane, nodes), true)
   } catch (error) {
     await plane.stop()
     throw error
   }
+}
+
+/** The bed below `root`, started by another process: everything works, but `stop` is left to that one. */
+export async function attachBed(root: string): Promise<Bed> {
+  const plane = await ControlPlane.attach(root)
+  const nodes = await attachNodes(plane)
+  return new Bed(plane, nodes, await attachRegistry(plane), LocalVolumes.attach(plane, nodes), false)
 }
 
 export class Bed implements AsyncDisposable {
@@ -40,17 +46,20 @@ export class Bed implements AsyncDisposable {
   readonly nodes: readonly ClusterNode[]
   readonly registry: BedRegistry
   readonly volumes: LocalVolumes
+  private readonly isOwner: boolean
 
   constructor(
     plane: ControlPlane,
     nodes: readonly ClusterNode[],
     registry: BedRegistry,
     volumes: LocalVolumes,
+    isOwner: boolean,
   ) {
     this.plane = plane
     this.nodes = nodes
     this.registry = registry
     this.volumes = volumes
+    this.isOwner = isOwner
   }
 
   get node(): ClusterNode {
@@ -59,22 +68,13 @@ export class Bed implements AsyncDisposable {
     return node
   }
 
-  /** Helm 4 as admin, with settings of its own; returns its stdout, throws with its stderr. */
-  async helm(args: readonly string[]): Promise<string> {
-    const { helm } = await clusterBinaries()
-    const home = `${this.plane.root}/helm`
-    const env = {
-      KUBECONFIG: this.plane.adminKubeconfig,
-      HELM_CACHE_HOME: home,
-      HELM_CONFIG_HOME: home,
-      HELM_DATA_HOME: home,
-    }
-    const result = await run(helm, args, { env })
-    if (result.code !== 0) throw new Error(`helm ${args.join(' ')}: ${result.stderr.trim()}`)
-    return result.stdout
+  /** Helm 4 as admin; returns its stdout, throws with its stderr. */
+  helm(args: readonly string[]): Promise<string> {
+    return runHelm(this.plane.adminKubeconfig, path.join(this.plane.root, 'helm'), args)
   }
 
   async stop(): Promise<void> {
+    if (!this.isOwner) return this.plane.api.close()
     await this.volumes.stop()
     await this.plane.stop()
   }

@@ -41,6 +41,16 @@ export class CertificateAuthority {
     return new CertificateAuthority(folder, await readCertificate(files))
   }
 
+  /** The one that `create` made in this folder. */
+  static async open(folder: string): Promise<CertificateAuthority> {
+    return new CertificateAuthority(folder, await readCertificate(filesOf(folder, 'ca')))
+  }
+
+  /** One that `issue` made. */
+  read(name: string): Promise<Certificate> {
+    return readCertificate(filesOf(this.folder, name))
+  }
+
   /** For servers and clients alike. */
   async issue(request: CertificateRequest): Promise<Certificate> {
     const files = filesOf(this.folder, request.name)

@@ -1,5 +1,5 @@
 /** A real API server on real etcd, with controller-manager and scheduler where asked: ready in a few seconds. */
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { ApiClient } from './api-client.ts'
 import type { ApiAccess } from './api-client.ts'
@@ -12,7 +12,7 @@ import { freePorts, httpAnswers } from './health.ts'
 import { runKubectl } from './kubectl.ts'
 import type { KubectlOptions } from './kubectl.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
-import { makeNetwork } from './network.ts'
+import { makeNetwork, networkOf } from './network.ts'
 import type { BedNetwork } from './network.ts'
 import { startProcess, stopProcess } from './processes.ts'
 import { controlPlanePrograms } from './programs.ts'
@@ -29,6 +29,15 @@ export interface ControlPlaneOptions {
   readonly apiServerFlags?: readonly string[]
 }
 
+/** What another process needs to know to use a control plane; written into its root. */
+interface Description {
+  readonly url: string
+  readonly networkNumber?: number
+  readonly apiServerCommand: Command
+  readonly apiServerOnly: boolean
+}
+
+const DESCRIPTION = 'control-plane.json'
 const ADMIN = { name: 'admin', commonName: 'admin', organization: 'system:masters' }
 
 /** Starts one under a root folder of its own. What went wrong on the way is cleaned up before this rejects. */
@@ -80,7 +89,8 @@ export class ControlPlane implements AsyncDisposable {
 
   static async start(root: string, options: ControlPlaneOptions): Promise<ControlPlane> {
     const withManagers = options.controllerManager === true || options.scheduler === true
-    const programs = await controlPlanePrograms(!withManagers && options.network !== true)
+    const apiServerOnly = !withManagers && options.network !== true
+    const programs = await controlPlanePrograms(apiServerOnly)
     const network = options.network === true ? await makeNetwork(root) : undefined
     const address = network?.hostAddress ?? '127.0.0.1'
     const [apiPort, etcdPort, etcdPeerPort] = await freePorts(address, 3)
@@ -104,12 +114,39 @@ export class ControlPlane implements AsyncDisposable {
       apiServerCommand: [...programs.apiServer, ...flags, ...(options.apiServerFlags ?? [])],
     })
     await writeKubeconfig(plane.adminKubeconfig, plane.adminAccess)
+    await plane.describe(apiServerOnly)
     await plane.startApiServer()
     await Promise.all([
       options.controllerManager === true ? plane.startControllerManager() : undefined,
       options.scheduler === true ? plane.startScheduler() : undefined,
     ])
     return plane
+  }
+
+  /** The running control plane below `root`, started by another process, which alone stops it. */
+  static async attach(root: string): Promise<ControlPlane> {
+    const text = await readFile(path.join(root, DESCRIPTION), 'utf8')
+    const { url, networkNumber, apiServerCommand, apiServerOnly } = JSON.parse(text) as Description
+    const certificates = await CertificateAuthority.open(path.join(root, 'certificates'))
+    return new ControlPlane({
+      root,
+      url,
+      certificates,
+      network: networkNumber === undefined ? undefined : networkOf(networkNumber),
+      programs: await controlPlanePrograms(apiServerOnly),
+      admin: await certificates.read(ADMIN.name),
+      apiServerCommand,
+    })
+  }
+
+  private async describe(apiServerOnly: boolean): Promise<void> {
+    const description: Description = {
+      url: this.url,
+      ...(this.network === undefined ? {} : { networkNumber: this.network.number }),
+      apiServerCommand: this.apiServerCommand,
+      apiServerOnly,
+    }
+    await writeFile(path.join(this.root, DESCRIPTION), JSON.stringify(description))
   }
 
   /** PEM of the authority that signed the server's and all clients' certificates. */

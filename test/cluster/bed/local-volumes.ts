@@ -2,7 +2,8 @@
  * Provisioner and resizer of a bed, as a cluster's storage driver would be: it answers claims of the bed's storage
  * classes with `local` persistent volumes. It looks at all claims a few times a second: plain, and nothing is missed.
  */
-import { appendFile, mkdir } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseQuantity } from '../../../src/crd/quantity.ts'
@@ -53,7 +54,6 @@ export class LocalVolumes implements AsyncDisposable {
   private readonly nodes: ReadonlyMap<string, ClusterNode>
   private readonly media: VolumeMedia
   private readonly stopped = new AbortController()
-  private paused = false
   private loop: Promise<void> = Promise.resolve()
 
   private constructor(plane: ControlPlane, nodes: readonly ClusterNode[]) {
@@ -72,13 +72,18 @@ export class LocalVolumes implements AsyncDisposable {
     return volumes
   }
 
-  /** A storage driver that is down: claims stay pending and do not grow, until `resume`. */
-  pause(): void {
-    this.paused = true
+  /** For asking and pausing only: those of a bed that another process started. */
+  static attach(plane: ControlPlane, nodes: readonly ClusterNode[]): LocalVolumes {
+    return new LocalVolumes(plane, nodes)
   }
 
-  resume(): void {
-    this.paused = false
+  /** A storage driver that is down: claims stay pending and do not grow, until `resume`. */
+  async pause(): Promise<void> {
+    await writeFile(this.pauseFile, '')
+  }
+
+  async resume(): Promise<void> {
+    await rm(this.pauseFile, { force: true })
   }
 
   /** Where this machine sees the content of a bound claim. */
@@ -100,7 +105,7 @@ export class LocalVolumes implements AsyncDisposable {
 
   private async run(): Promise<void> {
     while (!this.stopped.signal.aborted) {
-      if (!this.paused) await this.look().catch((error: unknown) => this.note(error))
+      if (!existsSync(this.pauseFile)) await this.look().catch((error: unknown) => this.note(error))
       await delay(EVERY_MS, undefined, { ref: false })
     }
   }
@@ -178,6 +183,11 @@ export class LocalVolumes implements AsyncDisposable {
 
   private async patch(url: string, body: unknown): Promise<void> {
     await this.plane.api.json('PATCH', url, body, MERGE_PATCH)
+  }
+
+  /** A file, so that any process can pause the one that works. */
+  private get pauseFile(): string {
+    return path.join(this.plane.root, 'volumes-paused')
   }
 
   private anyNode(): ClusterNode {

@@ -7,6 +7,8 @@ import path from 'node:path'
 import { mustRun, run } from '../../../scripts/lib/run.ts'
 
 export interface BedNetwork {
+  /** 0–255 */
+  readonly number: number
   readonly bridge: string
   /** Address of the host on the bridge: API server, registry. */
   readonly hostAddress: string
@@ -21,7 +23,8 @@ export interface BedNetwork {
 }
 
 const RUNS_MAX = 256
-const BRIDGE_FILE = 'bridge'
+/** File of a root with the bridge's name. */
+export const BRIDGE_FILE = 'bridge'
 
 export async function makeNetwork(root: string): Promise<BedNetwork> {
   for (let number = 0; number < RUNS_MAX; number += 1) {
@@ -35,8 +38,10 @@ export async function makeNetwork(root: string): Promise<BedNetwork> {
   throw new Error('no bridge could be made: this needs root, and fewer than 256 test clusters')
 }
 
-function networkOf(number: number): BedNetwork {
+/** Addresses of network `number`, made already. */
+export function networkOf(number: number): BedNetwork {
   return {
+    number,
     bridge: `fairlead${number}`,
     hostAddress: `10.213.${number}.1`,
     podRange: `10.214.${number}.0/24`,
@@ -49,5 +54,3 @@ function networkOf(number: number): BedNetwork {
     }),
   }
 }
-
-export { BRIDGE_FILE }

@@ -46,11 +46,18 @@ export async function makeRoom(root: string, node: NodeFacts, index: number): Pr
   const child = await onlyChild(pid)
   // Killing number 1 ends all others inside; killing its parent does the same a moment later.
   await writeFile(path.join(root, 'processes', `node${index}-init`), identityLine(child) ?? '')
-  const room: NodeRoom = {
-    pid: child,
+  const room = roomOf(child)
+  await connect(room, node, index)
+  return room
+}
+
+/** The room whose number 1 this machine sees as `pid`. */
+export function roomOf(pid: number): NodeRoom {
+  return {
+    pid,
     inside: ([program, ...args]) => [
       'nsenter',
-      `--target=${child}`,
+      `--target=${pid}`,
       '--mount',
       '--net',
       '--pid',
@@ -59,8 +66,6 @@ export async function makeRoom(root: string, node: NodeFacts, index: number): Pr
       ...args,
     ],
   }
-  await connect(room, node, index)
-  return room
 }
 
 /** Number 1 has to reap orphans: `wait` of a shell does. */

@@ -1,5 +1,5 @@
 /** A real node: containerd, kubelet, kube-proxy, a bridge for pods, and (the first one) CoreDNS. */
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { readFileSync } from 'node:fs'
 import { clusterBinaries } from '../../../scripts/lib/cluster-binaries.ts'
@@ -21,9 +21,9 @@ import {
   proxyConfig,
 } from './node-config.ts'
 import type { NodeFacts } from './node-config.ts'
-import { makeRoom } from './node-room.ts'
+import { makeRoom, roomOf } from './node-room.ts'
 import type { NodeRoom } from './node-room.ts'
-import { startProcess } from './processes.ts'
+import { pidOf, startProcess } from './processes.ts'
 import type { ProcessSpec } from './processes.ts'
 import type { BedRegistry } from './registry.ts'
 
@@ -36,16 +36,8 @@ export interface NodeOptions {
 
 /** Starts one and waits until it is Ready. It ends with the control plane. */
 export async function addNode(plane: ControlPlane, options: NodeOptions = {}): Promise<ClusterNode> {
-  const { network } = plane
-  if (network === undefined) throw new Error('nodes need a control plane with { network: true }')
   const index = options.index ?? 0
-  const facts: NodeFacts = {
-    ...network.node(index),
-    network,
-    name: `node${index}`,
-    folder: path.join(plane.root, 'nodes', String(index)),
-    caFile: plane.certificates.own.certFile,
-  }
+  const facts = factsOf(plane, index)
   const node = new ClusterNode(
     plane,
     facts,
@@ -54,6 +46,29 @@ export async function addNode(plane: ControlPlane, options: NodeOptions = {}): P
   )
   await node.start(index === 0, options.registry)
   return node
+}
+
+/** The nodes of a control plane, started by another process. */
+export async function attachNodes(plane: ControlPlane): Promise<readonly ClusterNode[]> {
+  const nodes = []
+  for (const index of (await readdir(path.join(plane.root, 'nodes'))).map(Number).toSorted((a, b) => a - b)) {
+    const pid = await pidOf(plane.root, `node${index}-init`)
+    if (pid === undefined) throw new Error(`node ${index} has ended`)
+    nodes.push(new ClusterNode(plane, factsOf(plane, index), roomOf(pid), await clusterBinaries()))
+  }
+  return nodes
+}
+
+function factsOf(plane: ControlPlane, index: number): NodeFacts {
+  const { network } = plane
+  if (network === undefined) throw new Error('nodes need a control plane with { network: true }')
+  return {
+    ...network.node(index),
+    network,
+    name: `node${index}`,
+    folder: path.join(plane.root, 'nodes', String(index)),
+    caFile: plane.certificates.own.certFile,
+  }
 }
 
 export class ClusterNode {

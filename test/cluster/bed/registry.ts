@@ -2,7 +2,7 @@
  * An image registry for a bed: on loopback for this machine, on the bridge for nodes and pods. Two processes serve one
  * storage folder, and both end with the bed.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pushImage } from '../../../scripts/lib/registry-push.ts'
 import type { Artifact } from '../../../scripts/lib/oci-image.ts'
@@ -31,26 +31,39 @@ export interface BedRegistryOptions {
   readonly authorization?: string
 }
 
+const DEFAULT_NAME = 'registry'
+const PORT_FILE = 'port'
+
 export async function startBedRegistry(
   plane: ControlPlane,
   options: BedRegistryOptions = {},
 ): Promise<BedRegistry> {
-  const name = options.name ?? 'registry'
-  const folder = path.join(plane.root, name)
+  const folder = path.join(plane.root, options.name ?? DEFAULT_NAME)
   await mkdir(folder)
   if (options.htpasswd !== undefined) await writeFile(path.join(folder, 'htpasswd'), `${options.htpasswd}\n`)
-  const nodeAddress = plane.network?.hostAddress ?? '127.0.0.1'
+  const nodeAddress = nodeAddressOf(plane)
   const [port] = await freePorts(nodeAddress, 1)
+  await writeFile(path.join(folder, PORT_FILE), String(port))
+  const registry = registryAt(plane, port, options)
+  await registry.start()
+  return registry
+}
+
+/** The registry of a control plane, started by another process. */
+export async function attachRegistry(
+  plane: ControlPlane,
+  options: BedRegistryOptions = {},
+): Promise<BedRegistry> {
+  const file = path.join(plane.root, options.name ?? DEFAULT_NAME, PORT_FILE)
+  return registryAt(plane, Number(await readFile(file, 'utf8')), options)
+}
+
+function registryAt(plane: ControlPlane, port: number, options: BedRegistryOptions): BedRegistry {
+  const name = options.name ?? DEFAULT_NAME
+  const folder = path.join(plane.root, name)
+  const nodeAddress = nodeAddressOf(plane)
   const addresses = [...new Set(['127.0.0.1', nodeAddress])]
   const host = `127.0.0.1:${port}`
-  const start = async (): Promise<void> => {
-    await Promise.all(
-      addresses.map((address, index) =>
-        serve(plane.root, folder, `${address}:${port}`, `${name}${index}`, options),
-      ),
-    )
-  }
-  await start()
   return {
     host,
     nodeHost: `${nodeAddress}:${port}`,
@@ -59,11 +72,21 @@ export async function startBedRegistry(
       await pushImage(host, repository, tag, image, authorization === undefined ? {} : { authorization })
       return `${host}/${repository}:${tag}`
     },
-    start,
+    start: async () => {
+      const places = addresses.map((address, index) => ({
+        at: `${address}:${port}`,
+        process: `${name}${index}`,
+      }))
+      await Promise.all(places.map((place) => serve(plane.root, folder, place.at, place.process, options)))
+    },
     stop: async () => {
       await Promise.all(addresses.map((_, index) => stopProcess(plane.root, `${name}${index}`)))
     },
   }
+}
+
+function nodeAddressOf(plane: ControlPlane): string {
+  return plane.network?.hostAddress ?? '127.0.0.1'
 }
 
 async function serve(
