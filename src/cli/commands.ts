@@ -1,13 +1,23 @@
 /** The whole command tree, in the order of the help. */
-import type { CommandSpec } from './command-spec.ts'
+import type { CommandSpec, OptionSpec } from './command-spec.ts'
 import { APP_COMMANDS } from './tree/apps.ts'
 import { HOST_COMMANDS } from './tree/host.ts'
 import { IMAGE_COMMANDS } from './tree/images.ts'
+import { STATE } from './tree/common.ts'
 import { VOLUME_COMMAND } from './tree/volumes.ts'
 
 export const PROGRAM = 'fairlead'
 export const SUMMARY =
   'Runs container images and keeps every promise they make: volumes, digests, hooks, data.'
+
+/** A whole command line: its name as users type it, and what it can do. */
+export interface CommandTree {
+  readonly program: string
+  readonly summary: string
+  readonly groups: readonly CommandGroup[]
+  /** Options that stand before any command. */
+  readonly options: readonly OptionSpec[]
+}
 
 export interface CommandGroup {
   readonly title: string
@@ -20,6 +30,13 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   { title: 'Fairlead itself', commands: HOST_COMMANDS },
 ]
 
+export const HOST_TREE: CommandTree = {
+  program: PROGRAM,
+  summary: SUMMARY,
+  groups: COMMAND_GROUPS,
+  options: [STATE],
+}
+
 export interface NamedCommand {
   /** `volumes ls` */
   readonly words: string
@@ -27,8 +44,8 @@ export interface NamedCommand {
 }
 
 /** Every command that does something, subcommands by their full words. */
-export function allCommands(): readonly NamedCommand[] {
-  return COMMAND_GROUPS.flatMap(({ commands }) => commands).flatMap((spec) => leaves(spec, ''))
+export function allCommands(groups: readonly CommandGroup[] = COMMAND_GROUPS): readonly NamedCommand[] {
+  return groups.flatMap(({ commands }) => commands).flatMap((spec) => leaves(spec, ''))
 }
 
 function leaves(spec: CommandSpec, before: string): readonly NamedCommand[] {

@@ -1,25 +1,29 @@
 /** Turns the command tree into a parser with help, suggestions and errors (commander does the parsing). */
 import { Argument, Command, Option } from 'commander'
 import type { ArgumentSpec, CommandSpec, ExampleSpec, OptionSpec, RunCommand } from './command-spec.ts'
-import { COMMAND_GROUPS, PROGRAM, SUMMARY } from './commands.ts'
+import { HOST_TREE, type CommandTree } from './commands.ts'
 import type { CliContext } from './context.ts'
 import { OptionValues } from './option-values.ts'
 import { packageVersion } from './package-version.ts'
-import { STATE } from './tree/common.ts'
 
 /** Called with what was parsed; `run` imports the command when it is time. */
 export type Dispatch = (spec: CommandSpec, call: Parameters<RunCommand>[1]) => Promise<void>
 
 const HELP_MAX_COLUMNS = 100
 
-export function buildProgram(context: CliContext, dispatch: Dispatch): Command {
-  const program = prepare(new Command(PROGRAM), context)
-  program.description(SUMMARY).enablePositionalOptions()
-  program.addOption(toOption(STATE))
-  program.version(`${PROGRAM} ${packageVersion()}`, '--version', 'print the version')
-  for (const { title, commands } of COMMAND_GROUPS) {
+export function buildProgram(
+  context: CliContext,
+  dispatch: Dispatch,
+  tree: CommandTree = HOST_TREE,
+): Command {
+  const program = prepare(new Command(tree.program), context)
+  program.description(tree.summary).enablePositionalOptions()
+  for (const option of tree.options) program.addOption(toOption(option))
+  program.version(`${tree.program} ${packageVersion()}`, '--version', 'print the version')
+  for (const { title, commands } of tree.groups) {
     program.commandsGroup(`${title}:`)
-    for (const spec of commands) addCommand(program, spec, context, dispatch, PROGRAM)
+    for (const spec of commands)
+      addCommand(program, spec, { context, dispatch, program: tree.program }, tree.program)
   }
   program.addHelpCommand(
     new Command('help')
@@ -27,23 +31,24 @@ export function buildProgram(context: CliContext, dispatch: Dispatch): Command {
       .summary('show the help of a command')
       .helpGroup('Fairlead itself:'),
   )
-  program.addHelpText('after', `\nSee '${PROGRAM} COMMAND --help' for options and examples.`)
+  program.addHelpText('after', `\nSee '${tree.program} COMMAND --help' for options and examples.`)
   return program
 }
 
-function addCommand(
-  parent: Command,
-  spec: CommandSpec,
-  context: CliContext,
-  dispatch: Dispatch,
-  before: string,
-): void {
+/** What every command of one tree is built with. */
+interface Building {
+  readonly context: CliContext
+  readonly dispatch: Dispatch
+  readonly program: string
+}
+
+function addCommand(parent: Command, spec: CommandSpec, building: Building, before: string): void {
+  const { context, dispatch } = building
   const command = prepare(new Command(spec.name), context)
   command.summary(spec.summary).description(describe(spec))
   for (const argument of spec.arguments ?? []) command.addArgument(toArgument(argument))
   for (const option of spec.options ?? []) command.addOption(toOption(option))
-  for (const child of spec.commands ?? [])
-    addCommand(command, child, context, dispatch, `${before} ${spec.name}`)
+  for (const child of spec.commands ?? []) addCommand(command, child, building, `${before} ${spec.name}`)
   if (spec.passThrough === true) command.passThroughOptions()
   if (spec.commands !== undefined) command.helpCommand(false)
   else
@@ -51,7 +56,8 @@ function addCommand(
       requireOptions(command, spec)
       return dispatch(spec, callOf(command))
     })
-  if (spec.examples !== undefined) command.addHelpText('after', `\nExamples:\n${exampleLines(spec.examples)}`)
+  if (spec.examples !== undefined)
+    command.addHelpText('after', `\nExamples:\n${exampleLines(spec.examples, building.program)}`)
   parent.addCommand(command, { hidden: spec.hidden === true })
 }
 
@@ -76,7 +82,7 @@ function prepare(command: Command, context: CliContext): Command {
 function usageText(text: string, command: Command): string {
   const words: string[] = []
   for (let at: Command | null = command; at !== null; at = at.parent) words.unshift(at.name())
-  return `${PROGRAM}: ${text.replace(/^error: /, '').trimEnd()}\nSee '${words.join(' ')} --help'.\n`
+  return `${words[0] ?? ''}: ${text.replace(/^error: /, '').trimEnd()}\nSee '${words.join(' ')} --help'.\n`
 }
 
 /** Looked for after unknown options, so that `--fil` is told as the slip that it is. */
@@ -114,6 +120,6 @@ export function toOption({ flags, description, choices }: OptionSpec): Option {
   return choices === undefined ? option : option.choices(choices)
 }
 
-export function exampleLines(examples: readonly ExampleSpec[]): string {
-  return examples.map(({ words, says }) => `  ${PROGRAM} ${words}\n      ${says}`).join('\n')
+export function exampleLines(examples: readonly ExampleSpec[], program: string): string {
+  return examples.map(({ words, says }) => `  ${program} ${words}\n      ${says}`).join('\n')
 }

@@ -2,19 +2,28 @@
 import { CommanderError } from 'commander'
 import { ExpectedError } from '../errors.ts'
 import type { CommandSpec } from './command-spec.ts'
+import { HOST_TREE, type CommandTree } from './commands.ts'
 import type { CliContext } from './context.ts'
 import { EXIT_USAGE, printError } from './print-error.ts'
 import { buildProgram } from './program.ts'
 
 /** Runs `argv` (without node and script). Never throws; the result is the exit code. */
-export async function runCli(context: CliContext, argv: readonly string[]): Promise<number> {
+export async function runCli(
+  context: CliContext,
+  argv: readonly string[],
+  tree: CommandTree = HOST_TREE,
+): Promise<number> {
   let exitCode = 0
-  const program = buildProgram(context, async (spec, call) => {
-    const sparesRoot = spec.spareRoot?.(call.options) === true
-    if (spec.needsRoot === true && !sparesRoot && !context.isRoot) throw notRoot(spec)
-    const run = await spec.load?.()
-    exitCode = (await run?.(context, call)) ?? 0
-  })
+  const program = buildProgram(
+    context,
+    async (spec, call) => {
+      const sparesRoot = spec.spareRoot?.(call.options) === true
+      if (spec.needsRoot === true && !sparesRoot && !context.isRoot) throw notRoot(spec)
+      const run = await spec.load?.()
+      exitCode = (await run?.(context, call)) ?? 0
+    },
+    tree,
+  )
   try {
     await program.parseAsync(argv, { from: 'user' })
     return exitCode
