@@ -1,0 +1,34 @@
+/**
+ * How the preflight program is started. `DIR` is the mount point of an emptyDir that both containers see: the first
+ * one, of Fairlead's own image, copies the runtime into it; the second one, of the app's image, has nothing else that
+ * it could lean on: no shell, no libc (rule V11).
+ */
+
+/** `args` of a container of Fairlead's own image that prepares volumes itself; the image's entrypoint is Fairlead. */
+export const PREFLIGHT_ARGS: readonly string[] = ['preflight', 'run']
+
+/** `args` of an init container of Fairlead's own image that copies what `preflightCommand(dir)` starts into `dir`. */
+export function copyRuntimeArgs(dir: string): readonly string[] {
+  return ['preflight', 'copy-runtime', dir]
+}
+
+/**
+ * `command` of a container of any image, with the runtime that was copied into `dir` (absolute, without a final
+ * slash). The loader is named because the image may have none, or another one, where the program would look for it.
+ */
+export function preflightCommand(dir: string): readonly string[] {
+  const { loader, libraries, node, main } = runtimePaths(dir)
+  return [loader, '--library-path', libraries, node, main]
+}
+
+/** Where things are in the copied runtime. */
+export function runtimePaths(dir: string) {
+  return {
+    loader: `${dir}/lib/ld.so`,
+    libraries: `${dir}/lib`,
+    programs: `${dir}/bin`,
+    node: `${dir}/bin/node`,
+    app: `${dir}/app`,
+    main: `${dir}/app/main.mjs`,
+  } as const
+}
