@@ -18,10 +18,11 @@ interface Room {
 
 /** They compute on what they are given; `node:stream` because zlib's engines are streams. */
 const PURE_MODULES = ['node:crypto', 'node:zlib', 'node:stream', 'node:path/posix']
-const ENGINE = ['errors', 'log', 'reconcile', 'bundle', 'rootfs', 'image', 'crd', 'registry']
+const ENGINE = ['errors', 'log', 'reconcile', 'bundle', 'rootfs', 'image', 'crd', 'registry', 'host']
 
 const ROOMS: Readonly<Record<string, Room>> = {
   errors: { mayImport: [], pure: true, filesMin: 1 },
+  host: { mayImport: ['image'], filesMin: 2 },
   log: { mayImport: ['errors'], packages: ['pino'], filesMin: 1 },
   crd: { mayImport: ['errors'], packages: ['zod', 'yaml'], pure: true, filesMin: 20 },
   image: { mayImport: ['errors'], packages: ['zod'], pure: true, filesMin: 3 },
@@ -31,6 +32,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   registry: { mayImport: ['errors', 'image'], packages: ['p-queue'], filesMin: 1 },
   'engine/local': { mayImport: ENGINE, packages: ['p-queue', 'yaml', 'pino'], filesMin: 5 },
   'engine/kubernetes': { mayImport: ENGINE, packages: ['@kubernetes/client-node', 'pino'], filesMin: 1 },
+  preflight: {
+    mayImport: ['errors', 'reconcile', 'image', 'host'],
+    filesMin: 3,
+  },
   controller: {
     mayImport: ['errors', 'log', 'reconcile', 'crd', 'image'],
     packages: ['p-queue', 'pino'],

@@ -7,7 +7,7 @@ import { constants } from 'node:fs'
 import { chmod, lstat, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ExpectedError, printable } from '../../errors.ts'
-import { crashPoint } from './crash-point.ts'
+import { crashPoint } from '../../host/crash-point.ts'
 import { run } from './runtime.ts'
 
 const REMOVED_PREFIX = '.removed-'

@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import type { ByteString } from '../../image/bytes.ts'
 import type { FileNode, FileTree } from '../../rootfs/types.ts'
-import { at, openDirectory, openDirectoryPath, withDirectory } from './open-at.ts'
+import { at, openDirectory, openDirectoryPath, withDirectory } from '../../host/open-at.ts'
 
 const EMPTY = Buffer.alloc(0)
 

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Identity } from '../../bundle/types.ts'
 import type { DesiredVolume } from '../../reconcile/types.ts'
 import { ExpectedError, printable } from '../../errors.ts'
-import { crashPoint } from './crash-point.ts'
+import { crashPoint } from '../../host/crash-point.ts'
 import { diskError, ensureFolder, isMissing, listFolder } from './disk.ts'
 import { run } from './runtime.ts'
 

@@ -3,7 +3,7 @@
  * directory that descriptor 7 holds, however it was renamed or replaced since, and however long its real path is.
  */
 import { closeSync, constants, openSync } from 'node:fs'
-import { toBuffer, type ByteString } from '../../image/bytes.ts'
+import { toBuffer, type ByteString } from '../image/bytes.ts'
 
 /** Linux's O_PATH, which node:fs has no name for: a handle for looking up only, which needs no read permission. */
 const O_PATH = 0o10000000
