@@ -13,7 +13,7 @@ import {
   type FakeApiOptions,
   type FakeApiServer,
 } from '../../../support/fake-api-server.ts'
-import { garbleAt, holdFrom } from '../../../support/fault-lines.ts'
+import { closeAfter, garbleAt, holdFrom } from '../../../support/fault-lines.ts'
 import { answer, edit, hang, lines, startFaultProxy, type FaultProxy } from '../../../support/fault-proxy.ts'
 import { QUICK, type Item } from './fault-suite.ts'
 import { CONFIG_MAPS, eventually, plainConnection } from './informer-faults.ts'
@@ -149,6 +149,13 @@ describe('lists', () => {
     expect(lists().length).toBe(1)
   })
 
+  test('are read in pages when streams end before their end', async () => {
+    for (const name of ['a', 'b']) create(name)
+    proxy.fault({ match: { watch: true }, times: 2, fault: lines(closeAfter(1)) })
+    const informer = await started()
+    expect([lists().length, informer.size]).toEqual([1, 2])
+  })
+
   test('that are older than what was seen change nothing', async () => {
     create('a')
     const informer = await started({ streamLists: false })
@@ -200,6 +207,27 @@ describe('watches', () => {
     create('d')
     await untilTold(4)
     expect([informer.counts.relists, informer.counts.reconnects]).toEqual([0, 1])
+  })
+
+  test('go on behind the last event', async () => {
+    await started()
+    const last = create('a')
+    await untilTold(1)
+    server.endWatches()
+    await eventually(
+      () => (watches().length === 2 ? true : undefined),
+      () => server.requests.join(),
+    )
+    expect(watches().at(-1)).toContain(`resourceVersion=${last.metadata.resourceVersion ?? ''}`)
+  })
+
+  test('wait as long as a refusal asks', async () => {
+    const waits: number[] = []
+    proxy.fault({ match: {}, fault: answer(429, { 'retry-after': '7' }) })
+    const informer = watch({}, {}, { wait: (ms) => Promise.resolve(waits.push(ms)) })
+    informer.start()
+    await informer.synced(AbortSignal.timeout(5000))
+    expect(waits).toEqual([7000])
   })
 
   test('that a server closes at once are opened again at a bounded rate', async () => {
@@ -350,10 +378,14 @@ describe('the ends', () => {
   test('starting twice is starting once, stopping ends requests, and nothing starts after', async () => {
     const informer = await started()
     informer.start()
+    create('a')
+    await untilTold(1)
+    create('b')
+    await untilTold(2)
     await informer.stop()
     informer.start()
-    create('a')
-    expect([watches().length, told]).toEqual([1, []])
+    create('c')
+    expect([watches().length, told]).toEqual([1, ['added a=0', 'added b=0']])
   })
 
   test('it waits for a server that is not there yet', async () => {
