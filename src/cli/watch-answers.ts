@@ -13,13 +13,13 @@ const WATCH_INTERVAL_MS = 500
 /** Goes on until it is interrupted, or until `show` throws because what was watched is gone. */
 export async function watchAnswers(
   context: Pick<CliContext, 'signal' | 'stdout'>,
-  show: () => Shown,
+  show: () => Shown | Promise<Shown>,
   intervalMs = WATCH_INTERVAL_MS,
 ): Promise<void> {
   const { signal } = context
   let last: string | undefined
   while (!signal.aborted) {
-    const shown = show()
+    const shown = await show()
     if (shown.fingerprint !== last) {
       if (last !== undefined && context.stdout.isTerminal) context.stdout.write('\n')
       await shown.print()

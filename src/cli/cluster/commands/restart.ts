@@ -1,0 +1,34 @@
+/** `kubectl fairlead restart`: fresh pods of the same digest. */
+import { RESTART_REQUESTED_AT } from '../../../crd/labels.ts'
+import { ExpectedError } from '../../../errors.ts'
+import { appId } from '../../../reconcile/names.ts'
+import { readyOf } from '../../app-view.ts'
+import type { CommandCall } from '../../command-spec.ts'
+import type { CliContext } from '../../context.ts'
+import { freshRequest } from '../../request.ts'
+import { requestOfClusterApp } from '../request.ts'
+import { namedClusterApp, onCluster, requireClusterApp, type ClusterTarget } from '../target.ts'
+
+export async function clusterRestart(
+  context: CliContext,
+  call: CommandCall,
+  target: ClusterTarget,
+): Promise<number> {
+  const key = namedClusterApp(call, target)
+  const before = await requireClusterApp(target, key)
+  if (readyOf(before.status)?.reason === 'Suspended') {
+    throw new ExpectedError('NotFound', `${appId(key)} is suspended: it has no pod to restart`, {
+      path: 'spec.suspend',
+    })
+  }
+  return requestOfClusterApp(context, call, target, {
+    key,
+    before,
+    annotations: { [RESTART_REQUESTED_AT]: freshRequest(context.now()) },
+    expect: { otherRevisionThan: before.status?.workload?.revision },
+    say: (_before, after) =>
+      `${appId(key)}: restarted, revision ${after.status?.workload?.revision ?? 'unknown'}`,
+  })
+}
+
+export const restart = onCluster(clusterRestart)

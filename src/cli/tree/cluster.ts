@@ -1,0 +1,80 @@
+/** The commands of `kubectl fairlead`: what a user of a cluster asks, with the rights of their kubeconfig. */
+import type { CommandSpec, OptionSpec } from '../command-spec.ts'
+import type { CommandTree } from '../commands.ts'
+import { NAME, NO_WAIT, OUTPUT, WAIT_TIMEOUT } from './common.ts'
+
+const NAMESPACE: OptionSpec = {
+  flags: '-n, --namespace <namespace>',
+  description: "namespace of what names none (default: the kubeconfig's)",
+  kind: 'text',
+}
+const KUBECONFIG: OptionSpec = {
+  flags: '--kubeconfig <file>',
+  description: 'kubeconfig to use (default: $KUBECONFIG, else ~/.kube/config)',
+  kind: 'file',
+}
+const CONTEXT: OptionSpec = {
+  flags: '--context <name>',
+  description: 'context of the kubeconfig',
+  kind: 'text',
+}
+
+const WAITING = [NO_WAIT, WAIT_TIMEOUT, NAMESPACE, OUTPUT]
+
+const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'status',
+    summary: 'show the ContainerApps of a namespace, or one in full',
+    arguments: [{ ...NAME, name: '[name]' }],
+    options: [
+      NAMESPACE,
+      { flags: '-A, --all-namespaces', description: 'the apps of every namespace' },
+      { flags: '-w, --watch', description: 'go on and print what changes' },
+      OUTPUT,
+    ],
+    examples: [
+      { words: 'status -A', says: 'a table of all apps' },
+      { words: 'status mattermost -n chat', says: 'image, digest, volumes and what is wrong' },
+    ],
+    load: async () => (await import('../cluster/commands/status.ts')).status,
+  },
+  {
+    name: 'rebuild',
+    summary: 'resolve the reference anew and move to the digest that it names now',
+    details: 'What runs goes on running until the new image is pulled, checked and its volumes are ready.',
+    arguments: [NAME],
+    options: WAITING,
+    examples: [{ words: 'rebuild mattermost', says: 'prints the old and the new digest' }],
+    load: async () => (await import('../cluster/commands/rebuild.ts')).rebuild,
+  },
+  {
+    name: 'rollback',
+    summary: 'go back to a digest that ran before',
+    arguments: [NAME],
+    options: [
+      {
+        flags: '--to <digest>',
+        description: 'a digest of status.image.history, or its beginning (default: the newest)',
+        kind: 'text',
+      },
+      ...WAITING,
+    ],
+    examples: [{ words: 'rollback mattermost', says: 'the digest before the current one' }],
+    load: async () => (await import('../cluster/commands/rollback.ts')).rollback,
+  },
+  {
+    name: 'restart',
+    summary: 'replace the pods by fresh ones of the same digest',
+    arguments: [NAME],
+    options: WAITING,
+    examples: [{ words: 'restart mattermost', says: 'stop gracefully, start again' }],
+    load: async () => (await import('../cluster/commands/restart.ts')).restart,
+  },
+]
+
+export const PLUGIN_TREE: CommandTree = {
+  program: 'kubectl fairlead',
+  summary: 'Looks after the ContainerApps of a cluster, with the rights of your kubeconfig.',
+  groups: [{ title: 'Apps of a cluster', commands: COMMANDS }],
+  options: [KUBECONFIG, CONTEXT],
+}
