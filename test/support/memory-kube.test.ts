@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { ResourceType } from '../../src/engine/kubernetes/api/types.ts'
 import type { KubeObject } from '../../src/reconcile/kubernetes/types.ts'
-import { failureOf } from './expected-error.ts'
+import { CONFORMANCE } from './kube-conformance.ts'
 import { MemoryKube } from './memory-kube.ts'
 
 const MAPS: ResourceType = {
@@ -13,7 +13,6 @@ const MAPS: ResourceType = {
   namespaced: true,
 }
 const OURS = { fieldManager: 'ours' }
-const FORCED = { ...OURS, force: true }
 
 let kube: MemoryKube
 
@@ -50,36 +49,18 @@ describe('creation', () => {
     })
   })
 
-  test('of what is there is refused, and a re-creation is another object', async () => {
+  test('under a name that was used before makes another object', async () => {
     const first = await kube.create(MAPS, map({}), OURS)
-    expect(await failureOf(() => kube.create(MAPS, map({}), OURS))).toMatch('NameConflict')
     await kube.delete(MAPS, 'chat', 'm')
     expect((await kube.create(MAPS, map({}), OURS)).metadata.uid).not.toBe(first.metadata.uid)
   })
+})
 
-  test('as a dry run leaves nothing', async () => {
-    await kube.create(MAPS, map({}), { ...OURS, dryRun: true })
-    expect(await live()).toBeUndefined()
-  })
+test.each(CONFORMANCE)('$title', async ({ run, expected }) => {
+  expect(await run(kube, 'm')).toEqual(expected)
 })
 
 describe('preconditions', () => {
-  const stale = { resourceVersion: '1' }
-  const other = { uid: 'another' }
-  test.each<[string, () => Promise<unknown>]>([
-    ['replace, resourceVersion', () => kube.replace(MAPS, map({}, stale), OURS)],
-    ['replace, uid', () => kube.replace(MAPS, map({}, other), OURS)],
-    ['patch, resourceVersion', () => kube.mergePatch(MAPS, 'chat', 'm', { metadata: stale }, OURS)],
-    ['patch, uid', () => kube.mergePatch(MAPS, 'chat', 'm', { metadata: other }, OURS)],
-    ['apply, uid', () => kube.apply(MAPS, map({}, other), FORCED)],
-    ['delete, uid', () => kube.delete(MAPS, 'chat', 'm', other)],
-    ['delete, resourceVersion', () => kube.delete(MAPS, 'chat', 'm', stale)],
-  ])('%s', async (_title, write) => {
-    const before = await kube.create(MAPS, map({ a: '1' }), OURS)
-    expect(await failureOf(write)).toMatch('ClusterConflict')
-    expect(await live()).toEqual(before)
-  })
-
   test('of two writers that read the same, one wins', async () => {
     const read = await kube.create(MAPS, map({ n: '0' }), OURS)
     const results = await Promise.allSettled(
@@ -113,29 +94,6 @@ test('status and the rest are written apart, and only the spec counts as a gener
   expect([told['spec'], told['status'], told.metadata.generation]).toEqual([{ n: 1 }, { ok: true }, 1])
   const edited = await kube.replace(MAPS, { ...told, spec: { n: 2 }, status: {} }, OURS)
   expect([edited['spec'], edited['status'], edited.metadata.generation]).toEqual([{ n: 2 }, { ok: true }, 2])
-})
-
-test('apply removes what its manager drops and leaves what others hold', async () => {
-  await kube.apply(MAPS, map({ a: '1', b: '1', c: '1' }), FORCED)
-  await kube.apply(MAPS, map({ b: '1', theirs: '1' }), { fieldManager: 'theirs', force: false })
-  const after = await kube.apply(MAPS, map({ a: '2' }), FORCED)
-  expect(after['data']).toEqual({ a: '2', b: '1', theirs: '1' })
-})
-
-test('apply without force gives way to another manager', async () => {
-  await kube.apply(MAPS, map({ a: '1' }), FORCED)
-  const theirs = { fieldManager: 'theirs', force: false }
-  expect(await failureOf(() => kube.apply(MAPS, map({ a: '2' }), theirs))).toMatch(
-    'conflict with "ours": .data.a',
-  )
-})
-
-test('an object with a finalizer goes when the last one is taken off', async () => {
-  await kube.create(MAPS, map({}, { finalizers: ['wait'] }), OURS)
-  await kube.delete(MAPS, 'chat', 'm')
-  expect((await live())?.metadata.deletionTimestamp).toBe('2026-03-01T12:00:00Z')
-  await kube.mergePatch(MAPS, 'chat', 'm', { metadata: { finalizers: null } }, OURS)
-  expect(await live()).toBeUndefined()
 })
 
 test('a watcher hears of every change of what it asked for, after the fact', async () => {
