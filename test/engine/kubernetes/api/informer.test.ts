@@ -195,17 +195,12 @@ describe('watches', () => {
   test('of a quiet kind go on from bookmarks across a compaction, without a list', async () => {
     create('a')
     const informer = await started()
+    // In the stream the bookmark comes before the end, so it is read before the next watch begins.
     server.store.bookmark()
-    // Only what comes after is sure to have been read.
-    create('b')
-    await untilTold(2)
-    server.store.bookmark()
-    create('c')
-    await untilTold(3)
     server.store.compact()
     server.endWatches()
-    create('d')
-    await untilTold(4)
+    create('b')
+    await untilTold(2)
     expect([informer.counts.relists, informer.counts.reconnects]).toEqual([0, 1])
   })
 
