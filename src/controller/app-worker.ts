@@ -8,8 +8,9 @@ import { ExpectedError } from '../errors.ts'
 import { parseAppKey, type AppKey } from '../reconcile/names.ts'
 import type { Observed } from '../reconcile/types.ts'
 import type { Logger } from '../log.ts'
-import { KeyQueue } from './queue.ts'
+import { KeyQueue, type QueueObserver } from './queue.ts'
 import { reconcileApp, type Outcome, type ReconcileDeps } from './reconcile-app.ts'
+import { RetryDelays } from './retry-delays.ts'
 
 export interface AppWorkerOptions<O extends Observed, A extends { readonly kind: string }> {
   readonly deps: ReconcileDeps<O, A>
@@ -19,27 +20,30 @@ export interface AppWorkerOptions<O extends Observed, A extends { readonly kind:
   readonly worked?: (key: AppKey, outcome: Outcome) => void | Promise<void>
   /** The app is gone: whatever is remembered of it may go, too. */
   readonly forget?: (key: AppKey) => void
+  readonly observer?: QueueObserver
   /** How a pass ended, for metrics. */
   readonly passed?: (result: PassResult, durationMs: number) => void
 }
 
 export type PassResult = 'success' | 'requeue' | 'error' | 'terminal' | 'bug'
 
-const RETRY_INITIAL_MS = 1000
-const RETRY_MAX_MS = 300_000
-
 export class AppWorker<O extends Observed, A extends { readonly kind: string }> {
   readonly queue: KeyQueue
   readonly #options: AppWorkerOptions<O, A>
   readonly #log: Logger
   readonly #abort = new AbortController()
-  readonly #failures = new Map<string, number>()
+  readonly #retries = new RetryDelays()
   readonly #ready = new Map<string, string>()
 
   constructor(options: AppWorkerOptions<O, A>) {
     this.#options = options
     this.#log = options.deps.log
-    this.queue = new KeyQueue({ width: options.width, now: options.deps.now, work: (id) => this.#work(id) })
+    this.queue = new KeyQueue({
+      width: options.width,
+      now: options.deps.now,
+      work: (id) => this.#work(id),
+      ...(options.observer === undefined ? {} : { observer: options.observer }),
+    })
   }
 
   /** Aborted once the worker is asked to stop. */
@@ -77,21 +81,22 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
 
   #settle(id: string, key: AppKey, outcome: Outcome): void {
     if (outcome.status === undefined) {
-      for (const memory of [this.#failures, this.#ready]) memory.delete(id)
+      this.#retries.forget(id)
+      this.#ready.delete(id)
       this.#options.forget?.(key)
       this.queue.forget(id)
       return
     }
     this.#logTransition(id, outcome.status)
-    if (outcome.retry === undefined) this.#failures.delete(id)
-    else this.queue.addAt(id, this.#options.deps.now() + this.#retryDelayMs(id))
+    if (outcome.retry === undefined) this.#retries.forget(id)
+    else this.#retry(id)
     if (outcome.wakeAtMs !== undefined) this.queue.addAt(id, outcome.wakeAtMs)
   }
 
   /** Anything but an expected failure: told once with its stack, shown in the status, tried again with backoff. */
   async #reportBug(id: string, key: AppKey, error: unknown): Promise<void> {
     this.#log.error({ app: id, err: error }, 'internal error')
-    this.queue.addAt(id, this.#options.deps.now() + this.#retryDelayMs(id))
+    this.#retry(id)
     try {
       await this.#showBug(key, error)
     } catch (second) {
@@ -121,10 +126,8 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
     await this.#options.deps.apps.writeStatus(key, { ...stored.status, conditions: [ready, ...others] })
   }
 
-  #retryDelayMs(id: string): number {
-    const failures = this.#failures.get(id) ?? 0
-    this.#failures.set(id, failures + 1)
-    return Math.min(RETRY_INITIAL_MS * 2 ** Math.min(failures, 20), RETRY_MAX_MS)
+  #retry(id: string): void {
+    this.queue.retryAt(id, this.#options.deps.now() + this.#retries.nextMs(id))
   }
 
   #logTransition(id: string, status: AppStatus): void {

@@ -44,6 +44,8 @@ export interface Outcome {
   /** Present when the pass failed in a way that may pass by itself. */
   readonly retry: ExpectedError | undefined
   readonly status: AppStatus | undefined
+  /** What was told before this pass; for telling transitions. */
+  readonly before?: AppStatus | undefined
 }
 
 /** Reconciles one app; every expected failure ends up in the status, everything else is thrown. */
@@ -55,6 +57,7 @@ export async function reconcileApp<O extends Observed, A extends { readonly kind
   const stored = await deps.apps.read(key) //                                     [read]
   if (stored === undefined) return { wakeAtMs: undefined, retry: undefined, status: undefined }
   if (stored.deletion !== undefined) return removeApp(deps, key, stored.deletion.allVolumes)
+  const before = stored.status
   const settled = await settledPlan(deps, stored) //                              [observe]
   const attempt = settled?.attempt ?? (await towardsDesired(deps, stored, signal)) // [resolve, pull, check]
   const plan = settled?.plan ?? planFor(deps, stored, attempt, await deps.engine.observe(key)) // [observe]
@@ -65,7 +68,7 @@ export async function reconcileApp<O extends Observed, A extends { readonly kind
   if (changed(stored.status, status)) await deps.apps.writeStatus(key, status) // [write status]
   const error = facts.error ?? facts.resolveError
   const wakeAtMs = earliest(plan.wakeAtMs, nextQuestionAtMs(deps, attempt.app, status))
-  return { wakeAtMs, retry: error?.retry === 'backoff' ? error : undefined, status }
+  return { wakeAtMs, retry: error?.retry === 'backoff' ? error : undefined, status, before }
 }
 
 /** How far this pass got on the way to a desired state. */
