@@ -21,6 +21,8 @@ export interface AppWorkerOptions<O extends Observed, A extends { readonly kind:
   /** The app is gone: whatever is remembered of it may go, too. */
   readonly forget?: (key: AppKey) => void
   readonly observer?: QueueObserver
+  /** From 0 up to, but without, 1: spreads retries. */
+  readonly random?: () => number
   /** How a pass ended, for metrics. */
   readonly passed?: (result: PassResult, durationMs: number) => void
 }
@@ -32,12 +34,13 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
   readonly #options: AppWorkerOptions<O, A>
   readonly #log: Logger
   readonly #abort = new AbortController()
-  readonly #retries = new RetryDelays()
+  readonly #retries: RetryDelays
   readonly #ready = new Map<string, string>()
 
   constructor(options: AppWorkerOptions<O, A>) {
     this.#options = options
     this.#log = options.deps.log
+    this.#retries = new RetryDelays(options.random === undefined ? {} : { random: options.random })
     this.queue = new KeyQueue({
       width: options.width,
       now: options.deps.now,

@@ -17,6 +17,8 @@ export interface ControllerOptions {
   readonly watch: (onChange: () => void) => () => void
   readonly pulseIntervalMs: number
   readonly width: number
+  /** From 0 up to, but without, 1: spreads retries. */
+  readonly random?: () => number
 }
 
 export class Controller {
@@ -112,12 +114,13 @@ export class Controller {
 }
 
 function workerOf(
-  { deps, width }: ControllerOptions,
+  { deps, width, random }: ControllerOptions,
   hooks: { readonly worked: (key: AppKey) => Promise<void>; readonly forget: (key: AppKey) => void },
 ) {
   return new AppWorker({
     deps,
     width,
+    ...(random === undefined ? {} : { random }),
     worked: (key, { status }) => (status === undefined ? undefined : hooks.worked(key)),
     forget: hooks.forget,
   })

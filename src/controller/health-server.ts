@@ -104,11 +104,10 @@ async function serve(
     'Content-Type': 'text/plain; charset=utf-8',
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    Connection: 'close',
     ...headers,
     'Content-Length': Buffer.byteLength(text),
   })
-  response.end(request.method === 'HEAD' ? undefined : text)
+  response.end(text)
 }
 
 async function answerTo(routes: ReadonlyMap<string, Route>, request: IncomingMessage): Promise<Answer> {

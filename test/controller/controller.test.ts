@@ -35,6 +35,7 @@ async function run(world: World): Promise<void> {
   })
   controller = new Controller({
     deps,
+    random: () => 0,
     outdated,
     pulse: async (key) => {
       if (broken !== undefined && key.name === KEY.name) throw broken
