@@ -2,10 +2,12 @@
  * What the cluster is like: platforms of its nodes, image volumes, StorageClasses, Pod Security of namespaces. All of it
  * is cluster-scoped and may be forbidden in namespaced mode; then careful defaults hold, and it is asked again later.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Platform } from '../../image/types.ts'
 import type { ClusterOptions, KubeObject } from '../../reconcile/kubernetes/types.ts'
 import { ExpectedError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
+import { collectionPath } from './api/paths.ts'
 import type { Informer, InformerItem, KubeClient, ResourceType } from './api/types.ts'
 import type { MakeInformer } from './children.ts'
 import { nodeFacts, nodePlatforms, nodesMountImages, type NodeFacts } from './node-facts.ts'
@@ -24,6 +26,8 @@ interface Fact<Value> extends InformerItem {
 }
 
 type PodSecurity = ClusterOptions['podSecurity']
+
+const RETRY_MS = 2000
 
 /** What a namespace is taken for whose labels can't be read: the level that most clusters enforce or allow. */
 const UNKNOWN_POD_SECURITY: PodSecurity = 'baseline'
@@ -97,14 +101,22 @@ export class ClusterFacts {
     return informer
   }
 
+  /** Asks for one object only; a server that does not answer is asked until it does. */
   async #mayRead(type: ResourceType, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.#options.client.list(type, {}, signal)
-      return true
-    } catch (error) {
-      if (!(error instanceof ExpectedError) || error.reason !== 'ClusterForbidden') throw error
-      this.#options.log.info({ object: type.plural }, 'may not be read; careful defaults hold')
-      return false
+    const { client, log } = this.#options
+    for (;;) {
+      try {
+        await client.read(`${collectionPath(type, undefined)}?limit=1`, signal)
+        return true
+      } catch (error) {
+        if (!(error instanceof ExpectedError)) throw error
+        if (error.reason === 'ClusterForbidden') {
+          log.info({ object: type.plural }, 'may not be read; careful defaults hold')
+          return false
+        }
+        if (error.retry !== 'backoff') throw error
+        await delay(RETRY_MS, undefined, { signal })
+      }
     }
   }
 
