@@ -20,16 +20,16 @@ export interface GoTool {
 const NEEDED: Version = [1, 26, 6]
 const TOOLCHAIN = 'v0.0.1-go1.26.8'
 const PLATFORMS: Readonly<Record<string, { readonly name: string; readonly sum: string }>> = {
-  x64: { name: 'linux-amd64', sum: '@AMD64@' },
-  arm64: { name: 'linux-arm64', sum: '@ARM64@' },
+  x64: { name: 'linux-amd64', sum: 'h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM=' },
+  arm64: { name: 'linux-arm64', sum: 'h1:sYL/O6MqS68ML0kjsQ36WoYIpJqkw60TxizWUYUKQMc=' },
 }
 const CANDIDATES = ['go', '/usr/local/go/bin/go', '/usr/lib/go/bin/go']
 
 type Version = readonly [number, number, number]
 
 /** Finds or fetches it. Throws in words what is missing when there is no Go at all. */
-export async function goTool(): Promise<GoTool> {
-  const found = await installed()
+export async function goTool(candidates: readonly string[] = CANDIDATES): Promise<GoTool> {
+  const found = await installed(candidates)
   const fit = found.find(({ version }) => isNewEnough(version))
   if (fit !== undefined) return tool(fit.program, fit.version)
   const [old] = found
@@ -39,7 +39,7 @@ export async function goTool(): Promise<GoTool> {
   return tool(program, await versionOf(program))
 }
 
-/** `go1.26.8 linux/amd64` and later are new enough; release candidates of the needed version are not told apart. */
+/** Of what `go version` says: `go1.26.8 linux/amd64`. One that it cannot read is not new enough. */
 export function isNewEnough(version: string): boolean {
   const [, major, minor, patch] = /^go(\d+)\.(\d+)(?:\.(\d+))?/.exec(version) ?? []
   if (major === undefined || minor === undefined) return false
@@ -48,9 +48,11 @@ export function isNewEnough(version: string): boolean {
   return index === -1 || (have[index] ?? 0) > (NEEDED[index] ?? 0)
 }
 
-async function installed(): Promise<readonly { readonly program: string; readonly version: string }[]> {
+async function installed(
+  candidates: readonly string[],
+): Promise<readonly { readonly program: string; readonly version: string }[]> {
   const found = []
-  for (const program of CANDIDATES) {
+  for (const program of candidates) {
     const version = await versionOf(program).catch(() => undefined)
     if (version !== undefined) found.push({ program, version })
   }

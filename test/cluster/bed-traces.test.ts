@@ -28,11 +28,14 @@ test.skipIf(isMissing)('stopping a bed with pods, mounts and service rules leave
   await bed.plane.kubectl(['expose', 'deployment', 'app'])
   await bed.plane.kubectl(['rollout', 'status', 'deployment/app', '--timeout=60s'])
   expect(processesOf(root).length).toBeGreaterThan(10)
+  const cgroups = cgroupsOf(root)
+  expect(cgroups).not.toEqual([])
   expect(await bed.node.run('iptables-save')).toContain('KUBE-SERVICES')
   await bed.stop()
   expect(processesOf(root)).toEqual([])
   expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(root)
-  expect(await mustRun('ip', ['-oneline', 'link'])).not.toContain(`${network?.bridge ?? ''}:`)
+  expect(cgroups.filter((folder) => existsSync(folder))).toEqual([])
+  expect(existsSync(`/sys/class/net/${network?.bridge ?? ''}`)).toBe(false)
   expect(existsSync(root)).toBe(false)
   expect(await machineFacts()).toEqual(before)
 })
@@ -49,8 +52,11 @@ test.skipIf(isMissing)('what a killed owner left is swept by the next', async ()
   owner.kill('SIGKILL')
   await ended
   expect(processesOf(root).length).toBeGreaterThan(5)
+  const bridge = `/sys/class/net/${readFileSync(path.join(root, 'bridge'), 'utf8')}`
+  expect(existsSync(bridge)).toBe(true)
   await sweep()
   expect(processesOf(root)).toEqual([])
+  expect(existsSync(bridge)).toBe(false)
   expect(existsSync(root)).toBe(false)
   expect(await machineFacts()).toEqual(before)
 })
@@ -65,11 +71,26 @@ async function announcedRoot(output: NodeJS.ReadableStream): Promise<string> {
 
 /** All that work below the root, or live among its mounts: the node's programs and the containers' as well. */
 function processesOf(root: string): readonly string[] {
+  return pidsOf(root).map((pid) => `${pid} ${factOf(pid, 'cmdline').replaceAll('\0', ' ').slice(0, 80)}`)
+}
+
+function pidsOf(root: string): readonly string[] {
   const name = path.basename(root)
   return readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
     .filter((pid) => ['cmdline', 'mountinfo'].some((file) => factOf(pid, file).includes(name)))
-    .map((pid) => `${pid} ${factOf(pid, 'cmdline').replaceAll('\0', ' ').slice(0, 80)}`)
+}
+
+/** Folders of the containers' cgroups, in whichever hierarchies the machine has. */
+function cgroupsOf(root: string): readonly string[] {
+  const lines = pidsOf(root).flatMap((pid) => factOf(pid, 'cgroup').split('\n'))
+  const inside = new Set(
+    lines.map((line) => line.split(':')[2] ?? '').filter((name) => name.includes('k8s.io')),
+  )
+  const hierarchies = ['', ...readdirSync('/sys/fs/cgroup')]
+  return hierarchies
+    .flatMap((hierarchy) => [...inside].map((name) => path.join('/sys/fs/cgroup', hierarchy, name)))
+    .filter((folder) => existsSync(folder))
 }
 
 function factOf(pid: string, file: string): string {
@@ -94,6 +115,5 @@ async function machineFacts(): Promise<unknown> {
       '/var/log/containers',
       '/run/containerd',
     ].map((folder) => existsSync(folder)),
-    cgroups: readdirSync('/sys/fs/cgroup').filter((name) => existsSync(`/sys/fs/cgroup/${name}/k8s.io`)),
   }
 }

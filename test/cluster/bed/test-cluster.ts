@@ -3,10 +3,9 @@
  * Given it is by FAIRLEAD_TEST_KUBECONFIG, or by KUBECONFIG together with FAIRLEAD_TEST_CLUSTER=given; its nodes must be
  * able to pull from the registry FAIRLEAD_TEST_REGISTRY (`HOST:PORT`, plain http), to which images are pushed.
  */
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { inject } from 'vitest'
+import { cacheRoot } from '../../../scripts/lib/cache.ts'
 import { clusterBinaries } from '../../../scripts/lib/cluster-binaries.ts'
 import { goTool } from '../../../scripts/lib/go.ts'
 import type { Artifact } from '../../../scripts/lib/oci-image.ts'
@@ -88,7 +87,7 @@ async function fromKubeconfig(file: string): Promise<TestCluster> {
   const kubectl = (args: readonly string[], options?: KubectlOptions) =>
     runKubectl([kube, 'kubectl'], file, args, options)
   const access = await accessOf(kubectl)
-  const home = await mkdtemp(path.join(tmpdir(), 'fairlead-helm-'))
+  const home = path.join(cacheRoot(), 'helm')
   return {
     access,
     adminKubeconfig: file,
