@@ -60,8 +60,8 @@ export function seriesOf(count: number, nowMs: number): Readonly<Record<string, 
 }
 
 /** How often an Event says that it was seen. */
-export function countOf(event: KubeObject | undefined): number {
-  const { count } = (event?.['series'] ?? {}) as { readonly count?: unknown }
+export function countOf(event: KubeObject): number {
+  const { count } = (event['series'] ?? {}) as { readonly count?: unknown }
   return typeof count === 'number' && count >= 1 ? count : 1
 }
 

@@ -133,6 +133,8 @@ describe('the same words', () => {
     await record(recorder())
     now += MINUTE
     await record(recorder())
+    // RBAC gives the rights to create and to patch, and no others.
+    expect(new Set(kube.calls.map(({ verb }) => verb))).toEqual(new Set(['create', 'patch']))
     expect(await counts()).toEqual([3])
   })
 
