@@ -1,14 +1,11 @@
-/** `npm run generate`: writes every file that is generated from the schema or from the command tree. */
+/** `npm run generate`: writes every file that is generated. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
-import { commandsPage, COMMANDS_PAGE } from '../src/cli/commands-page.ts'
-import { generatedFiles } from '../src/crd/publish/files.ts'
+import { allGeneratedFiles, ROOT } from './lib/generated.ts'
 
-const root = join(import.meta.dirname, '..')
-
-for (const { path, content } of [...generatedFiles(), { path: COMMANDS_PAGE, content: commandsPage() }]) {
-  const target = join(root, path)
+for (const { path, content } of allGeneratedFiles()) {
+  const target = join(ROOT, path)
   mkdirSync(dirname(target), { recursive: true })
   writeFileSync(target, content)
   console.log(`wrote ${path} (${Buffer.byteLength(content)} bytes)`)

@@ -1,0 +1,16 @@
+/** Every generated file of the repository: from the schema, from the command tree, and from Argo CD's Lua files. */
+import path from 'node:path'
+import { commandsPage, COMMANDS_PAGE } from '../../src/cli/commands-page.ts'
+import { generatedFiles } from '../../src/crd/publish/files.ts'
+import type { GeneratedFile } from '../../src/crd/publish/files.ts'
+import { argocdSnippet } from './argocd-snippet.ts'
+
+export const ROOT = path.join(import.meta.dirname, '../..')
+
+export function allGeneratedFiles(): readonly GeneratedFile[] {
+  return [
+    ...generatedFiles(),
+    { path: COMMANDS_PAGE, content: commandsPage() },
+    argocdSnippet(path.join(ROOT, 'argocd')),
+  ]
+}
