@@ -1,0 +1,73 @@
+/** Where an app's image is read from: its registry, or the layout that the operator put in the registry's place. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { canonical, parseReference } from '../../../image/reference.ts'
+import type { ImageSource } from '../../../image/source.ts'
+import type { LayoutReference, RegistryReference, ResolvedImage } from '../../../image/types.ts'
+import { openSource, type SourceOptions } from '../../../registry/open.ts'
+import { ExpectedError, printable } from '../../../errors.ts'
+import type { LayoutMapping } from './images-config.ts'
+
+/** The app's reference, which nodes must be able to pull. Throws InvalidReference and ImageNotPullable. */
+export function pullableReference(image: string): RegistryReference {
+  const reference = parseReference(image)
+  if (reference.kind === 'registry') return reference
+  throw new ExpectedError(
+    'ImageNotPullable',
+    `${printable(image)} is a path, and nodes of a cluster pull from registries only; push the image to one and name it there (registry.example.com/app:1.0), or let the operator map that name to the layout`,
+    { path: 'spec.image' },
+  )
+}
+
+/** Opens the registry, or the mapped layout: the longest prefix wins. Does no network I/O yet. */
+export function openPlace(
+  reference: RegistryReference,
+  layouts: readonly LayoutMapping[],
+  options: SourceOptions,
+): ImageSource {
+  const layout = mappedLayout(reference, layouts)
+  return layout === undefined
+    ? openSource(reference, options)
+    : new RenamedSource(reference, openSource(layout, options))
+}
+
+export function mappedLayout(
+  reference: RegistryReference,
+  layouts: readonly LayoutMapping[],
+): LayoutReference | undefined {
+  const name = `${reference.registry}/${reference.repository}/`
+  const mapping = layouts
+    .filter(({ prefix }) => name.startsWith(prefix))
+    .toSorted((a, b) => b.prefix.length - a.prefix.length)[0]
+  if (mapping === undefined) return undefined
+  // The prefix may be the repository itself; then the folder is its layout. The grammar of repositories has no `..` and no leading slash,
+  // so this stays below the operator's folder.
+  const own = join(mapping.path, name.slice(mapping.prefix.length))
+  const path = existsSync(join(own, 'oci-layout')) ? own : mapping.path
+  const { tag, digest } = reference
+  // One layout may hold images of several repositories: then only their full names tell them apart.
+  const wanted = tag === undefined || path === own ? tag : canonical({ ...reference, digest: undefined })
+  return { kind: 'oci', original: `oci:${path}`, path, tag: wanted, digest }
+}
+
+/** A layout's images under the name by which nodes pull them; where they came from stays as it is. */
+class RenamedSource implements ImageSource {
+  readonly #reference: RegistryReference
+  readonly #source: ImageSource
+  readonly head: ImageSource['head']
+  readonly blob: ImageSource['blob']
+  readonly close: ImageSource['close']
+
+  constructor(reference: RegistryReference, source: ImageSource) {
+    this.#reference = reference
+    this.#source = source
+    this.head = (...args) => source.head(...args)
+    this.blob = (...args) => source.blob(...args)
+    this.close = () => source.close()
+  }
+
+  async resolve(...args: Parameters<ImageSource['resolve']>): Promise<ResolvedImage> {
+    const image = await this.#source.resolve(...args)
+    return { ...image, reference: this.#reference, canonical: canonical(this.#reference) }
+  }
+}

@@ -1,0 +1,35 @@
+/** An image's layers, streamed once, to the little that the checks need. */
+import type { ImageSource } from '../../../image/source.ts'
+import type { ResolvedImage } from '../../../image/types.ts'
+import { flattenImage } from '../../../rootfs/flatten-image.ts'
+import { DEFAULT_LIMITS } from '../../../rootfs/limits.ts'
+import type { DroppedEntry, LayerLimits } from '../../../rootfs/types.ts'
+import { CheckContent } from './check-content.ts'
+import { CompactTree } from './compact-tree.ts'
+
+export interface SeenImage {
+  readonly tree: CompactTree
+  /** How many entries of the layers were left out, and the first of them. */
+  readonly dropped: number
+  readonly firstDropped: DroppedEntry | undefined
+}
+
+/** While an image is read, each entry takes several hundred bytes of the controller's memory. */
+export const CLUSTER_LAYER_LIMITS: LayerLimits = { ...DEFAULT_LIMITS, maxEntries: 300_000 }
+
+/** Throws what the source and `flattenImage` throw; LimitExceeded names the limit. */
+export async function readTree(
+  source: Pick<ImageSource, 'blob'>,
+  image: Pick<ResolvedImage, 'manifest' | 'config'>,
+  signal: AbortSignal,
+  limits: LayerLimits = CLUSTER_LAYER_LIMITS,
+): Promise<SeenImage> {
+  const sink = new CheckContent()
+  const { manifest, config } = image
+  const { tree, dropped } = await flattenImage({ source, manifest, config, limits, sink, signal })
+  return {
+    tree: CompactTree.from(tree, sink.kept),
+    dropped: dropped.length,
+    firstDropped: dropped[0],
+  }
+}
