@@ -21,6 +21,9 @@ export const IMAGE_REFERENCE = `${GROUP}/image-reference`
 export const IMAGE_DIGEST = `${GROUP}/image-digest`
 export const VOLUME_PATH = `${GROUP}/volume-path`
 export const REVISION = `${GROUP}/revision`
+/** The document that was applied last, and the hash of what it was rendered from. */
+export const APPLIED = `${GROUP}/applied`
+export const INPUTS = `${GROUP}/inputs`
 export const APPLIED_HASH = `${GROUP}/applied-hash`
 export const SEEDED_FROM = `${GROUP}/seeded-from`
 

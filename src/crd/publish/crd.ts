@@ -37,7 +37,8 @@ export function crdObject(): JsonSchema {
         plural: PLURAL,
         singular: SINGULAR,
         shortNames: [SHORT_NAME],
-        categories: ['fairlead'],
+        // `all`: the app is what a user wrote, and deleting it deletes no data.
+        categories: ['fairlead', 'all'],
       },
       versions: [
         {
@@ -53,6 +54,8 @@ export function crdObject(): JsonSchema {
             },
           },
           additionalPrinterColumns: COLUMNS,
+          // kubectl get capp --field-selector spec.image=… (KEP-4358).
+          selectableFields: [{ jsonPath: '.spec.image' }],
           schema: { openAPIV3Schema: resourceSchema() },
         },
       ],

@@ -20,6 +20,8 @@ export interface KubernetesMeta {
 export interface CelRule {
   readonly rule: string
   readonly message: string
+  /** The field that the message is about, below the node that has the rule: `.replicas`. Default: the node. */
+  readonly fieldPath?: string
 }
 
 /** Limits that several fields share. */

@@ -6,7 +6,13 @@ import { imagePolicySchema, pullSecretSchema } from './image.ts'
 import { portSchema, serviceSchema } from './network.ts'
 import { argumentList, envFromSchema, envVarSchema, hookSchema, userSchema } from './process.ts'
 import { probesSchema, resourcesSchema, securityContextSchema } from './runtime.ts'
-import { MAX_VOLUMES, volumeDefaultsSchema, volumeSchema } from './volumes.ts'
+import {
+  LAYOUT_STAYS,
+  MANY_REPLICAS_MANY_WRITERS,
+  MAX_VOLUMES,
+  volumeDefaultsSchema,
+  volumeSchema,
+} from './volumes.ts'
 
 export const MAX_REPLICAS = 1000
 
@@ -117,6 +123,9 @@ export const specSchema = z
       {
         rule: "!has(self.imagePolicy) || !has(self.imagePolicy.resolve) || self.imagePolicy.resolve != 'Never' || self.image.contains('@')",
         message: 'imagePolicy.resolve: Never needs a digest in image',
+        fieldPath: '.image',
       },
+      LAYOUT_STAYS,
+      MANY_REPLICAS_MANY_WRITERS,
     ],
   })

@@ -116,6 +116,7 @@ const common = {
 const NO_SHRINK = {
   rule: '!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0',
   message: 'size can grow but not shrink',
+  fieldPath: '.size',
 }
 
 export const volumeSchema = z
@@ -138,6 +139,7 @@ export const volumeSchema = z
       {
         rule: "!has(self.medium) || self.medium != 'Memory' || !(has(self.source) || has(self.storageClassName) || has(self.accessModes) || has(self.dataSourceRef) || has(self.retain))",
         message: 'medium: Memory excludes source, storageClassName, accessModes, dataSourceRef and retain',
+        fieldPath: '.medium',
       },
     ],
   })
@@ -151,3 +153,30 @@ export const volumeDefaultsSchema = z
     ...common,
   })
   .meta({ 'x-kubernetes-validations': [NO_SHRINK] })
+
+/** Another layout would leave the data on claims that nobody mounts any more. On the spec, so that removing counts. */
+export const LAYOUT_STAYS = {
+  rule: `(${layoutOf('self')}) == (${layoutOf('oldSelf')})`,
+  message: 'layout cannot change: the data would stay on claims that are not mounted any more',
+  fieldPath: '.volumeDefaults',
+}
+
+function layoutOf(spec: string): string {
+  const defaults = `${spec}.volumeDefaults`
+  return `has(${defaults}) && has(${defaults}.layout) ? ${defaults}.layout : 'ClaimPerPath'`
+}
+
+/** Two containers that write one volume made for one writer destroy data. As `rules/volumes.ts` has it. */
+export const MANY_REPLICAS_MANY_WRITERS = {
+  rule: `!has(self.replicas) || self.replicas <= 1 || !has(self.volumes) || self.volumes.all(v, has(v.source) || (has(v.medium) ? v.medium == 'Memory' : ${defaulted('medium')} && self.volumeDefaults.medium == 'Memory') || (has(v.accessModes) ? ${severalMay('v.accessModes')} : ${defaulted('accessModes')} && ${severalMay('self.volumeDefaults.accessModes')}))`,
+  message: 'must be at most 1 while a volume is for one writer: give the volume accessModes: [ReadWriteMany]',
+  fieldPath: '.replicas',
+}
+
+function defaulted(field: string): string {
+  return `has(self.volumeDefaults) && has(self.volumeDefaults.${field})`
+}
+
+function severalMay(modes: string): string {
+  return `('ReadWriteMany' in ${modes} || (has(v.readOnly) && v.readOnly && 'ReadOnlyMany' in ${modes}))`
+}
