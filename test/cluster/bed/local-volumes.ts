@@ -106,7 +106,16 @@ export class LocalVolumes implements AsyncDisposable {
   private async run(): Promise<void> {
     while (!this.stopped.signal.aborted) {
       if (!existsSync(this.pauseFile)) await this.look().catch((error: unknown) => this.note(error))
-      await delay(EVERY_MS, undefined, { ref: false })
+      await this.pauseBetween()
+    }
+  }
+
+  /** Keeps no process alive, and ends at once when stopped. */
+  private async pauseBetween(): Promise<void> {
+    try {
+      await delay(EVERY_MS, undefined, { ref: false, signal: this.stopped.signal })
+    } catch {
+      // Stopped.
     }
   }
 

@@ -104,6 +104,8 @@ async function connect(room: NodeRoom, node: NodeFacts, index: number): Promise<
   await inside('address', 'add', `${node.address}/24`, 'dev', 'eth0')
   await inside('link', 'set', 'eth0', 'up')
   await inside('route', 'add', 'default', 'via', hostAddress)
+  for (const other of [0, 1, 2, 3].filter((number) => number !== index).map(node.network.node))
+    await inside('route', 'add', other.podRange, 'via', other.address)
   await ip('route', 'add', node.podRange, 'via', node.address)
   if (index === 0) await ip('route', 'add', serviceRange, 'via', node.address)
 }
