@@ -4,6 +4,7 @@ import { APP_COMMANDS } from './tree/apps.ts'
 import { HOST_COMMANDS } from './tree/host.ts'
 import { IMAGE_COMMANDS } from './tree/images.ts'
 import { STATE } from './tree/common.ts'
+import { PREFLIGHT_COMMAND } from './tree/preflight.ts'
 import { VOLUME_COMMAND } from './tree/volumes.ts'
 
 export const PROGRAM = 'fairlead'
@@ -27,7 +28,7 @@ export interface CommandGroup {
 export const COMMAND_GROUPS: readonly CommandGroup[] = [
   { title: 'Apps on this host', commands: [...APP_COMMANDS, VOLUME_COMMAND] },
   { title: 'Images and files (no state needed)', commands: IMAGE_COMMANDS },
-  { title: 'Fairlead itself', commands: HOST_COMMANDS },
+  { title: 'Fairlead itself', commands: [...HOST_COMMANDS, PREFLIGHT_COMMAND] },
 ]
 
 export const HOST_TREE: CommandTree = {

@@ -18,7 +18,22 @@ export function copyRuntimeArgs(dir: string): readonly string[] {
  */
 export function preflightCommand(dir: string): readonly string[] {
   const { loader, libraries, node, main } = runtimePaths(dir)
-  return [loader, '--library-path', libraries, node, main]
+  return [loader, '--inhibit-cache', '--library-path', libraries, node, main]
+}
+
+/**
+ * Environment of a container of the app's image that runs `preflightCommand`: an image's own environment must neither
+ * break our loader and Node nor have them run something of the image with the preflight's rights.
+ */
+export const PREFLIGHT_ENV: Readonly<Record<string, string>> = {
+  LD_AUDIT: '',
+  LD_LIBRARY_PATH: '',
+  LD_PRELOAD: '',
+  GLIBC_TUNABLES: '',
+  NODE_EXTRA_CA_CERTS: '',
+  NODE_OPTIONS: '',
+  NODE_V8_COVERAGE: '',
+  OPENSSL_CONF: '',
 }
 
 /** Where things are in the copied runtime. */

@@ -1,0 +1,11 @@
+/** `fairlead preflight run`: the preflight in a container of Fairlead's own image. */
+import { preflightMain } from '../../preflight/main.ts'
+import type { RunCommand } from '../command-spec.ts'
+
+export const preflightRun: RunCommand = async (context, call) =>
+  preflightMain({
+    env: context.env,
+    runtimeDir: undefined,
+    reportFile: call.options.text('report'),
+    signal: context.signal,
+  })
