@@ -13,11 +13,19 @@ import { appId } from '../reconcile/names.ts'
 import type { StoredApp } from '../reconcile/ports.ts'
 import { ageOf } from './ages.ts'
 import { imageOf, readyOf, stateOf } from './app-view.ts'
+import { PROGRAM } from './commands.ts'
 import { field } from './fields.ts'
 import { cutText, renderTable, wrapText, type Column } from './table.ts'
 import type { Paint } from './styles.ts'
 
-export function appPage(stored: StoredApp, nowMs: number, width: number, paint: Paint): string {
+/** `program` is how its reader calls the command line: `fairlead`, `kubectl fairlead`. */
+export function appPage(
+  stored: StoredApp,
+  nowMs: number,
+  width: number,
+  paint: Paint,
+  program: string = PROGRAM,
+): string {
   const { status } = stored
   const state = stateOf(stored)
   const page = [
@@ -25,7 +33,7 @@ export function appPage(stored: StoredApp, nowMs: number, width: number, paint: 
     ...messageLines(status, width),
     '',
     ...field('Image', imageOf(stored), width),
-    ...imageLines(status?.image, nowMs, width),
+    ...imageLines(status?.image, nowMs, width, program),
     ...field(
       'Address',
       (status?.workload?.addresses ?? []).map((address) => printable(address)).join(' '),
@@ -48,7 +56,12 @@ function messageLines(status: AppStatus | undefined, width: number): readonly st
     : wrapText(printable(ready.message, 4000), width)
 }
 
-function imageLines(image: ImageStatus | undefined, nowMs: number, width: number): readonly string[] {
+function imageLines(
+  image: ImageStatus | undefined,
+  nowMs: number,
+  width: number,
+  program: string,
+): readonly string[] {
   if (image === undefined) return []
   const source = image.source?.host ?? image.source?.path ?? ''
   const from =
@@ -61,7 +74,7 @@ function imageLines(image: ImageStatus | undefined, nowMs: number, width: number
       'History',
       earlier === 0
         ? ''
-        : `${earlier} earlier ${earlier === 1 ? 'digest' : 'digests'}; fairlead rollback goes back`,
+        : `${earlier} earlier ${earlier === 1 ? 'digest' : 'digests'}; ${program} rollback goes back`,
       width,
     ),
   ]

@@ -3,6 +3,7 @@
  * argument, so that they run alike under `main` and under a test.
  */
 import type { Readable, Writable } from 'node:stream'
+import type { KubeClient } from '../engine/kubernetes/api/types.ts'
 
 /** One of the two output streams. */
 export interface Output {
@@ -29,7 +30,23 @@ export interface CliContext {
    * them as every program is.
    */
   readonly signal: AbortSignal
+  /** Absent where there is none but the kubeconfig's. */
+  readonly connectCluster?: ConnectCluster
 }
+
+/** Which cluster is meant: the kubeconfig's file and its context, undefined for the usual ones. */
+export interface ClusterChoice {
+  readonly path: string | undefined
+  readonly context: string | undefined
+}
+
+export interface OpenCluster {
+  readonly client: KubeClient
+  /** Of what names none. */
+  readonly namespace: string
+}
+
+export type ConnectCluster = (choice: ClusterChoice) => Promise<OpenCluster>
 
 export const DEFAULT_COLUMNS = 80
 

@@ -6,6 +6,7 @@ import type { AppKey } from '../reconcile/names.ts'
 import type { StoredApp } from '../reconcile/ports.ts'
 import { appsTable, listOf, shortName, withStatus } from './app-view.ts'
 import type { CommandCall } from './command-spec.ts'
+import { PROGRAM } from './commands.ts'
 import type { CliContext } from './context.ts'
 import { listWidth, outputFormat, writeAnswer } from './output.ts'
 import { EXIT_FAILED } from './print-error.ts'
@@ -17,6 +18,7 @@ export function reportVerdicts(
   context: CliContext,
   apps: readonly WaitedApp[],
   interrupted: boolean,
+  program: string = PROGRAM,
 ): number {
   let exitCode = 0
   for (const { expected, verdict } of apps) {
@@ -25,7 +27,7 @@ export function reportVerdicts(
     const name = shortName(expected.key)
     const message = printable(verdict.message, 4000)
     if (verdict.kind === 'failed') context.stderr.write(`${printable(verdict.reason)}: ${name}: ${message}\n`)
-    else if (interrupted) context.stderr.write(`${name} goes on starting; see: fairlead status ${name}\n`)
+    else if (interrupted) context.stderr.write(`${name} goes on starting; see: ${program} status ${name}\n`)
     else
       context.stderr.write(`TimedOut: ${name} is not ready yet: ${printable(verdict.reason)}: ${message}\n`)
   }

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
-import { DEFAULT_COLUMNS, type CliContext, type Output } from '../../src/cli/context.ts'
+import type { CommandTree } from '../../src/cli/commands.ts'
+import { DEFAULT_COLUMNS, type CliContext, type ConnectCluster, type Output } from '../../src/cli/context.ts'
 import { runCli } from '../../src/cli/run-cli.ts'
 
 export interface RunOptions {
@@ -18,6 +19,10 @@ export interface RunOptions {
   /** A program to start instead of a controller. */
   readonly mainFile?: string
   readonly now?: () => number
+  /** Another program's commands, such as the kubectl plugin's. */
+  readonly tree?: CommandTree
+  /** A cluster instead of the kubeconfig's. */
+  readonly connectCluster?: ConnectCluster
   /** Called with each piece of the answer, for commands that go on. */
   readonly onStdout?: (text: string) => void
   readonly onStderr?: (text: string) => void
@@ -58,8 +63,9 @@ export class Desk {
       mainFile: options.mainFile ?? join(this.dir, 'no-such-main.js'),
       now: options.now ?? Date.now,
       signal: options.signal ?? new AbortController().signal,
+      ...(options.connectCluster === undefined ? {} : { connectCluster: options.connectCluster }),
     }
-    const code = await runCli(context, args)
+    const code = await runCli(context, args, options.tree)
     return { code, stdout: stdout.text(), stderr: stderr.text(), bytes: stdout.bytes() }
   }
 

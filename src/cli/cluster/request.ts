@@ -10,6 +10,7 @@ import { outputFormat, writeAnswer } from '../output.ts'
 import { reportVerdicts } from '../report-apps.ts'
 import type { AnnotationChange } from '../request.ts'
 import { DEFAULT_WAIT_MS } from '../wait-apps.ts'
+import { PLUGIN_PROGRAM } from './program-name.ts'
 import { requireClusterApp, storedApp, type ClusterTarget } from './target.ts'
 import { waitForClusterApp } from './wait.ts'
 
@@ -50,7 +51,7 @@ export async function requestOfClusterApp(
     ...request.expect,
   }
   const waited = await waitForClusterApp(context, call, target, expected)
-  const exitCode = reportVerdicts(context, waited.apps, waited.interrupted)
+  const exitCode = reportVerdicts(context, waited.apps, waited.interrupted, PLUGIN_PROGRAM)
   const after = await requireClusterApp(target, key)
   if (format !== 'table') await writeAnswer(context, format, withStatus(after), () => '')
   else if (exitCode === 0) context.stdout.write(`${request.say(before, after)}\n`)

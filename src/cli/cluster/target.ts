@@ -8,8 +8,9 @@ import type { KubeObject } from '../../reconcile/kubernetes/types.ts'
 import { appId, parseAppKey, type AppKey } from '../../reconcile/names.ts'
 import type { StoredApp } from '../../reconcile/ports.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, ClusterChoice, OpenCluster } from '../context.ts'
 import { UsageError } from '../usage-error.ts'
+import { PLUGIN_PROGRAM } from './program-name.ts'
 
 export interface ClusterTarget {
   readonly client: KubeClient
@@ -26,21 +27,27 @@ export type ClusterCommand = (
 /** A command that speaks to the cluster of the kubeconfig, with the rights of its user. */
 export function onCluster(run: ClusterCommand): RunCommand {
   return async (context, call) => {
-    const [{ connectKubeconfig }, { openKubeClient }] = await Promise.all([
-      import('../../engine/kubernetes/api/connect.ts'),
-      import('../../engine/kubernetes/api/client.ts'),
-    ])
-    const connection = await connectKubeconfig({
+    const connect = context.connectCluster ?? connectByKubeconfig
+    const { client, namespace } = await connect({
       path: call.options.text('kubeconfig'),
       context: call.options.text('context'),
     })
-    const client = openKubeClient(connection)
     try {
-      return await run(context, call, { client, namespace: namespaceOf(call, connection.namespace) })
+      return await run(context, call, { client, namespace: namespaceOf(call, namespace) })
     } finally {
       client.close()
     }
   }
+}
+
+/** Imported only when it is time: the help of a command needs no cluster. */
+async function connectByKubeconfig(choice: ClusterChoice): Promise<OpenCluster> {
+  const [{ connectKubeconfig }, { openKubeClient }] = await Promise.all([
+    import('../../engine/kubernetes/api/connect.ts'),
+    import('../../engine/kubernetes/api/client.ts'),
+  ])
+  const connection = await connectKubeconfig(choice)
+  return { client: openKubeClient(connection), namespace: connection.namespace }
 }
 
 function namespaceOf(call: CommandCall, usual: string): string {
@@ -78,7 +85,7 @@ export async function requireClusterApp({ client }: ClusterTarget, key: AppKey):
   if (object !== undefined) return storedApp(object)
   throw new ExpectedError(
     'NotFound',
-    `there is no ContainerApp ${key.name} in namespace ${key.namespace}; 'kubectl fairlead status -A' lists what there is`,
+    `there is no ContainerApp ${key.name} in namespace ${key.namespace}; '${PLUGIN_PROGRAM} status -A' lists what there is`,
   )
 }
 

@@ -38,7 +38,8 @@ export async function waitForClusterApp(
       })
       view.show([{ name: shortName(expected.key), progress: undefined, waiting: words(verdict) }])
       if (verdict.kind !== 'waiting') break
-      await delay(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
+      const leftMs = Math.max(deadlineMs - performance.now(), 0)
+      await delay(Math.min(LOOK_INTERVAL_MS, leftMs), undefined, { signal }).catch(() => undefined)
     }
     return { apps: [{ expected, verdict }], interrupted: signal.aborted }
   } finally {

@@ -1,6 +1,7 @@
 /** The commands of `kubectl fairlead`: what a user of a cluster asks, with the rights of their kubeconfig. */
 import type { CommandSpec, OptionSpec } from '../command-spec.ts'
 import type { CommandTree } from '../commands.ts'
+import { PLUGIN_PROGRAM } from '../cluster/program-name.ts'
 import { NAME, NO_WAIT, OUTPUT, WAIT_TIMEOUT } from './common.ts'
 
 const NAMESPACE: OptionSpec = {
@@ -73,7 +74,7 @@ const COMMANDS: readonly CommandSpec[] = [
 ]
 
 export const PLUGIN_TREE: CommandTree = {
-  program: 'kubectl fairlead',
+  program: PLUGIN_PROGRAM,
   summary: 'Looks after the ContainerApps of a cluster, with the rights of your kubeconfig.',
   groups: [{ title: 'Apps of a cluster', commands: COMMANDS }],
   options: [KUBECONFIG, CONTEXT],

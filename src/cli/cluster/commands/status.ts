@@ -7,6 +7,7 @@ import type { CliContext } from '../../context.ts'
 import { listWidth, outputFormat, writeAnswer } from '../../output.ts'
 import { painter } from '../../styles.ts'
 import { watchAnswers, type Shown } from '../../watch-answers.ts'
+import { PLUGIN_PROGRAM } from '../program-name.ts'
 import { listApps, namedClusterApp, onCluster, requireClusterApp, type ClusterTarget } from '../target.ts'
 
 /** Each look is a request: less often than on one's own disk. */
@@ -40,7 +41,8 @@ async function showAll(context: CliContext, call: CommandCall, target: ClusterTa
 async function showOne(context: CliContext, call: CommandCall, target: ClusterTarget): Promise<Shown> {
   const stored = await requireClusterApp(target, namedClusterApp(call, target))
   const resource = withStatus(stored)
-  const page = () => appPage(stored, context.now(), context.stdout.columns, painter(context, context.stdout))
+  const { stdout } = context
+  const page = () => appPage(stored, context.now(), stdout.columns, painter(context, stdout), PLUGIN_PROGRAM)
   return {
     fingerprint: canonicalJson(resource),
     print: () => writeAnswer(context, outputFormat(call), resource, page),

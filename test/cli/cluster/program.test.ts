@@ -1,0 +1,61 @@
+/** The plugin's command tree: every command can be asked for help, and its examples are commands that there are. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { allCommands } from '../../../src/cli/commands.ts'
+import type { CliContext } from '../../../src/cli/context.ts'
+import { buildProgram } from '../../../src/cli/program.ts'
+import { PLUGIN_TREE } from '../../../src/cli/tree/cluster.ts'
+import { ClusterDesk } from './world.ts'
+
+const COMMANDS = allCommands(PLUGIN_TREE.groups)
+
+let desk: ClusterDesk
+beforeEach(() => {
+  desk = new ClusterDesk()
+  return () => desk[Symbol.dispose]()
+})
+
+describe('help', () => {
+  test.each([[['--help']], ...COMMANDS.map(({ words }) => [[...words.split(' '), '--help']])])(
+    '%j ends with 0, fits into 80 columns, needs no cluster',
+    async (args) => {
+      const { code, stdout, stderr } = await desk.run(args)
+      expect({ code, stderr, calls: desk.kube.calls }).toEqual({ code: 0, stderr: '', calls: [] })
+      expect(stdout).toContain('Usage: kubectl fairlead')
+      expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([])
+    },
+  )
+
+  test('has all commands of a cluster', () => {
+    expect(COMMANDS.map(({ words }) => words).toSorted()).toEqual(
+      [
+        ...['status', 'explain', 'diff', 'render', 'check'],
+        ...['rebuild', 'rollback', 'restart', 'volumes ls', 'volumes rm'],
+      ].toSorted(),
+    )
+  })
+})
+
+describe('examples', () => {
+  const examples = COMMANDS.flatMap(({ words, spec }) =>
+    (spec.examples ?? []).map((example) => [example.words, words] as const),
+  )
+
+  test('are there for every command', () => {
+    expect(COMMANDS.filter(({ spec }) => (spec.examples ?? []).length === 0)).toEqual([])
+  })
+
+  test.each(examples)('kubectl fairlead %s', async (example, words) => {
+    let ran: string | undefined
+    const output = { write: () => undefined, stream: process.stderr, isTerminal: false, columns: 80 }
+    const program = buildProgram(
+      { stdout: output, stderr: output } as unknown as CliContext,
+      (spec) => {
+        ran = COMMANDS.find((command) => command.spec === spec)?.words
+        return Promise.resolve()
+      },
+      PLUGIN_TREE,
+    )
+    await program.parseAsync(example.split(' '), { from: 'user' })
+    expect(ran).toBe(words)
+  })
+})

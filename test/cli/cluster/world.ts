@@ -1,0 +1,79 @@
+/** A cluster in memory with a user who runs `kubectl fairlead` against it. */
+import { PLUGIN_TREE } from '../../../src/cli/tree/cluster.ts'
+import type { AppStatus } from '../../../src/crd/status.ts'
+import type { ResourceType } from '../../../src/engine/kubernetes/api/types.ts'
+import { CONTAINER_APPS } from '../../../src/engine/kubernetes/resources.ts'
+import type { KubeObject } from '../../../src/reconcile/kubernetes/types.ts'
+import { MemoryKube } from '../../support/memory-kube.ts'
+import { keyOf, NOON } from '../prepared-state.ts'
+import { Desk, type RunOptions, type RunResult } from '../run.ts'
+
+export const BY_USER = { fieldManager: 'user' }
+export const BY_CONTROLLER = { fieldManager: 'controller' }
+
+export class ClusterDesk {
+  readonly desk = new Desk()
+  readonly kube: MemoryKube
+
+  constructor(kube: MemoryKube = new MemoryKube({ now: () => Date.parse(NOON) })) {
+    this.kube = kube
+  }
+
+  /** As typed after `kubectl fairlead`; the kubeconfig's namespace is `chat`. */
+  run(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    return this.desk.run(args, {
+      isRoot: false,
+      now: () => Date.parse(NOON) + 3 * 3_600_000,
+      ...options,
+      tree: PLUGIN_TREE,
+      connectCluster: () => Promise.resolve({ client: this.kube, namespace: 'chat' }),
+    })
+  }
+
+  /** An app as `kubectl apply` makes it, with what a controller said of it. */
+  async app(
+    name: string,
+    status?: AppStatus,
+    spec: Readonly<Record<string, unknown>> = {},
+  ): Promise<KubeObject> {
+    const key = keyOf(name)
+    const object = {
+      apiVersion: 'fairlead.dev/v1alpha1',
+      kind: 'ContainerApp',
+      metadata: { ...key },
+      spec: { image: 'example/app:1', ...spec },
+    }
+    const made = await this.kube.create(CONTAINER_APPS, object, BY_USER)
+    return status === undefined ? made : this.writeStatus(name, status)
+  }
+
+  writeStatus(name: string, status: AppStatus): Promise<KubeObject> {
+    const key = keyOf(name)
+    return this.kube.mergePatch(
+      CONTAINER_APPS,
+      key.namespace,
+      key.name,
+      { status },
+      { ...BY_CONTROLLER, subresource: 'status' },
+    )
+  }
+
+  /** Creates an object; one with a status gets it by a second write, as the server wants it. */
+  async put(type: ResourceType, object: KubeObject): Promise<KubeObject> {
+    const { status, ...rest } = object
+    const made = await this.kube.create(type, rest as KubeObject, BY_CONTROLLER)
+    if (status === undefined) return made
+    const { namespace, name } = object.metadata
+    return this.kube.mergePatch(
+      type,
+      namespace,
+      name,
+      { status },
+      { ...BY_CONTROLLER, subresource: 'status' },
+    )
+  }
+
+  [Symbol.dispose](): void {
+    this.desk[Symbol.dispose]()
+  }
+}
