@@ -1,0 +1,87 @@
+/**
+ * Volumes and mounts of the app's pods. Every path has a mount of its own, also below another one: a mount at an
+ * ancestor does not stand for it (rule V9).
+ */
+import type { Fields } from '../../crd/view.ts'
+import type { App } from '../../crd/types.ts'
+import { printable, type Issue } from '../../errors.ts'
+import { claimName } from '../names.ts'
+import type { Desired, DesiredVolume } from '../types.ts'
+import { claimPlace } from './claims.ts'
+
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+
+/** Name of a volume inside a pod; paths on one claim share it. */
+export function podVolumeName(app: App, volume: DesiredVolume): string {
+  const place = claimPlace(app, volume)
+  // The name of a claim that the user brought may have dots or 253 characters; '=' can't begin a path of ours.
+  if (place === undefined) return claimName(app.metadata.name, volume.path)
+  return DNS_LABEL.test(place.claimName)
+    ? place.claimName
+    : claimName(app.metadata.name, `=${place.claimName}`)
+}
+
+/** One entry for each source, in the order of the volumes. */
+export function podVolumes(app: App, volumes: readonly DesiredVolume[]): readonly Fields[] {
+  const byName = new Map(
+    volumes.map((volume) => {
+      const name = podVolumeName(app, volume)
+      return [name, { name, ...volumeSource(app, volume) }]
+    }),
+  )
+  return [...byName.values()]
+}
+
+/** Parents before children, as the volumes are sorted. */
+export function volumeMounts({ app, volumes }: Desired): readonly Fields[] {
+  return volumes.map((volume) => {
+    const subPath = claimPlace(app, volume)?.subPath ?? volume.subPath ?? ''
+    return {
+      name: podVolumeName(app, volume),
+      mountPath: volume.destination,
+      ...(subPath === '' ? {} : { subPath }),
+      ...(isReadOnly(volume) ? { readOnly: true } : {}),
+    }
+  })
+}
+
+/** Paths that a pod can't mount; the API server would say so without naming the volume. */
+export function mountPathIssues(volumes: readonly DesiredVolume[]): readonly Issue[] {
+  return volumes
+    .filter(({ destination }) => destination.includes(':'))
+    .map(({ path, destination }) => ({
+      severity: 'error',
+      reason: 'VolumePathInvalid',
+      path,
+      message: `${printable(destination)} has a colon, which Kubernetes does not allow in a mount's path`,
+    }))
+}
+
+function isReadOnly({ readOnly, storage }: DesiredVolume): boolean {
+  return readOnly || storage.kind === 'configMap' || storage.kind === 'secret'
+}
+
+function volumeSource(app: App, volume: DesiredVolume): Fields {
+  const { storage } = volume
+  switch (storage.kind) {
+    case 'own':
+    case 'claim':
+      return { persistentVolumeClaim: { claimName: claimPlace(app, volume)?.claimName } }
+    case 'hostPath':
+      return { hostPath: { path: storage.path } }
+    case 'configMap':
+      return { configMap: { name: storage.name, ...fileFields(storage) } }
+    case 'secret':
+      return { secret: { secretName: storage.name, ...fileFields(storage) } }
+    case 'memory':
+      return { emptyDir: { medium: 'Memory', ...sizeLimit(storage.sizeBytes) } }
+  }
+}
+
+function fileFields({ optional, mode }: { readonly optional: boolean; readonly mode: number | undefined }) {
+  return { ...(optional ? { optional } : {}), ...(mode === undefined ? {} : { defaultMode: mode }) }
+}
+
+function sizeLimit(bytes: number | undefined): Fields {
+  return bytes === undefined ? {} : { sizeLimit: String(bytes) }
+}
