@@ -1,6 +1,6 @@
 /** `docker-credential-NAME get`: asks a program on PATH for a registry's credentials. */
 import { printable } from '../errors.ts'
-import { runProgram } from './run-program.ts'
+import { runFailure, runProgram } from './run-program.ts'
 import type { Credential } from './types.ts'
 
 const TIMEOUT_MS = 10_000
@@ -38,8 +38,7 @@ export async function askHelper(
     return readAnswer(output, program)
   } catch (error) {
     signal.throwIfAborted()
-    const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : 'unknown'
-    return { problem: `${program} could not be run (${printable(reason, 60)})` }
+    return { problem: `${program} could not be run (${printable(runFailure(error), 60)})` }
   }
 }
 

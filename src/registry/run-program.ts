@@ -1,5 +1,6 @@
 /** Runs a program that answers one question: words in, bounded words out, and never longer than its time. */
 import { spawn } from 'node:child_process'
+import { ExpectedError } from '../errors.ts'
 import { collect } from './verified-stream.ts'
 
 export interface ProgramRun {
@@ -52,6 +53,15 @@ export async function runProgram(run: ProgramRun, signal: AbortSignal): Promise<
   } finally {
     limit.removeEventListener('abort', stop)
   }
+}
+
+/** A word for what `runProgram` threw: `ENOENT`, `TimeoutError`, `LimitExceeded`. */
+export function runFailure(error: unknown): string {
+  if (error instanceof ExpectedError) return error.reason
+  if (!(error instanceof Error)) return 'unknown'
+  // Of a DOMException the code is a number that tells nobody anything.
+  const { code } = error as { readonly code?: unknown }
+  return typeof code === 'string' ? code : error.name
 }
 
 function killGroup(pid: number | undefined): void {

@@ -2,7 +2,8 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { runProgram } from '../../src/registry/run-program.ts'
+import { ExpectedError } from '../../src/errors.ts'
+import { runFailure, runProgram } from '../../src/registry/run-program.ts'
 
 let folder: string
 const never = new AbortController().signal
@@ -60,6 +61,18 @@ describe('runProgram', () => {
     caller.abort(new Error('no more'))
     await expect(answer).rejects.toThrow('no more')
     await expect(run(await program('true'), {}, caller.signal)).rejects.toThrow('no more')
+  })
+})
+
+describe('runFailure', () => {
+  test.each([
+    ['ENOENT', Object.assign(new Error('x'), { code: 'ENOENT' })],
+    ['TimeoutError', new DOMException('x', 'TimeoutError')],
+    ['LimitExceeded', new ExpectedError('LimitExceeded', 'x')],
+    ['TypeError', new TypeError('x')],
+    ['unknown', 'x'],
+  ])('is %s', (word, error) => {
+    expect(runFailure(error)).toBe(word)
   })
 })
 
