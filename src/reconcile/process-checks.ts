@@ -4,18 +4,23 @@ import { checkHooks, type HooksCheck } from '../bundle/hooks.ts'
 import { DEFAULT_PATH, envValue, processArgs, processEnv, workingDir } from '../bundle/process.ts'
 import type { ContainerView } from '../bundle/view.ts'
 import type { Issue } from '../errors.ts'
+import type { FileTree } from '../rootfs/types.ts'
 import type { Desired } from './types.ts'
 
 /** What is known of hooks that run outside of the container. */
 export type OuterHooks = Pick<HooksCheck, 'allowedHostHooks' | 'hostHookProblem' | 'existsOnHost'>
 
 /** Issues of the entrypoint. Throws ExpectedError where process or working directory make no sense at all. */
-export function entrypointIssues(desired: Desired, view: ContainerView): readonly Issue[] {
+export function entrypointIssues(
+  desired: Desired,
+  view: ContainerView,
+  cwd: string = workingDirIn(desired, view),
+): readonly Issue[] {
   const { config } = desired.image
   const env = processEnv(config, desired.process, desired.identity, desired.key.name)
   const libraryPath = envValue(env, 'LD_LIBRARY_PATH')
   return checkExecutable({
-    ...commonOf(desired, view),
+    ...commonOf(desired, view, cwd),
     path: processArgs(config, desired.process)[0] ?? '',
     what: 'entrypoint',
     field: desired.process.command === undefined ? 'image entrypoint' : 'spec.command[0]',
@@ -25,12 +30,19 @@ export function entrypointIssues(desired: Desired, view: ContainerView): readonl
 }
 
 /** Issues of all hooks. Throws as `entrypointIssues`. */
-export function hookIssues(desired: Desired, view: ContainerView, outer: OuterHooks): readonly Issue[] {
-  return checkHooks({ ...commonOf(desired, view), hooks: desired.hooks, ...outer })
+export function hookIssues(
+  desired: Desired,
+  view: ContainerView,
+  outer: OuterHooks,
+  cwd: string = workingDirIn(desired, view),
+): readonly Issue[] {
+  return checkHooks({ ...commonOf(desired, view, cwd), hooks: desired.hooks, ...outer })
 }
 
-function commonOf(desired: Desired, view: ContainerView) {
-  const { image, identity, process } = desired
-  const cwd = workingDir(image.config, process, view)
+export function workingDirIn({ image, process }: Desired, tree: FileTree): string {
+  return workingDir(image.config, process, tree)
+}
+
+function commonOf({ image, identity }: Desired, view: ContainerView, cwd: string) {
   return { view, identity, platform: image.config.platform, cwd }
 }

@@ -4,7 +4,7 @@
  */
 import { parseDuration } from '../../../crd/duration.ts'
 import { entriesKeychain, matchScore, parseKey } from '../../../registry/keychain.ts'
-import { runProgram } from '../../../registry/run-program.ts'
+import { runFailure, runProgram } from '../../../registry/run-program.ts'
 import type { Keychain, KeychainAnswer } from '../../../registry/types.ts'
 import { printable } from '../../../errors.ts'
 import type { CredentialProvider } from './credential-provider-config.ts'
@@ -89,7 +89,9 @@ class Provider {
       signal.throwIfAborted()
       return problem(
         name,
-        error instanceof AnswerError ? error.message : `could not be run (${codeOf(error)})`,
+        error instanceof AnswerError
+          ? error.message
+          : `could not be run (${printable(runFailure(error), 60)})`,
       )
     }
   }
@@ -200,9 +202,4 @@ function parseObject(output: string): Readonly<Record<string, unknown>> {
 
 function problem(name: string, what: string): KeychainAnswer {
   return { credentials: [], problems: [`credential provider ${printable(name)}: ${printable(what)}`] }
-}
-
-function codeOf(error: unknown): string {
-  const { code, name } = error as NodeJS.ErrnoException
-  return printable(code ?? name, 60)
 }

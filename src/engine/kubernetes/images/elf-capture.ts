@@ -67,7 +67,12 @@ export class ElfCapture {
   /** The first thing that is not in the head is the dynamic section; names may lie on both sides of it. */
   #placeWindow(): number | undefined {
     const missed = this.#parse(() => undefined)
-    return missed === undefined ? undefined : Math.max(HEAD_BYTES, missed - WINDOW_BYTES / 2)
+    if (missed === undefined) return undefined
+    const { head, window } = this.#buffers
+    const start = Math.max(0, missed - WINDOW_BYTES / 2)
+    // What lies across the border is in both.
+    if (start < HEAD_BYTES) head.copy(window, 0, start)
+    return start
   }
 
   /** Offset of the first read that could not be answered. */
