@@ -9,16 +9,14 @@ import { claimName } from '../names.ts'
 import type { Desired, DesiredVolume } from '../types.ts'
 import { claimPlace } from './claims.ts'
 
-const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
-
-/** Name of a volume inside a pod; paths on one claim share it. */
+/**
+ * Name of a volume inside a pod; paths on one claim share it. A claim that the user brought may be called anything, also
+ * with dots or 253 characters; `=` can't begin a path of ours, so no two names meet.
+ */
 export function podVolumeName(app: App, volume: DesiredVolume): string {
-  const place = claimPlace(app, volume)
-  // The name of a claim that the user brought may have dots or 253 characters; '=' can't begin a path of ours.
-  if (place === undefined) return claimName(app.metadata.name, volume.path)
-  return DNS_LABEL.test(place.claimName)
-    ? place.claimName
-    : claimName(app.metadata.name, `=${place.claimName}`)
+  const { storage } = volume
+  if (storage.kind === 'claim') return claimName(app.metadata.name, `=${storage.claimName}`)
+  return claimPlace(app, volume)?.claimName ?? claimName(app.metadata.name, volume.path)
 }
 
 /** One entry for each source, in the order of the volumes. */
