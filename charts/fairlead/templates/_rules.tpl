@@ -96,7 +96,7 @@
 - apiGroups: ["fairlead.dev"]
   resources: ["containerapps"]
   verbs: ["create","update","patch","delete","deletecollection"]
-# kubectl scale.
+# The scale subresource: kubectl scale and autoscalers that people run.
 - apiGroups: ["fairlead.dev"]
   resources: ["containerapps/scale"]
   verbs: ["update","patch"]

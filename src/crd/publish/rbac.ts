@@ -92,7 +92,8 @@ const MANAGER: RoleDescription = {
 
 const LEADER: RoleDescription = {
   name: 'leader-election',
-  purpose: "What the controller needs in its own namespace: one Lease, and a dry run that leaves nothing behind.",
+  purpose:
+    'What the controller needs in its own namespace: one Lease, and a dry run that leaves nothing behind.',
   scope: 'own',
   rules: [
     {
@@ -196,7 +197,8 @@ const VIEW: RoleDescription = {
 
 const EDIT: RoleDescription = {
   name: 'edit',
-  purpose: 'Whoever may edit a namespace, or administers it, may change its apps; the status is the controller\'s.',
+  purpose:
+    "Whoever may edit a namespace, or administers it, may change its apps; the status is the controller's.",
   scope: 'people',
   labels: { [`${AGGREGATE}edit`]: 'true', [`${AGGREGATE}admin`]: 'true' },
   rules: [
@@ -207,7 +209,7 @@ const EDIT: RoleDescription = {
       verbs: ['create', 'update', 'patch', 'delete', 'deletecollection'],
     },
     {
-      why: 'kubectl scale.',
+      why: 'The scale subresource: kubectl scale and autoscalers that people run.',
       apiGroups: [GROUP],
       resources: [`${PLURAL}/scale`],
       verbs: ['update', 'patch'],
