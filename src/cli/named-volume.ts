@@ -3,11 +3,11 @@ import type { StatePaths } from '../engine/local/paths.ts'
 import { volumeNotFound, VolumeStore } from '../engine/local/volume-store.ts'
 import type { StoredVolume } from '../engine/local/volume-record.ts'
 import { printable } from '../errors.ts'
-import { normaliseVolumePath } from '../image/volumes.ts'
 import { namedApp, namespaceOf } from './app-name.ts'
 import { shortName } from './app-view.ts'
 import type { CommandCall } from './command-spec.ts'
 import { UsageError } from './usage-error.ts'
+import { volumePathOf } from './volume-path.ts'
 
 export interface NamedVolume {
   readonly volume: StoredVolume
@@ -44,13 +44,4 @@ export async function volumeToFill(call: CommandCall, paths: StatePaths): Promis
     words: `${printable(path, 500)} of ${shortName(key)}`,
     rest: call.args.slice(2),
   }
-}
-
-/** The path as volumes are keyed by it: `/data/` and `data` are `/data`. */
-function volumePathOf(call: CommandCall): string {
-  const text = call.args[1] ?? ''
-  const normal = normaliseVolumePath(text)
-  if ('problem' in normal)
-    throw new UsageError(`${JSON.stringify(printable(text))} ${normal.problem}`, 'path', 'VolumePathInvalid')
-  return normal.path
 }

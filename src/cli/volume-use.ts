@@ -6,9 +6,9 @@ import { readRun } from '../engine/local/run-state.ts'
 import type { InstanceRecord } from '../engine/local/instance-store.ts'
 import type { StoredVolume } from '../engine/local/volume-record.ts'
 import { ExpectedError, printable } from '../errors.ts'
-import type { StoredApp } from '../reconcile/ports.ts'
 import { shortName } from './app-view.ts'
 import { mountSources, recordsOf } from './current-instance.ts'
+import { wantsToRun } from './wants-to-run.ts'
 
 /** Throws VolumeInUse. Containers of every app are looked at: a claim can be mounted by several. */
 export async function refuseUsedVolume(paths: StatePaths, volume: StoredVolume): Promise<void> {
@@ -38,13 +38,4 @@ async function isAlive(paths: StatePaths, record: InstanceRecord): Promise<boole
   return (
     runs.length > 0 && (await readRun(paths, record.id, Math.max(...runs), record.hooks)).kind === 'alive'
   )
-}
-
-function wantsToRun(stored: StoredApp | undefined): boolean {
-  if (stored === undefined) return false
-  const { suspend, replicas } = ((stored.resource as { readonly spec?: object }).spec ?? {}) as {
-    readonly suspend?: unknown
-    readonly replicas?: unknown
-  }
-  return suspend !== true && replicas !== 0
 }

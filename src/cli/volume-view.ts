@@ -8,6 +8,8 @@ import { shortName } from './app-view.ts'
 import { renderTable, type Column } from './table.ts'
 import type { Paint } from './styles.ts'
 
+export type VolumeOrigin = 'Image' | 'Spec' | 'Orphaned' | 'AppGone' | 'Shared' | 'Unused'
+
 export interface VolumeRow {
   readonly namespace: string
   /** Absent for a shared claim, which no app owns. */
@@ -15,7 +17,7 @@ export interface VolumeRow {
   readonly path: string
   readonly claimName: string
   /** `AppGone`: the app was removed and its volume kept. `Unused`: the app is there, its status does not name it yet. */
-  readonly origin: 'Image' | 'Spec' | 'Orphaned' | 'AppGone' | 'Shared' | 'Unused'
+  readonly origin: VolumeOrigin
   readonly phase: string
   readonly seeded: boolean
   readonly retain: 'Retain' | 'Delete'
@@ -44,7 +46,8 @@ export function volumeRow(
   }
 }
 
-function originOf(path: string, appStatus: AppStatus | undefined | null): VolumeRow['origin'] {
+/** `appStatus` as for `volumeRow`. */
+export function originOf(path: string, appStatus: AppStatus | undefined | null): VolumeOrigin {
   if (appStatus === null) return 'AppGone'
   return appStatus?.volumes?.find((volume) => volume.path === path)?.origin ?? 'Unused'
 }
@@ -58,7 +61,10 @@ const COLUMNS: readonly Column[] = [
   { title: 'CLAIM', cut: 'middle' },
 ]
 
-export function volumesTable(rows: readonly VolumeRow[], width: number, paint: Paint): string {
+/** What a table shows of a volume, whichever engine keeps it. */
+export type ListedVolume = Omit<VolumeRow, 'directory' | 'seeded'>
+
+export function volumesTable(rows: readonly ListedVolume[], width: number, paint: Paint): string {
   const withSize = rows.some(({ bytes }) => bytes !== undefined)
   const columns = withSize
     ? [...COLUMNS.slice(0, 2), { title: 'SIZE', align: 'right' as const }, ...COLUMNS.slice(2)]

@@ -2,7 +2,7 @@
 import type { CommandSpec, OptionSpec } from '../command-spec.ts'
 import type { CommandTree } from '../commands.ts'
 import { PLUGIN_PROGRAM } from '../cluster/program-name.ts'
-import { NAME, NO_WAIT, OUTPUT, WAIT_TIMEOUT } from './common.ts'
+import { NAME, NO_WAIT, OUTPUT, VOLUME_PATH, WAIT_TIMEOUT } from './common.ts'
 
 const NAMESPACE: OptionSpec = {
   flags: '-n, --namespace <namespace>',
@@ -70,6 +70,41 @@ const COMMANDS: readonly CommandSpec[] = [
     options: WAITING,
     examples: [{ words: 'restart mattermost', says: 'stop gracefully, start again' }],
     load: async () => (await import('../cluster/commands/restart.ts')).restart,
+  },
+  {
+    name: 'volumes',
+    summary: 'list and delete volumes',
+    commands: [
+      {
+        name: 'ls',
+        summary: 'list the claims that Fairlead made, also of apps that are gone',
+        arguments: [{ ...NAME, name: '[name]' }],
+        options: [
+          NAMESPACE,
+          { flags: '-A, --all-namespaces', description: 'the volumes of every namespace' },
+          OUTPUT,
+        ],
+        examples: [{ words: 'volumes ls mattermost', says: 'the volumes of one app' }],
+        load: async () => (await import('../cluster/commands/volumes-ls.ts')).volumesLs,
+      },
+      {
+        name: 'rm',
+        summary: "delete a volume's claim, and with it the data",
+        details:
+          'Refused while a pod mounts the claim or its app is about to. What becomes of the PersistentVolume is the ' +
+          'word of its reclaim policy.',
+        arguments: [NAME, VOLUME_PATH],
+        options: [
+          {
+            flags: '--all-paths',
+            description: 'also where the claim holds further volumes (layout: OneClaim)',
+          },
+          NAMESPACE,
+        ],
+        examples: [{ words: 'volumes rm mattermost /mattermost/logs', says: 'for good' }],
+        load: async () => (await import('../cluster/commands/volumes-rm.ts')).volumesRm,
+      },
+    ],
   },
 ]
 
