@@ -126,7 +126,7 @@ function renderClaim(
     object: kubeObject(
       { apiVersion: 'v1', kind: 'PersistentVolumeClaim' },
       claimMetadata(app, first.claimName, volumes, retain),
-      { spec: claimSpec(wish, size) },
+      claimSpec(wish, size),
     ),
     retain,
     sizeBytes,

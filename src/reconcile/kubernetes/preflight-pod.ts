@@ -56,7 +56,7 @@ export function renderPreflight(wish: PreflightWish): KubeObject {
       },
       ownerReferences: ownerReferences(app),
     },
-    { spec: podSpec(wish) },
+    podSpec(wish),
   )
   return JSON.parse(canonicalJson(pod)) as KubeObject
 }

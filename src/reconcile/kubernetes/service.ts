@@ -18,18 +18,16 @@ export function renderService(app: App): KubeObject | undefined {
       annotations: service?.annotations,
       ownerReferences: ownerReferences(app),
     },
-    {
-      spec: compactFields({
-        type: service?.type ?? 'ClusterIP',
-        loadBalancerClass: service?.loadBalancerClass,
-        selector: selectorLabels(name),
-        ports: ports.map(({ name: portName, port, protocol = 'TCP' }) => ({
-          name: portName,
-          port,
-          protocol,
-          targetPort: port,
-        })),
-      }),
-    },
+    compactFields({
+      type: service?.type ?? 'ClusterIP',
+      loadBalancerClass: service?.loadBalancerClass,
+      selector: selectorLabels(name),
+      ports: ports.map(({ name: portName, port, protocol = 'TCP' }) => ({
+        name: portName,
+        port,
+        protocol,
+        targetPort: port,
+      })),
+    }),
   )
 }

@@ -32,15 +32,13 @@ export function renderWorkload(
       ownerReferences: ownerReferences(desired.app),
     },
     {
-      spec: {
-        replicas: replicasOf(desired),
-        revisionHistoryLimit: REVISION_HISTORY,
-        selector: { matchLabels: selectorLabels(name) },
-        ...(kind === 'StatefulSet'
-          ? { serviceName: name, podManagementPolicy: 'Parallel', updateStrategy: { type: 'OnDelete' } }
-          : { strategy: rollingUpdate(template) }),
-        template,
-      },
+      replicas: replicasOf(desired),
+      revisionHistoryLimit: REVISION_HISTORY,
+      selector: { matchLabels: selectorLabels(name) },
+      ...(kind === 'StatefulSet'
+        ? { serviceName: name, podManagementPolicy: 'Parallel', updateStrategy: { type: 'OnDelete' } }
+        : { strategy: rollingUpdate(template) }),
+      template,
     },
   )
   return { ...object, kind }
