@@ -14,7 +14,7 @@ const DEFAULT_BUDGET_BYTES = 16 << 20
 const MAX_WHOLE_BYTES = 10 << 20
 /** The kernel looks at as much of a file to find out what it is. */
 const START_BYTES = 256
-/** Enough to see that a file is neither program nor script. */
+/** Enough to see that a file is no library. */
 const TYPE_BYTES = 64
 
 /** Images may have them behind symlinks, under other names but with the same ending (Nix). */
@@ -105,8 +105,9 @@ const NOTHING: Collector = { write: () => undefined, end: () => undefined, relea
 function collectorFor(entry: TarEntry, start: Buffer, content: CheckContent): Collector {
   if (start.subarray(0, ELF_MAGIC.length).equals(ELF_MAGIC)) return elf(entry.size, content)
   if (isReadWhole(entry, start)) return entry.size > MAX_WHOLE_BYTES ? NOTHING : beginning(entry.size)
-  if (start.subarray(0, 2).toString('latin1') === '#!') return beginning(START_BYTES)
-  return (entry.mode & 0o111) !== 0 || LIBRARY.test(entry.path) ? beginning(TYPE_BYTES) : NOTHING
+  const isScript = start.subarray(0, 2).toString('latin1') === '#!'
+  if (isScript || (entry.mode & 0o111) !== 0) return beginning(START_BYTES)
+  return LIBRARY.test(entry.path) ? beginning(TYPE_BYTES) : NOTHING
 }
 
 function isReadWhole({ path }: TarEntry, start: Buffer): boolean {

@@ -12,13 +12,13 @@ import type { Images, PreparedImage, StoredApp } from '../../../reconcile/ports.
 import { combineKeychains } from '../../../registry/keychain.ts'
 import { RegistrySession } from '../../../registry/session.ts'
 import type { LayerLimits } from '../../../rootfs/types.ts'
-import { ExpectedError, type Issue } from '../../../errors.ts'
+import { ExpectedError, type Issue, type Reason } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { appCredentials, type AppCredentials } from './app-credentials.ts'
 import { providerKeychain } from './credential-provider.ts'
 import { openPlace, pullableReference } from './image-places.ts'
 import type { ImagesConfig } from './images-config.ts'
-import { requirePlatforms, wantedPlatforms } from './platforms.ts'
+import { missingPlatforms, platformWarnings, requirePlatforms, wantedPlatforms } from './platforms.ts'
 import { ReadSlots } from './read-slots.ts'
 import { CLUSTER_LAYER_LIMITS, readTree, type SeenImage } from './read-tree.ts'
 import { recentSecrets } from './recent-secrets.ts'
@@ -53,6 +53,10 @@ export interface PlatformImage {
 /** `platforms` has every platform that the app may land on, the main one first. */
 export interface ClusterPreparedImage extends PreparedImage {
   readonly platforms: readonly PlatformImage[]
+}
+
+interface Seen extends PlatformImage {
+  readonly warnings: readonly Issue[]
 }
 
 const TREE_CACHE_BYTES = 64 << 20
@@ -94,26 +98,21 @@ export class ClusterImages implements Images {
   ): Promise<ResolvedImage> {
     const reference = pullableReference(app.spec.image)
     refuseMovingTag(app, reference)
-    const [platform, ...others] = this.#platforms(app)
-    const image = await this.#withSource(app, signal, async (source) => {
-      const digest = pin ?? reference.digest ?? (await source.head(signal)).digest
-      return this.#resolveDigest(app, source, platform, digest, signal).catch(async (error: unknown) => {
-        // Some registries answer a tag but not the digest that they named for it.
-        if (pin !== undefined || reference.digest !== undefined || !isNotFound(error)) throw error
-        return this.#remember(app, platform, await source.resolve(platform, signal))
-      })
+    const wanted = this.#platforms(app)
+    return this.#withSource(app, signal, async (source) => {
+      if (pin !== undefined) return this.#resolvePinned(app, source, wanted, pin, signal)
+      const image = await this.#resolveNew(app, source, wanted[0], signal)
+      requirePlatforms(image, wanted)
+      return image
     })
-    requirePlatforms(image, [platform, ...others])
-    return image
   }
 
-  recall(app: App, _stored: StoredApp, digest: Digest): Promise<ResolvedImage | undefined> {
-    const reference = pullableReference(app.spec.image)
-    const [platform, ...others] = this.#platforms(app)
-    const known = this.#resolved.get(resolvedKey(app, reference, digest, platform))
-    if (known === undefined) return Promise.resolve(undefined)
-    requirePlatforms(known, [platform, ...others])
-    return Promise.resolve({ ...known, reference, canonical: canonical(reference) })
+  async recall(app: App, _stored: StoredApp, digest: Digest): Promise<ResolvedImage | undefined> {
+    for (const platform of this.#platforms(app)) {
+      const known = this.#known(app, platform, digest)
+      if (known !== undefined) return known
+    }
+    return undefined
   }
 
   async prepare(
@@ -122,22 +121,21 @@ export class ClusterImages implements Images {
     image: ResolvedImage,
     signal: AbortSignal,
   ): Promise<ClusterPreparedImage> {
-    const [platform, ...others] = this.#platforms(app)
-    this.#remember(app, platform, image)
-    const images = [image, ...(await this.#otherPlatforms(app, image, others, signal))]
-    const platforms: (PlatformImage & { readonly warnings: readonly Issue[] })[] = []
+    const wanted = this.#platforms(app)
+    const images = [image, ...(await this.#otherPlatforms(app, image, wanted, signal))]
+    const seen: Seen[] = []
     // One after the other: each takes memory while it is read.
-    for (const each of images) platforms.push(await this.#see(app, each, signal))
-    const [main] = platforms
+    for (const each of images) seen.push(await this.#see(app, each, signal))
     return {
       image,
-      tree: main?.tree ?? UNSEEN_TREE,
+      tree: seen[0]?.tree ?? UNSEEN_TREE,
       rootfsDir: '',
       warnings: [
-        ...platforms.flatMap(({ warnings }) => warnings),
+        ...platformWarnings(image, wanted),
+        ...seen.flatMap(({ warnings }) => warnings),
         ...(await this.#secretWarnings(app, signal)),
       ],
-      platforms,
+      platforms: seen,
     }
   }
 
@@ -149,19 +147,62 @@ export class ClusterImages implements Images {
     return wantedPlatforms(app, this.#options.platforms(), this.#options.arch)
   }
 
+  async #resolveNew(
+    app: App,
+    source: ImageSource,
+    platform: Platform,
+    signal: AbortSignal,
+  ): Promise<ResolvedImage> {
+    const { digest } = pullableReference(app.spec.image)
+    if (digest !== undefined) return this.#resolveDigest(app, source, platform, digest, signal)
+    const tag = await source.head(signal)
+    try {
+      return await this.#resolveDigest(app, source, platform, tag.digest, signal)
+    } catch (error) {
+      // Some registries answer a tag but not the digest that they named for it.
+      if (!isReason(error, 'ImageNotFound')) throw error
+      return this.#remember(app, platform, await source.resolve(platform, signal))
+    }
+  }
+
+  /** The first platform that the image has: nodes may have changed since it was pinned. */
+  async #resolvePinned(
+    app: App,
+    source: ImageSource,
+    wanted: readonly [Platform, ...Platform[]],
+    digest: Digest,
+    signal: AbortSignal,
+  ): Promise<ResolvedImage> {
+    const [platform, ...others] = wanted
+    try {
+      return await this.#resolveDigest(app, source, platform, digest, signal)
+    } catch (error) {
+      const [next, ...rest] = others
+      if (next === undefined || !isReason(error, 'PlatformNotFound')) throw error
+      return this.#resolvePinned(app, source, [next, ...rest], digest, signal)
+    }
+  }
+
   async #otherPlatforms(
     app: App,
     image: ResolvedImage,
-    others: readonly Platform[],
+    wanted: readonly Platform[],
     signal: AbortSignal,
   ): Promise<readonly ResolvedImage[]> {
-    if (others.length === 0) return []
-    return this.#withSource(app, signal, async (source) => {
-      const images: ResolvedImage[] = []
-      for (const platform of others)
-        images.push(await this.#resolveDigest(app, source, platform, image.digest, signal))
-      return images.filter(({ manifestDigest }) => manifestDigest !== image.manifestDigest)
-    })
+    const missing = missingPlatforms(image, wanted)
+    const present = wanted.filter((platform) => !missing.includes(platform))
+    const known = present.map((platform) => this.#known(app, platform, image.digest))
+    const images = known.every((each) => each !== undefined)
+      ? known
+      : await this.#withSource(app, signal, async (source) => {
+          const resolved: ResolvedImage[] = []
+          for (const platform of present)
+            resolved.push(await this.#resolveDigest(app, source, platform, image.digest, signal))
+          return resolved
+        })
+    const byManifest = new Map(images.map((each) => [each.manifestDigest, each]))
+    byManifest.delete(image.manifestDigest)
+    return [...byManifest.values()]
   }
 
   async #resolveDigest(
@@ -171,10 +212,14 @@ export class ClusterImages implements Images {
     digest: Digest,
     signal: AbortSignal,
   ): Promise<ResolvedImage> {
+    const known = this.#known(app, platform, digest)
+    return known ?? this.#remember(app, platform, await source.resolve(platform, signal, digest))
+  }
+
+  #known(app: App, platform: Platform, digest: Digest): ResolvedImage | undefined {
     const reference = pullableReference(app.spec.image)
     const known = this.#resolved.get(resolvedKey(app, reference, digest, platform))
-    if (known !== undefined) return { ...known, reference, canonical: canonical(reference) }
-    return this.#remember(app, platform, await source.resolve(platform, signal, digest))
+    return known === undefined ? undefined : { ...known, reference, canonical: canonical(reference) }
   }
 
   #remember(app: App, platform: Platform, image: ResolvedImage): ResolvedImage {
@@ -183,11 +228,7 @@ export class ClusterImages implements Images {
     return image
   }
 
-  async #see(
-    app: App,
-    image: ResolvedImage,
-    signal: AbortSignal,
-  ): Promise<PlatformImage & { readonly warnings: readonly Issue[] }> {
+  async #see(app: App, image: ResolvedImage, signal: AbortSignal): Promise<Seen> {
     try {
       const seen = await this.#tree(app, image, signal)
       return { image, tree: seen.tree, checked: true, warnings: droppedWarnings(seen) }
@@ -273,8 +314,8 @@ function withSecretTrouble(error: unknown, { forbidden }: AppCredentials): unkno
   })
 }
 
-function isNotFound(error: unknown): boolean {
-  return error instanceof ExpectedError && error.reason === 'ImageNotFound'
+function isReason(error: unknown, reason: Reason): boolean {
+  return error instanceof ExpectedError && error.reason === reason
 }
 
 function resolvedKey(app: App, reference: RegistryReference, digest: Digest, platform: Platform): string {

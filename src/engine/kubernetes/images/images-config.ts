@@ -37,6 +37,8 @@ type Fields = Readonly<Record<string, unknown>>
 
 const KEYS = ['registries', 'layouts', 'credentialProviders', 'caFile']
 
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
 /** Reads the file, and the kubelet's file that it names. Throws ExpectedError InvalidSpec naming file and field. */
 export function readImagesConfig(path: string): ImagesConfig {
   return parseImagesConfig(readYaml(path), path)
@@ -60,10 +62,10 @@ export function parseImagesConfig(value: unknown, what: string): ImagesConfig {
  * anything connects. Throws ExpectedError InvalidSpec.
  */
 export function trustAuthorities(caFile: string): void {
-  const pem = readText(caFile)
-  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw invalid(caFile, 'has no PEM certificate')
+  const certificates = readText(caFile).match(CERTIFICATE)
+  if (certificates === null) throw invalid(caFile, 'has no PEM certificate')
   try {
-    setDefaultCACertificates([...getCACertificates('default'), pem])
+    setDefaultCACertificates([...getCACertificates('default'), ...certificates])
   } catch {
     throw invalid(caFile, 'has a certificate that cannot be read')
   }

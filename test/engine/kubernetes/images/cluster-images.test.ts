@@ -1,0 +1,387 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ClusterImages } from '../../../../src/engine/kubernetes/images/cluster-images.ts'
+import {
+  NO_IMAGES_CONFIG,
+  type ImagesConfig,
+} from '../../../../src/engine/kubernetes/images/images-config.ts'
+import type { SecretReader } from '../../../../src/engine/kubernetes/images/secret-reader.ts'
+import type { App } from '../../../../src/crd/types.ts'
+import { ExpectedError } from '../../../../src/errors.ts'
+import { parsePlatform } from '../../../../src/image/platform.ts'
+import { createLogger } from '../../../../src/log.ts'
+import type { StoredApp } from '../../../../src/reconcile/ports.ts'
+import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
+import { anApp, aResource, KEY } from '../../../support/builders.ts'
+import { failureOf } from '../../../support/expected-error.ts'
+import {
+  cut,
+  respond,
+  startHostileRegistry,
+  type HostileRegistry,
+} from '../../../support/hostile-registry.ts'
+import { file, layer } from '../../../support/layer.ts'
+import { buildImage, buildIndex, writeLayout } from '../../../support/layout.ts'
+import { pathsOf, serve } from './images.ts'
+
+const signal = new AbortController().signal
+const AMD64 = { os: 'linux', architecture: 'amd64' }
+const ARM64 = { os: 'linux', architecture: 'arm64' }
+const shared = layer([file('etc/passwd', 'app:x:7:8::/home:/bin/sh\n')])
+
+function imageFor(platform: typeof AMD64, config: object = {}) {
+  const own = layer([file(`only-on-${platform.architecture}`, platform.architecture)])
+  return buildImage({ layers: [shared, own], platform, config: { Entrypoint: ['/app'], ...config } })
+}
+
+const amd = imageFor(AMD64)
+const arm = imageFor(ARM64)
+const both = buildIndex([arm, amd])
+
+let registry: HostileRegistry
+let open: ClusterImages[]
+
+beforeEach(async () => {
+  registry = await startHostileRegistry()
+  open = []
+})
+afterEach(async () => {
+  for (const images of open) images.close()
+  await registry.stop()
+})
+
+interface Setup {
+  readonly config?: Partial<ImagesConfig>
+  readonly secrets?: SecretReader
+  readonly platforms?: readonly string[]
+  readonly maxEntries?: number
+}
+
+const NO_SECRETS: SecretReader = {
+  readSecret: () => Promise.resolve(undefined),
+  readServiceAccount: () => Promise.resolve([]),
+}
+
+function images(setup: Setup = {}): ClusterImages {
+  const made = new ClusterImages({
+    config: { ...NO_IMAGES_CONFIG, ...setup.config },
+    secrets: setup.secrets ?? NO_SECRETS,
+    platforms: () => (setup.platforms ?? ['linux/amd64']).map(parsePlatform),
+    log: createLogger('silent'),
+    now: Date.now,
+    env: {},
+    arch: 'x64',
+    limits: { ...DEFAULT_LIMITS, maxEntries: setup.maxEntries ?? 1000 },
+  })
+  open.push(made)
+  return made
+}
+
+function theApp(spec: object = {}, metadata: object = {}): App {
+  return anApp({ image: `${registry.host}/team/app:1`, ...spec }, { ...metadata })
+}
+
+const stored: StoredApp = {
+  key: KEY,
+  baseDir: '/',
+  resource: aResource(),
+  generation: 1,
+  status: undefined,
+  deletion: undefined,
+}
+
+function blobRequests(): number {
+  return registry.log().filter((line) => line.startsWith('GET blobs/')).length
+}
+
+describe('resolving', () => {
+  test('gives the pin, the first platform and the name as nodes pull it', async () => {
+    serve(registry, both, '1')
+    const image = await images({ platforms: ['linux/arm64', 'linux/amd64'] }).resolve(
+      theApp(),
+      stored,
+      undefined,
+      signal,
+    )
+    expect(image).toMatchObject({
+      digest: both.digest,
+      manifestDigest: arm.digest,
+      canonical: `${registry.host}/team/app:1`,
+      source: { kind: 'registry' },
+    })
+  })
+
+  test('says which nodes the image is not for', async () => {
+    serve(registry, buildIndex([amd]), '1')
+    const mixed = images({ platforms: ['linux/amd64', 'linux/arm64', 'linux/s390x'] })
+    expect(await failureOf(() => mixed.resolve(theApp(), stored, undefined, signal))).toBe(
+      'PlatformNotFound: the cluster has ready nodes of linux/arm64, linux/s390x, but the image only has linux/amd64; use an image for all of them, or set imagePolicy.platform to run on one platform only',
+    )
+  })
+
+  test('lets the resource choose another platform than the nodes have', async () => {
+    serve(registry, buildIndex([amd, arm]), '1')
+    const app = theApp({ imagePolicy: { platform: 'linux/arm64' } })
+    const image = await images({ platforms: ['linux/amd64', 'linux/s390x'] }).resolve(
+      app,
+      stored,
+      undefined,
+      signal,
+    )
+    expect(image.manifestDigest).toBe(arm.digest)
+  })
+
+  test('keeps a pinned image when nodes of another platform join, and warns', async () => {
+    serve(registry, buildIndex([amd]), '1')
+    const nodes = ['linux/amd64']
+    const all = images({ platforms: nodes })
+    const { digest } = await all.resolve(theApp(), stored, undefined, signal)
+    nodes.unshift('linux/arm64')
+    expect(await all.recall(theApp(), stored, digest)).toMatchObject({ manifestDigest: amd.digest })
+    const image = await images({ platforms: nodes }).resolve(theApp(), stored, digest, signal)
+    expect(image.manifestDigest).toBe(amd.digest)
+    const { warnings, platforms } = await all.prepare(theApp(), stored, image, signal)
+    expect(warnings).toMatchObject([{ severity: 'warning', reason: 'PlatformNotFound' }])
+    expect(platforms.length).toBe(1)
+    const other = theApp({}, { namespace: 'elsewhere' })
+    expect(await failureOf(() => all.resolve(other, stored, undefined, signal))).toMatch(/^PlatformNotFound/)
+  })
+
+  test("takes the controller's own platform when nodes can't be read", async () => {
+    serve(registry, both, '1')
+    expect(
+      (await images({ platforms: [] }).resolve(theApp(), stored, undefined, signal)).manifestDigest,
+    ).toBe(amd.digest)
+  })
+
+  test('asks only whether the tag has moved, once an image is known', async () => {
+    serve(registry, both, '1')
+    const all = images()
+    await all.resolve(theApp(), stored, undefined, signal)
+    registry.requests.length = 0
+    await all.resolve(theApp(), stored, undefined, signal)
+    expect(registry.log()).toEqual(['HEAD manifests/1'])
+  })
+
+  test('falls back on the tag where a registry does not know the digest that it named', async () => {
+    serve(registry, both, '1')
+    registry.times(1, /GET .*manifests\/sha256:/, respond(404))
+    expect((await images().resolve(theApp(), stored, undefined, signal)).digest).toBe(both.digest)
+  })
+
+  test('recalls a digest without any request, for the same namespace only', async () => {
+    serve(registry, both, '1')
+    const all = images()
+    await all.resolve(theApp(), stored, undefined, signal)
+    registry.requests.length = 0
+    const tagged = theApp({ image: `${registry.host}/team/app:other` })
+    expect(await all.recall(tagged, stored, both.digest)).toMatchObject({
+      digest: both.digest,
+      canonical: `${registry.host}/team/app:other`,
+    })
+    expect(await all.recall(theApp({}, { namespace: 'elsewhere' }), stored, both.digest)).toBeUndefined()
+    expect(
+      await all.recall(theApp({ image: `${registry.host}/team/x:1` }), stored, both.digest),
+    ).toBeUndefined()
+    expect(await all.recall(theApp(), stored, amd.digest)).toBeUndefined()
+    expect(registry.requests).toEqual([])
+  })
+
+  test.each([
+    ['oci:/srv/app:1', /^ImageNotPullable: oci:\/srv\/app:1 is a path, .* push the image/],
+    ['oci-archive:app.tar', /^ImageNotPullable/],
+    ['team/UPPER', /^InvalidReference/],
+  ])('refuses %s', async (image, expected) => {
+    expect(await failureOf(() => images().resolve(theApp({ image }), stored, undefined, signal))).toMatch(
+      expected,
+    )
+  })
+})
+
+describe('preparing', () => {
+  const prepare = async (all: ClusterImages, app = theApp()) =>
+    all.prepare(app, stored, await all.resolve(app, stored, undefined, signal), signal)
+
+  test('reads every platform that a pod may land on, the main one first', async () => {
+    serve(registry, both, '1')
+    const prepared = await prepare(images({ platforms: ['linux/arm64', 'linux/amd64'] }))
+    expect(prepared.platforms.map(({ tree }) => pathsOf(tree))).toEqual([
+      ['etc', 'etc/passwd', 'only-on-arm64'],
+      ['etc', 'etc/passwd', 'only-on-amd64'],
+    ])
+    expect(prepared.tree).toBe(prepared.platforms[0]?.tree)
+    expect(prepared).toMatchObject({ rootfsDir: '', warnings: [], image: { manifestDigest: arm.digest } })
+  })
+
+  test('reads layers once for many apps, and again never', async () => {
+    serve(registry, both, '1')
+    const all = images()
+    await Promise.all([1, 2, 3].map(() => prepare(all)))
+    const before = blobRequests()
+    expect(before).toBeLessThanOrEqual(2 + 3)
+    await prepare(all)
+    expect(blobRequests()).toBe(before)
+  })
+
+  test('lets others read on when the one who reads is stopped', async () => {
+    serve(registry, both, '1')
+    const all = images()
+    const image = await all.resolve(theApp(), stored, undefined, signal)
+    const stop = new AbortController()
+    registry.times(1, /GET .*blobs/, () => {
+      stop.abort(new Error('stopped'))
+      return true
+    })
+    const first = all.prepare(theApp(), stored, image, stop.signal)
+    const second = all.prepare(theApp(), stored, image, signal)
+    await expect(first).rejects.toThrow('stopped')
+    expect(pathsOf((await second).tree)).toContain('only-on-amd64')
+  })
+
+  const plain = imageFor(AMD64)
+  test.each<[string, Setup]>([
+    ['the network breaks', {}],
+    ['the image is too large', { maxEntries: 1 }],
+  ])(
+    'goes on without checks when %s, and says so',
+    async (why, setup) => {
+      serve(registry, plain, '1')
+      const all = images(setup)
+      const app = theApp({ user: '7:8' })
+      const image = await all.resolve(app, stored, undefined, signal)
+      if (why === 'the network breaks') registry.on(/GET .*blobs/, cut)
+      const prepared = await all.prepare(app, stored, image, signal)
+      expect(prepared.platforms).toMatchObject([{ checked: false }])
+      expect(prepared.tree.lookup([])).toBeUndefined()
+      expect(prepared.warnings).toMatchObject([
+        { severity: 'warning', reason: 'ChecksNotMade', path: 'spec.image' },
+      ])
+    },
+    60_000,
+  )
+
+  test.each<[string, object, object, RegExp]>([
+    ['the user is a name', { User: 'app' }, {}, /^LimitExceeded: .*\/etc\/passwd/],
+    ['the resource names the user', {}, { user: 'app' }, /numeric spec\.user/],
+    ['the image has a VOLUME', { Volumes: ['/data'] }, {}, /volume \/data is seeded/],
+    ['the resource has a volume', {}, { volumes: [{ path: '/data' }] }, /volume \/data is seeded/],
+  ])('does not go on without layers when %s', async (_, config, spec, expected) => {
+    serve(registry, imageFor(AMD64, config), '1')
+    expect(await failureOf(() => prepare(images({ maxEntries: 1 }), theApp(spec)))).toMatch(expected)
+  })
+
+  test('never goes on with wrong bytes', async () => {
+    serve(registry, plain, '1')
+    const all = images()
+    const image = await all.resolve(theApp(), stored, undefined, signal)
+    registry.on(/GET .*blobs/, respond(200, {}, 'something else'))
+    expect(await failureOf(() => all.prepare(theApp(), stored, image, signal))).toMatch(/^DigestMismatch/)
+  })
+})
+
+describe('credentials', () => {
+  const secretsOf = (users: Readonly<Record<string, string>>): SecretReader => ({
+    readServiceAccount: () => Promise.resolve([]),
+    readSecret: (namespace, name) => {
+      const password = namespace === KEY.namespace ? users[name] : undefined
+      if (password === undefined) return Promise.resolve(undefined)
+      const auths = { [registry.host]: { username: name, password } }
+      const data = { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })) }
+      return Promise.resolve({ name, type: 'kubernetes.io/dockerconfigjson', data })
+    },
+  })
+
+  test('of all matching secrets are tried, as the kubelet does', async () => {
+    serve(registry, both, '1')
+    registry.demandBasic({ right: 'pw' })
+    const app = theApp({ pullSecrets: [{ name: 'wrong' }, { name: 'right' }] })
+    const all = images({ secrets: secretsOf({ wrong: 'pw', right: 'pw' }) })
+    expect((await all.resolve(app, stored, undefined, signal)).digest).toBe(both.digest)
+  })
+
+  test('that are missing are named when the registry refuses, and a warning when it does not', async () => {
+    serve(registry, both, '1')
+    const app = theApp({ pullSecrets: [{ name: 'gone' }] })
+    const all = images({ secrets: secretsOf({}) })
+    const image = await all.resolve(app, stored, undefined, signal)
+    const { warnings } = await all.prepare(app, stored, image, signal)
+    expect(warnings).toMatchObject([{ reason: 'PullSecretInvalid', path: 'spec.pullSecrets[0].name' }])
+    registry.demandBasic({ right: 'pw' })
+    const other = theApp({ image: `${registry.host}/team/app:2`, pullSecrets: [{ name: 'gone' }] })
+    expect(await failureOf(() => all.resolve(other, stored, undefined, signal))).toMatch(
+      /^RegistryUnauthorized: .*there is no Secret gone in namespace chat/,
+    )
+  })
+
+  test("that may not be read are the reason when the registry refuses, and none when it doesn't", async () => {
+    serve(registry, both, '1')
+    const secrets: SecretReader = {
+      ...NO_SECRETS,
+      readServiceAccount: () =>
+        Promise.reject(new ExpectedError('PullSecretForbidden', 'the missing rule', { retry: 'backoff' })),
+    }
+    expect((await images({ secrets }).resolve(theApp(), stored, undefined, signal)).digest).toBe(both.digest)
+    registry.demandBasic({ right: 'pw' })
+    expect(await failureOf(() => images({ secrets }).resolve(theApp(), stored, undefined, signal))).toMatch(
+      /^PullSecretForbidden: .*; the missing rule$/,
+    )
+  })
+})
+
+describe('mapped layouts', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'fairlead-layouts-'))
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  const mapped = (prefix: string, at = folder) => images({ config: { layouts: [{ prefix, path: at }] } })
+  const nowhere = (image: string) => theApp({ image: `registry.invalid/${image}` })
+
+  test('resolve and check without a network, under the name that nodes pull', async () => {
+    await writeLayout(folder, [{ index: both, tag: 'registry.invalid/team/app:1' }])
+    const all = mapped('registry.invalid/team/')
+    const app = nowhere('team/app:1')
+    const image = await all.resolve(app, stored, undefined, signal)
+    expect(image).toMatchObject({
+      digest: both.digest,
+      canonical: 'registry.invalid/team/app:1',
+      reference: { kind: 'registry', original: 'registry.invalid/team/app:1' },
+      source: { kind: 'oci' },
+    })
+    expect(pathsOf((await all.prepare(app, stored, image, signal)).tree)).toContain('only-on-amd64')
+    expect((await all.head(app, stored, signal)).digest).toBe(both.digest)
+    expect(await failureOf(() => all.resolve(nowhere('team/other:1'), stored, undefined, signal))).toMatch(
+      /^ImageNotFound/,
+    )
+  })
+
+  test('may be a folder of layouts named by repository, or one for a single repository', async () => {
+    await writeLayout(path.join(folder, 'group/app'), [{ index: both, tag: '1' }])
+    for (const [prefix, at] of [
+      ['registry.invalid/', folder],
+      ['registry.invalid/group/', path.join(folder, 'group')],
+      ['registry.invalid/group/app/', path.join(folder, 'group/app')],
+    ] as const)
+      expect(
+        (await mapped(prefix, at).resolve(nowhere('group/app:1'), stored, undefined, signal)).digest,
+      ).toBe(both.digest)
+  })
+
+  test('count by their longest prefix, and whole components only', async () => {
+    serve(registry, amd, '1', 'teammate/app')
+    await writeLayout(folder, [{ index: both, tag: '1' }])
+    const layouts = [
+      { prefix: `${registry.host}/`, path: '/nowhere' },
+      { prefix: `${registry.host}/team/app/`, path: folder },
+      { prefix: `${registry.host}/team/`, path: '/nowhere' },
+    ]
+    const all = images({ config: { layouts } })
+    expect((await all.resolve(theApp(), stored, undefined, signal)).digest).toBe(both.digest)
+    const mate = images({ config: { layouts: [{ prefix: `${registry.host}/team/`, path: '/nowhere' }] } })
+    const app = theApp({ image: `${registry.host}/teammate/app:1` })
+    expect((await mate.resolve(app, stored, undefined, signal)).digest).toBe(amd.digest)
+  })
+})
