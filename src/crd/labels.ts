@@ -26,6 +26,8 @@ export const APPLIED = `${GROUP}/applied`
 export const INPUTS = `${GROUP}/inputs`
 export const APPLIED_HASH = `${GROUP}/applied-hash`
 export const SEEDED_FROM = `${GROUP}/seeded-from`
+/** What a preflight pod saw the mounts of a claim allow. */
+export const EXEC_SEEN = `${GROUP}/exec-seen`
 
 /** Labels on what we create. */
 export const APP_LABEL = `${GROUP}/app`

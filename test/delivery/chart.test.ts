@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { CONTROLLER_COMMAND } from '../../src/cli/tree/controller.ts'
 import { crdObject } from '../../src/crd/publish/crd.ts'
 import { ROLES } from '../../src/crd/publish/rbac.ts'
 import { fieldsOf, itemsOf, textOf } from '../../src/crd/view.ts'
@@ -136,6 +137,7 @@ describe.skipIf(isToolMissing(HELM))('the chart', () => {
       'credentialProvider.configFile=/p/config.yaml',
       'credentialProvider.binDir=/p/bin',
       'extraArgs={--log-level=debug}',
+      'preflight.pullSecrets={regcred,other}',
     )
     expect(argumentsOf(objects)).toEqual(
       expect.arrayContaining([
@@ -145,6 +147,7 @@ describe.skipIf(isToolMissing(HELM))('the chart', () => {
         '--credential-provider-config=/p/config.yaml',
         '--credential-provider-bin-dir=/p/bin',
         '--log-level=debug',
+        '--preflight-pull-secret=regcred,other',
       ]),
     )
     expect(itemsOf(containerOf(objects)['env'])).toContainEqual({
@@ -152,6 +155,33 @@ describe.skipIf(isToolMissing(HELM))('the chart', () => {
       value: '/etc/fairlead/ca/ca.crt',
     })
     expect(ofKind(objects, 'ConfigMap')[0]?.['data']).toEqual({ 'registries.yaml': 'mirrors: {}\n' })
+  })
+
+  test('protects metrics by a flag and the right to ask, both or none', async () => {
+    const bindings = (objects: readonly Fields[]) =>
+      ofKind(objects, 'ClusterRoleBinding')
+        .map(nameOf)
+        .filter((name) => name.endsWith('-metrics-auth'))
+    const open = await render()
+    expect([argumentsOf(open).includes('--metrics-auth'), bindings(open).length]).toEqual([false, 0])
+    const closed = await render('metrics.authentication=true', 'watch.namespaces={a}')
+    expect([argumentsOf(closed).includes('--metrics-auth'), bindings(closed).length]).toEqual([true, 1])
+  })
+
+  test('names only options that the program has', async () => {
+    const objects = await render(
+      'watch.namespaces={a}',
+      'watch.labelSelector=a=b',
+      'registriesConfig=a: 1',
+      'preflight.pullSecrets={a}',
+      'metrics.authentication=true',
+      'credentialProvider.configFile=/p/config.yaml',
+      'credentialProvider.binDir=/p/bin',
+    )
+    const known = (CONTROLLER_COMMAND.options ?? []).map(({ flags }) => /--[a-z-]+/.exec(flags)?.[0])
+    const used = argumentsOf(objects).filter((word) => String(word).startsWith('--'))
+    expect(used.length).toBeGreaterThan(10)
+    for (const word of used) expect(known).toContain(/^--[a-z-]+/.exec(String(word))?.[0])
   })
 
   test('restarts the controller for another registries configuration', async () => {

@@ -140,8 +140,9 @@ const READER: RoleDescription = {
 
 const METRICS_AUTH: RoleDescription = {
   name: 'metrics-auth',
-  purpose: 'Lets the controller ask who scrapes its metrics, and whether they may.',
-  scope: 'cluster',
+  purpose:
+    'Lets the controller ask who scrapes its metrics, and whether they may. Bound nowhere: bind it for --metrics-auth.',
+  scope: 'asked',
   rules: [
     {
       why: 'Whose token is it?',
