@@ -130,11 +130,13 @@ function volumesTable(volumes: readonly VolumeStatus[], width: number, paint: Pa
 }
 
 /** The conditions that a reader must know: whatever is not as it should be, and what was left out with a warning. */
-function conditionLines(status: AppStatus | undefined, width: number, paint: Paint): string {
+export function notableConditions(status: AppStatus | undefined): readonly Condition[] {
   const ready = readyOf(status)
-  const conditions = (status?.conditions ?? [])
-    .filter((condition) => matters(condition, ready))
-    .toSorted(byOrder)
+  return (status?.conditions ?? []).filter((condition) => matters(condition, ready)).toSorted(byOrder)
+}
+
+function conditionLines(status: AppStatus | undefined, width: number, paint: Paint): string {
+  const conditions = notableConditions(status)
   const lines = conditions.flatMap((condition) => [
     paint(
       condition.type === IMAGE_OUTDATED || condition.type === RENDERED ? 'warn' : 'bad',

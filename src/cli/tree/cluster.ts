@@ -40,6 +40,15 @@ const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('../cluster/commands/status.ts')).status,
   },
   {
+    name: 'explain',
+    summary: 'say what Fairlead made of an app, why, and what can be done',
+    details: 'Image, pods, volumes, whatever is not as it should be, and the last events, in plain words.',
+    arguments: [NAME],
+    options: [NAMESPACE, OUTPUT],
+    examples: [{ words: 'explain mattermost', says: 'why it runs what it runs' }],
+    load: async () => (await import('../cluster/commands/explain.ts')).explain,
+  },
+  {
     name: 'rebuild',
     summary: 'resolve the reference anew and move to the digest that it names now',
     details: 'What runs goes on running until the new image is pulled, checked and its volumes are ready.',
