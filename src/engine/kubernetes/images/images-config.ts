@@ -102,6 +102,11 @@ function providersOf(value: unknown, what: string): readonly CredentialProvider[
   refuseUnknown(fields, ['config', 'binDir'], what, 'credentialProviders.')
   const config = pathOf(fields['config'], what, 'credentialProviders.config')
   const binDir = pathOf(fields['binDir'], what, 'credentialProviders.binDir')
+  return readCredentialProviders(config, binDir)
+}
+
+/** The kubelet's file, from flags named like the kubelet's own. Throws ExpectedError InvalidSpec. */
+export function readCredentialProviders(config: string, binDir: string): readonly CredentialProvider[] {
   return parseCredentialProviders(readYaml(config), binDir, config)
 }
 
