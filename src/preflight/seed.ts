@@ -3,7 +3,7 @@
  * disk, and only then moved up name by name, so that a kill at any point leaves either nothing or something that the
  * next run finishes. What an app has written is never touched.
  */
-import { fchmodSync, fstatSync, renameSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, renameSync } from 'node:fs'
 import { ExpectedError, printable } from '../errors.ts'
 import { crashPoint } from '../host/crash-point.ts'
 import { at, openDirectory, withDirectory } from '../host/open-at.ts'
@@ -105,22 +105,26 @@ async function finish(job: CopyJob): Promise<void> {
     const tree = openDirectory(at(seed, TREE))
     try {
       moveUp(job, tree)
-      if (isRoot()) await copyRootAttributes(job, tree)
+      await giveAttributes(job, tree)
     } finally {
-      withDirectory(tree, () => undefined)
+      closeSync(tree)
     }
   })
-  if (!isRoot()) {
-    tightenTop(job.source, job.folder)
-    const wanted = ownAttributes(job)
-    setAttributes(job.folder, { ...wanted, mode: wanted.mode | 0o700 }, job.lenient, job.losses)
-  }
   crashPoint('root attributes')
   await flush(job)
   endSeed(job.folder)
   if (!isRoot()) narrow(job)
   await copyTimes(job, job.source, job.folder)
   await flush(job)
+}
+
+/** The volume's own folder gets what the image's has; `tree` is the copy of that, empty by now. */
+async function giveAttributes(job: CopyJob, tree: number): Promise<void> {
+  if (isRoot()) return copyRootAttributes(job, tree)
+  tightenTop(job.source, job.folder)
+  const wanted = ownAttributes(job)
+  if (fstatSync(job.folder).uid === process.geteuid?.()) await copyRootAttributes(job, tree)
+  return setAttributes(job.folder, { ...wanted, mode: wanted.mode | 0o700 }, job.lenient, job.losses)
 }
 
 function moveUp(job: CopyJob, tree: number): void {
