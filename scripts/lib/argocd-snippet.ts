@@ -27,7 +27,8 @@ export function argocdSnippet(folder: string): GeneratedFile {
     },
   }
   const header = `# Generated from argocd/ by "npm run generate". Do not edit.
-# Apply it server-side, so that other keys stay: kubectl apply --server-side -f argocd/argocd-cm.yaml
+# Apply it with a field manager of its own, so that other keys stay:
+#   kubectl apply --server-side --field-manager fairlead -f argocd/argocd-cm.yaml
 `
   return { path: 'argocd/argocd-cm.yaml', content: `${header}${toYaml(configMap)}` }
 }
