@@ -93,6 +93,7 @@ function writeMain(dir: string): void {
       '  runtimeDir: dirname(import.meta.dirname),',
       '  reportFile: process.argv[2],',
       '  signal: stop.signal,',
+      '  print: (line) => process.stdout.write(line),',
       '})',
       '',
     ].join('\n'),

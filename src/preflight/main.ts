@@ -17,15 +17,23 @@ export interface PreflightMain {
   readonly reportFile: string | undefined
   /** Fires at SIGTERM, by which the first process of a container is not ended unless it asks for it. */
   readonly signal: AbortSignal
+  /** Takes the report as well, for the container's log. */
+  readonly print: (line: string) => void
 }
 
 export const REPORT_FILE = '/dev/termination-log'
 
 /** Returns the exit code: 0 when every volume is ready. The report is written in any case. */
-export async function preflightMain({ env, runtimeDir, reportFile, signal }: PreflightMain): Promise<number> {
+export async function preflightMain({
+  env,
+  runtimeDir,
+  reportFile,
+  signal,
+  print,
+}: PreflightMain): Promise<number> {
   const report = await reportOf(env, toolRunner(runtimeDir, signal))
   const text = encodeReport(report)
-  process.stdout.write(`${text}\n`)
+  print(`${text}\n`)
   writeReport(reportFile ?? REPORT_FILE, text)
   return report.error === undefined ? 0 : 1
 }

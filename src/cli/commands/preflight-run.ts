@@ -8,4 +8,5 @@ export const preflightRun: RunCommand = async (context, call) =>
     runtimeDir: undefined,
     reportFile: call.options.text('report'),
     signal: context.signal,
+    print: (line) => context.stdout.write(line),
   })
