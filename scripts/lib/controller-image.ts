@@ -9,7 +9,7 @@ import path from 'node:path'
 import { cachedFolder, cacheKey } from './cache.ts'
 import { controllerBase, inScratch } from './controller-base.ts'
 import type { Base } from './controller-base.ts'
-import { mustRun } from './run.ts'
+import { mustRun, run } from './run.ts'
 
 export interface ControllerImage {
   /** Folder of the OCI layout; the image's tag is the version of package.json. */
@@ -66,17 +66,16 @@ async function buildController(base: Base, layout: string, tag: string, scratch:
     ...facts.flatMap((fact) => ['--build-arg', fact]),
     ...(await npmVolumes(base.npm, scratch)),
   ]
-  await mustRun('buildah', [
-    ...buildah,
-    'bud',
-    ...args,
-    '--timestamp',
-    '1700000000',
-    '--tag',
-    'controller',
-    ROOT,
-  ])
+  await build([...buildah, 'bud', ...args, '--timestamp', '1700000000', '--tag', 'controller', ROOT])
   await mustRun('buildah', [...buildah, 'push', 'controller', `oci:${layout}:${tag}`])
+}
+
+/** What the build's own programs say goes to stdout: the compiler's errors among it. */
+async function build(args: readonly string[]): Promise<void> {
+  const { code, stdout, stderr } = await run('buildah', args)
+  if (code === 0) return
+  const words = [stdout, stderr].map((text) => text.trim().split('\n').slice(-15).join('\n'))
+  throw new Error(`buildah bud: exit code ${String(code)}\n${words.join('\n')}`)
 }
 
 /** npm's settings may hold credentials: they are mounted while the build runs, and no layer has them. */
