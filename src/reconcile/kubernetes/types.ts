@@ -87,6 +87,8 @@ export interface ObservedObject {
   readonly resourceVersion: string
   /** Carries our labels for this app. */
   readonly ours: boolean
+  /** Name of the app that its label names; a claim brought by `source.claimName` may be another app's. */
+  readonly app?: string | undefined
   /** uid of the ContainerApp that owns it, where one does. */
   readonly ownerUid: string | undefined
   readonly deleting: boolean
@@ -109,6 +111,8 @@ export interface ObservedWorkload extends ObservedObject {
   readonly availableReplicas: number
   /** The workload's controller has seen its current spec. */
   readonly observed: boolean
+  /** A StatefulSet's hash of its pod template, as `controller-revision-hash` on its pods. */
+  readonly updateRevision?: string | undefined
   /** Message of a failing condition (`ReplicaFailure`, `ProgressDeadlineExceeded`), such as a quota's. */
   readonly trouble: { readonly reason: string; readonly message: string } | undefined
 }
@@ -131,8 +135,15 @@ export interface ObservedClaim extends ObservedObject {
   readonly capacityBytes: bigint | undefined
   readonly storageClassName: string | undefined
   readonly accessModes: readonly string[]
-  /** Per path: digest that it was seeded from, or `empty` when there was nothing to copy; absent: not prepared yet. */
+  /**
+   * Per path: digest that it was seeded from, `empty` when there was nothing to copy, `kept` when it had content
+   * already; absent: not prepared yet.
+   */
   readonly seeded: Readonly<Record<string, string>>
+  /** Per path: what a preflight pod saw its mount allow. */
+  readonly exec?: Readonly<Record<string, 'exec' | 'noexec'>> | undefined
+  /** What it was cloned from: as immutable as its access modes, so an apply repeats it. */
+  readonly dataSourceRef?: unknown
   /** Our ownerReference, made by `retain: Delete`. */
   readonly retain: 'Retain' | 'Delete'
   /** What the resizer says, when it says something. */
@@ -165,6 +176,12 @@ export interface ObservedContainer {
 export interface ObservedPod extends ObservedObject {
   readonly kind: 'Pod'
   readonly role: 'app' | 'preflight'
+  /** uid of the StatefulSet or ReplicaSet that made it; undefined: nobody keeps it alive. */
+  readonly controllerUid?: string | undefined
+  /** Label `controller-revision-hash`: the template that a StatefulSet made it from. */
+  readonly templateHash?: string | undefined
+  /** Volumes that a preflight pod was told of, in the order of its report. */
+  readonly taskPaths?: readonly string[] | undefined
   readonly revision: string
   readonly digest: Digest | undefined
   readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'

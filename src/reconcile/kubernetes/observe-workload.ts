@@ -1,0 +1,88 @@
+/** What planning needs to know of a StatefulSet, a Deployment or a Service. Pure; tolerant of any shape. */
+import { IMAGE_DIGEST, INPUTS, REVISION, REVISION_LABEL } from '../../crd/labels.ts'
+import { fieldsOf, type Fields } from '../../crd/view.ts'
+import { isDigest } from '../../image/digest.ts'
+import type { Digest } from '../../image/types.ts'
+import { appliedOf, driftOf } from './drift.ts'
+import {
+  conditionOf,
+  countAt,
+  listAt,
+  metadataOf,
+  observedObject,
+  sentenceAt,
+  textsOf,
+  wordAt,
+} from './observe-fields.ts'
+import type { KubeObject, ObservedService, ObservedWorkload } from './types.ts'
+
+/** More addresses than a person reads. */
+const MAX_INGRESS = 16
+
+/** undefined for any other kind, and for an object without name or uid. */
+export function observeWorkload(object: KubeObject): ObservedWorkload | undefined {
+  const common = observedObject(object, ['StatefulSet', 'Deployment'])
+  if (common === undefined) return undefined
+  const spec = fieldsOf(object['spec'])
+  const status = fieldsOf(object['status'])
+  const { annotations } = metadataOf(object)
+  const template = fieldsOf(fieldsOf(spec['template'])['metadata'])
+  const marks = textsOf(template['annotations'])
+  return {
+    ...common,
+    revision: marks[REVISION] ?? textsOf(template['labels'])[REVISION_LABEL] ?? annotations[REVISION] ?? '',
+    digest: digestIn(marks) ?? digestIn(annotations),
+    inputs: annotations[INPUTS],
+    ...appliedState(object),
+    // The API server's own default, for an object that somebody else applied without it.
+    specReplicas: spec['replicas'] === undefined ? 1 : countAt(spec, 'replicas'),
+    replicas: countAt(status, 'replicas'),
+    readyReplicas: countAt(status, 'readyReplicas'),
+    updatedReplicas: countAt(status, 'updatedReplicas'),
+    availableReplicas: countAt(status, 'availableReplicas'),
+    observed: countAt(status, 'observedGeneration') >= countAt(fieldsOf(object.metadata), 'generation'),
+    updateRevision: wordAt(status, 'updateRevision'),
+    trouble: workloadTroubleOf(status),
+  }
+}
+
+/** undefined for any other kind, and for an object without name or uid. */
+export function observeService(object: KubeObject): ObservedService | undefined {
+  const common = observedObject(object, ['Service'])
+  if (common === undefined) return undefined
+  const clusterIP = wordAt(fieldsOf(object['spec']), 'clusterIP')
+  const balancer = fieldsOf(fieldsOf(object['status'])['loadBalancer'])
+  return {
+    ...common,
+    ...appliedState(object),
+    clusterIP,
+    ingress: listAt(balancer, 'ingress')
+      .slice(0, MAX_INGRESS)
+      .flatMap((entry) => wordAt(entry, 'hostname') ?? wordAt(entry, 'ip') ?? []),
+  }
+}
+
+/** The digest that annotations name, when it is one. */
+export function digestIn(annotations: Readonly<Record<string, string>>): Digest | undefined {
+  const text = annotations[IMAGE_DIGEST]
+  return text !== undefined && isDigest(text) ? text : undefined
+}
+
+function appliedState(object: KubeObject): {
+  readonly applied: KubeObject | undefined
+  readonly drifted: boolean
+} {
+  const applied = appliedOf(object)
+  return { applied, drifted: applied !== undefined && driftOf(object, applied).length > 0 }
+}
+
+/** A condition that says why the controller of the workload can't make its pods. */
+function workloadTroubleOf(status: Fields): ObservedWorkload['trouble'] {
+  const failure = conditionOf(status, 'ReplicaFailure')
+  const progress = conditionOf(status, 'Progressing')
+  const failing =
+    failure['status'] === 'True' ? failure : progress['status'] === 'False' ? progress : undefined
+  const message = failing === undefined ? undefined : sentenceAt(failing, 'message')
+  if (failing === undefined || message === undefined) return undefined
+  return { reason: wordAt(failing, 'reason') ?? 'ReplicaFailure', message }
+}

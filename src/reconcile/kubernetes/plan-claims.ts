@@ -1,0 +1,147 @@
+/**
+ * The stage of the claims: made when missing, adopted by label, grown, never shrunk, never deleted. Nothing here writes
+ * a claim that the user brought.
+ */
+import { ExpectedError, type Issue } from '../../errors.ts'
+import type { Trouble } from '../types.ts'
+import {
+  claimDiffers,
+  claimDocument,
+  growthOf,
+  isSizeAsked,
+  unheededFields,
+  type Growth,
+} from './claim-document.ts'
+import { applyTo, claimsOf, createOf, withReplicas } from './documents.ts'
+import { GO_ON, hasStarted, isOver, stopFor, stopWith, type PlanContext, type Stage } from './plan-context.ts'
+import { isPrepared } from './seeded.ts'
+import type { ClusterStep, ObservedClaim, ObservedWorkload, RenderedClaim } from './types.ts'
+
+export function planClaims(context: PlanContext): Stage {
+  const broken = layoutProblem(context) ?? claimProblem(context) ?? sourceProblem(context)
+  if (broken !== undefined) return stopWith(broken, 'volumes')
+  const emptied = planEmptied(context)
+  if (emptied.stop) return emptied
+  const plans = context.rendered.claims.map((claim) => planClaim(context, claim))
+  const refused = plans.find(({ growth }) => growth === 'refused')
+  return {
+    steps: plans.flatMap(({ steps }) => steps),
+    warnings: plans.flatMap(({ warnings }) => warnings),
+    ...(refused === undefined ? {} : { problem: { error: notExpandable(refused.seen), part: 'volumes' } }),
+  }
+}
+
+interface ClaimPlan {
+  readonly steps: readonly ClusterStep[]
+  readonly warnings: readonly Issue[]
+  readonly growth: Growth
+  readonly seen: ObservedClaim | undefined
+}
+
+function planClaim({ claim, facts, observed, desired }: PlanContext, rendered: RenderedClaim): ClaimPlan {
+  const seen = claim(rendered.name)
+  if (seen === undefined) {
+    const object = claimDocument(rendered, undefined, facts, 'none')
+    return { steps: [createOf(object)], warnings: [], growth: 'none', seen }
+  }
+  const growth = isSizeAsked(desired.app, rendered) ? growthOf(rendered, seen, observed.expandable) : 'none'
+  const steps = claimDiffers(rendered, seen, facts, growth)
+    ? [applyTo(seen, claimDocument(rendered, seen, facts, growth))]
+    : []
+  return { steps, warnings: unheededFields(rendered, seen), growth, seen }
+}
+
+function notExpandable(seen: ObservedClaim | undefined): ExpectedError {
+  const message = `claim ${seen?.name ?? ''} can't grow: its StorageClass ${seen?.storageClassName ?? ''} does not allow it; set allowVolumeExpansion on the class, or move the data to a larger claim`
+  return new ExpectedError('VolumeNotExpandable', message)
+}
+
+/** Another layout would mount empty claims where data was: the data is elsewhere. */
+function layoutProblem({ rendered, observed, claim }: PlanContext): ExpectedError | undefined {
+  for (const wanted of rendered.claims) {
+    const there = claim(wanted.name)
+    const paths = wanted.volumes.map(({ path }) => path).filter((path) => there?.seeded[path] === undefined)
+    const other = observed.claims.find(
+      ({ ours, deleting, name, seeded }) =>
+        ours && !deleting && name !== wanted.name && paths.some((path) => seeded[path] !== undefined),
+    )
+    if (other === undefined) continue
+    const message = `the data of ${paths.find((path) => other.seeded[path] !== undefined) ?? ''} is on claim ${other.name}, which volumeDefaults.layout would leave behind; put the layout back, or remove the claim with: fairlead volumes rm`
+    return new ExpectedError('InvalidSpec', message, { path: 'spec.volumeDefaults.layout' })
+  }
+  return undefined
+}
+
+/** A claim whose data is gone, or about to go, when its last pod ends: then nothing may replace that pod. */
+function claimProblem({ rendered, claim }: PlanContext): ExpectedError | undefined {
+  for (const { name } of rendered.claims) {
+    const seen = claim(name)
+    if (seen?.phase === 'Lost')
+      return backoff(
+        'VolumeLost',
+        `claim ${name} has lost its volume ${seen.volumeName ?? ''}; restore the volume, or delete the claim to begin with an empty one`,
+      )
+    if (seen?.deleting === true)
+      return backoff(
+        'VolumePending',
+        `claim ${name} is being deleted, not by Fairlead; it goes when no pod mounts it, and what runs is not touched before`,
+      )
+  }
+  return undefined
+}
+
+function sourceProblem({ desired, claim }: PlanContext): ExpectedError | undefined {
+  for (const { path, storage } of desired.volumes) {
+    if (storage.kind !== 'claim') continue
+    const seen = claim(storage.claimName)
+    if (seen === undefined || seen.deleting)
+      return backoff(
+        'VolumeSourceMissing',
+        `${path}: the claim ${storage.claimName}, which spec.volumes brings, ${seen === undefined ? 'does not exist' : 'is being deleted'}`,
+      )
+    if (seen.phase === 'Lost')
+      return backoff('VolumeLost', `${path}: the claim ${storage.claimName} has lost its volume`)
+  }
+  return undefined
+}
+
+/**
+ * A claim that the workload mounts was removed: its pod waits for it, and would start on an empty one the moment it is
+ * made. So the workload rests at zero until the claim is seeded again.
+ */
+function planEmptied(context: PlanContext): Stage {
+  const { current, rendered, claim, facts, appPods } = context
+  if (current === undefined) return GO_ON
+  const mounted = claimsOf(current.applied)
+  const dry = rendered.claims.filter(
+    (wanted) => mounted.has(wanted.name) && !isPrepared(wanted, claim(wanted.name), facts),
+  )
+  const alive = appPods.filter((pod) => !isOver(pod))
+  const [first] = dry
+  if (first === undefined || (current.specReplicas === 0 && alive.length === 0)) return GO_ON
+  if (alive.some(hasStarted)) {
+    const gone = dry.find(({ name }) => claim(name) === undefined)
+    return gone === undefined ? GO_ON : stopWith(vanished(gone.name), 'volumes')
+  }
+  return stopFor(...restMessage(first.name), restSteps(current))
+}
+
+function restMessage(name: string): [Trouble['reason'], string] {
+  return ['VolumePending', `claim ${name} was removed; the app rests until a new one is seeded`]
+}
+
+function restSteps(current: ObservedWorkload): readonly ClusterStep[] {
+  if (current.specReplicas === 0 || current.applied === undefined || current.deleting) return []
+  return [applyTo(current, withReplicas(current.applied, 0))]
+}
+
+function vanished(name: string): ExpectedError {
+  return backoff(
+    'VolumeLost',
+    `claim ${name} is gone although a pod still uses it; nothing is touched while the pod runs`,
+  )
+}
+
+function backoff(reason: ConstructorParameters<typeof ExpectedError>[0], message: string): ExpectedError {
+  return new ExpectedError(reason, message, { retry: 'backoff' })
+}
