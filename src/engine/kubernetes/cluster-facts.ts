@@ -16,7 +16,7 @@ import { NAMESPACES, NODES, PODS, STORAGE_CLASSES } from './resources.ts'
 export interface ClusterFactsOptions {
   readonly client: KubeClient
   readonly makeInformer: MakeInformer
-  /** Where a dry run may create a pod: the controller's own namespace. */
+  /** Where a dry run may create a pod. */
   readonly namespace: string
   readonly log: Logger
 }

@@ -16,6 +16,12 @@ export interface ClientOptions extends Partial<TransportOptions> {
   readonly now?: () => number
   readonly random?: () => number
   readonly wait?: (ms: number, signal: AbortSignal | undefined) => Promise<unknown>
+  /** Told of every request, watches included: its method, and the answer's status or `<error>`. */
+  readonly requested?: (request: {
+    readonly method: string
+    readonly host: string
+    readonly code: string
+  }) => void
 }
 
 /** A client whose transport informers share. */
@@ -29,7 +35,26 @@ const MAX_ERROR_BYTES = 256 * 1024
 const TRIES = 5
 
 export function openKubeClient(connection: ApiConnection, options: ClientOptions = {}): ClusterClient {
-  return new HttpKubeClient(openTransport(connection, { userAgent: 'fairlead', ...options }), options)
+  const transport = openTransport(connection, { userAgent: 'fairlead', ...options })
+  return new HttpKubeClient(counted(transport, connection.url.host, options.requested), options)
+}
+
+function counted(transport: ApiTransport, host: string, requested: ClientOptions['requested']): ApiTransport {
+  if (requested === undefined) return transport
+  return {
+    close: () => transport.close(),
+    send: async (request) => {
+      const tell = (code: string) => requested({ method: request.method, host, code })
+      try {
+        const answer = await transport.send(request)
+        tell(String(answer.status))
+        return answer
+      } catch (error) {
+        tell('<error>')
+        throw error
+      }
+    },
+  }
 }
 
 class HttpKubeClient implements ClusterClient {

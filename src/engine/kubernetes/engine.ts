@@ -1,0 +1,207 @@
+/** The Kubernetes engine: implements the middle's `Engine` port over caches and an API client. */
+import type { App } from '../../crd/types.ts'
+import type { AppStatus } from '../../crd/status.ts'
+import type { Issue } from '../../errors.ts'
+import type { Digest, ResolvedImage } from '../../image/types.ts'
+import type { RevisionBasis } from '../../reconcile/desired.ts'
+import { serviceAddresses } from '../../reconcile/kubernetes/addresses.ts'
+import { clusterObserved } from '../../reconcile/kubernetes/observe.ts'
+import { observeClaim } from '../../reconcile/kubernetes/observe-claim.ts'
+import { planCluster } from '../../reconcile/kubernetes/plan.ts'
+import type { PreflightMemory } from '../../reconcile/kubernetes/plan-context.ts'
+import { planKeepLastCluster, planSettled } from '../../reconcile/kubernetes/plan-settled.ts'
+import { renderCluster } from '../../reconcile/kubernetes/render.ts'
+import { clusterRevisionBasis } from '../../reconcile/kubernetes/revision-basis.ts'
+import type { ExecSeen } from '../../reconcile/kubernetes/seeded.ts'
+import { clusterSupportIssues } from '../../reconcile/kubernetes/support.ts'
+import type {
+  ClusterObserved,
+  ClusterOptions,
+  ClusterStep,
+  ObservedObject,
+  RenderedCluster,
+} from '../../reconcile/kubernetes/types.ts'
+import { appId, instanceId, type AppKey } from '../../reconcile/names.ts'
+import type { Engine, PlanInput, PreparedImage, Sources } from '../../reconcile/ports.ts'
+import type { Desired, Plan } from '../../reconcile/types.ts'
+import type { KubeClient } from './api/types.ts'
+import type { ClusterAppStore } from './app-store.ts'
+import type { Children } from './children.ts'
+import type { ClusterFacts } from './cluster-facts.ts'
+import { DEFERRED_SOURCES } from './deferred-sources.ts'
+import { executeStep } from './execute.ts'
+import { checkCluster } from './images/check-cluster.ts'
+import type { ClusterPreparedImage } from './images/cluster-images.ts'
+import { CLAIMS } from './resources.ts'
+
+export interface ClusterEngineParts {
+  /** For what no cache holds: claims that the user brought. */
+  readonly client: Pick<KubeClient, 'get'>
+  readonly writer: KubeClient
+  readonly apps: Pick<ClusterAppStore, 'item'>
+  readonly children: Pick<Children, 'of' | 'observeWrite' | 'observeDelete'>
+  readonly facts: Pick<ClusterFacts, 'imageVolumes' | 'podSecurity' | 'expandable'>
+  readonly preflightImage: string
+  readonly preflightPullSecrets: readonly string[]
+  readonly defaultVolumeSize: string
+}
+
+export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
+  readonly #parts: ClusterEngineParts
+  /** What `check` rendered and `planTowards` plans: the same objects, rendered once. */
+  readonly #rendered = new WeakMap<Desired, RenderedCluster>()
+
+  /** Failed preflights by app, for the backoff. */
+  readonly #memory = new Map<string, PreflightMemory>()
+
+  constructor(parts: ClusterEngineParts) {
+    this.#parts = parts
+  }
+
+  /** Hooks are checked in the container's own view before they are refused, so that all problems are told at once. */
+  support(app: App): readonly Issue[] {
+    return clusterSupportIssues(app).filter(({ reason }) => reason !== 'HooksUnsupported')
+  }
+
+  sources(): Promise<Sources> {
+    return Promise.resolve(DEFERRED_SOURCES)
+  }
+
+  revisionBasis(app: App, image: ResolvedImage): RevisionBasis {
+    return clusterRevisionBasis(app, image)
+  }
+
+  async observe(key: AppKey): Promise<ClusterObserved> {
+    const item = this.#parts.apps.item(appId(key))
+    const claimNames = claimNamesOf(item?.resource)
+    const children = this.#parts.children.of(appId(key))
+    return clusterObserved({
+      key,
+      appUid: this.#uidOf(key),
+      children: [...children, ...(await this.#foreignClaims(key, claimNames, children))],
+      claimNames,
+      expandable: this.#parts.facts.expandable(),
+      execBefore: execBefore(item?.resource['status'] as AppStatus | undefined),
+    })
+  }
+
+  async check(desired: Desired, prepared: PreparedImage): Promise<readonly Issue[]> {
+    const observed = await this.observe(desired.key)
+    const issues = checkCluster(desired, prepared as ClusterPreparedImage, {
+      isPrepared: ({ path }) => observed.claims.some(({ seeded }) => Object.hasOwn(seeded, path)),
+    })
+    const hooks = clusterSupportIssues(desired.app).filter(({ reason }) => reason === 'HooksUnsupported')
+    const found = [...issues, ...hooks]
+    // What can't be rendered is thrown with all its issues; those of the image come first.
+    if (found.some(({ severity }) => severity === 'error')) return found
+    const rendered = renderCluster(desired, this.options(desired.key.namespace), claimModes(observed))
+    this.#rendered.set(desired, rendered)
+    return [...found, ...rendered.warnings]
+  }
+
+  planSettled(
+    { key, observed }: PlanInput<ClusterObserved>,
+    app: App,
+    pin: Digest,
+  ): Plan<ClusterStep> | undefined {
+    return planSettled({ observed, app, appUid: this.#uidOf(key), pin })
+  }
+
+  planTowards(input: PlanInput<ClusterObserved>, desired: Desired): Plan<ClusterStep> {
+    const { key, observed, backoff, nowMs } = input
+    const options = this.options(key.namespace)
+    const plan = planCluster({
+      rendered: this.#rendered.get(desired) ?? renderCluster(desired, options, claimModes(observed)),
+      desired,
+      observed,
+      appUid: this.#uidOf(key),
+      options,
+      backoff,
+      nowMs,
+      memory: this.#memory.get(appId(key)),
+    })
+    if (plan.memory === undefined) this.#memory.delete(appId(key))
+    else this.#memory.set(appId(key), plan.memory)
+    return plan
+  }
+
+  planKeepLast({ key, observed, nowMs }: PlanInput<ClusterObserved>, running: boolean): Plan<ClusterStep> {
+    return planKeepLastCluster({ observed, running, appUid: this.#uidOf(key), nowMs })
+  }
+
+  /** A deleted resource takes its children along by their owner references; nobody has to plan it. */
+  planRemoval(): readonly ClusterStep[] {
+    return []
+  }
+
+  execute(key: AppKey, step: ClusterStep): Promise<void> {
+    const { writer, children } = this.#parts
+    return executeStep({ client: writer, children }, key, step)
+  }
+
+  targetId({ key, revision }: Desired): string {
+    return instanceId(key, revision)
+  }
+
+  addresses(app: App, { service }: ClusterObserved): readonly string[] {
+    return serviceAddresses(app, service)
+  }
+
+  /** The app is gone. */
+  forget(key: AppKey): void {
+    this.#memory.delete(appId(key))
+  }
+
+  /** How apps of a namespace are rendered now. */
+  options(namespace: string): ClusterOptions {
+    const { facts, preflightImage, preflightPullSecrets, defaultVolumeSize } = this.#parts
+    return {
+      fairleadImage: preflightImage,
+      fairleadPullSecrets: preflightPullSecrets,
+      imageVolumes: facts.imageVolumes(),
+      podSecurity: facts.podSecurity(namespace),
+      defaultVolumeSize,
+    }
+  }
+
+  #uidOf(key: AppKey): string {
+    return this.#parts.apps.item(appId(key))?.uid ?? ''
+  }
+
+  /** Claims without our label are in no cache; they are asked for by name, where an app names some. */
+  async #foreignClaims(
+    { namespace }: AppKey,
+    names: readonly string[],
+    children: readonly ObservedObject[],
+  ): Promise<readonly ObservedObject[]> {
+    const known = new Set(
+      children.filter(({ kind }) => kind === 'PersistentVolumeClaim').map(({ name }) => name),
+    )
+    const objects = await Promise.all(
+      names.filter((name) => !known.has(name)).map((name) => this.#parts.client.get(CLAIMS, namespace, name)),
+    )
+    return objects.flatMap((object) => (object === undefined ? [] : (observeClaim(object) ?? [])))
+  }
+}
+
+/** Read from the resource as it is: it may not parse, and what runs still has its claims. */
+function claimNamesOf(resource: Readonly<Record<string, unknown>> | undefined): readonly string[] {
+  const volumes = (resource?.['spec'] as { volumes?: unknown } | undefined)?.volumes
+  if (!Array.isArray(volumes)) return []
+  const names = (volumes as readonly { source?: { claimName?: unknown } }[]).map(
+    (volume) => volume?.source?.claimName,
+  )
+  return [...new Set(names.filter((name): name is string => typeof name === 'string' && name !== ''))]
+}
+
+function execBefore(status: AppStatus | undefined): ReadonlyMap<string, ExecSeen> {
+  return new Map(
+    (status?.volumes ?? []).flatMap(({ path, exec }): [string, ExecSeen][] =>
+      exec === 'Allowed' ? [[path, 'exec']] : exec === 'Denied' ? [[path, 'noexec']] : [],
+    ),
+  )
+}
+
+function claimModes({ claims }: ClusterObserved): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(claims.map(({ name, accessModes }) => [name, accessModes]))
+}

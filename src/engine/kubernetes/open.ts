@@ -1,0 +1,133 @@
+/** Puts the Kubernetes engine together: caches over a client, images, facts of the cluster. */
+import { readFile } from 'node:fs/promises'
+import { parse } from 'yaml'
+import { observeChild } from '../../reconcile/kubernetes/observe.ts'
+import type { Logger } from '../../log.ts'
+import type { KubeClient } from './api/types.ts'
+import { ClusterAppStore } from './app-store.ts'
+import { Children, type MakeInformer } from './children.ts'
+import { ClusterFacts } from './cluster-facts.ts'
+import { ClusterEngine } from './engine.ts'
+import { ClusterImages } from './images/cluster-images.ts'
+import { parseCredentialProviders } from './images/credential-provider-config.ts'
+import {
+  NO_IMAGES_CONFIG,
+  readImagesConfig,
+  trustAuthorities,
+  type ImagesConfig,
+} from './images/images-config.ts'
+import { clusterSecretReader } from './images/secret-reader.ts'
+
+export interface OpenClusterOptions {
+  /** For everything that is read. */
+  readonly client: KubeClient
+  /** For everything that is written: refuses while this process does not lead. */
+  readonly writer: KubeClient
+  readonly makeInformer: MakeInformer
+  /** The controller's own. */
+  readonly namespace: string
+  readonly serviceAccount: string
+  /** undefined: all namespaces. */
+  readonly namespaces: readonly string[] | undefined
+  readonly labelSelector: string | undefined
+  readonly preflightImage: string
+  readonly preflightPullSecrets: readonly string[]
+  readonly defaultVolumeSize: string
+  readonly images: ImagesConfig
+  readonly log: Logger
+  /** `edit`: the user's words changed; `normal`: something that was made changed; `resync`: found at the start. */
+  readonly onWake: (app: string, why: 'edit' | 'normal' | 'resync') => void
+}
+
+export interface Cluster {
+  readonly apps: ClusterAppStore
+  readonly children: Children
+  readonly images: ClusterImages
+  readonly engine: ClusterEngine
+  /** Fills the caches; resolves when they are in. */
+  start(signal: AbortSignal): Promise<void>
+  /** What is not known yet, for `/readyz`; empty when all is. */
+  missing(): readonly string[]
+  stop(): Promise<void>
+}
+
+export function openCluster(options: OpenClusterOptions): Cluster {
+  const { client, writer, makeInformer, namespace, log, onWake } = options
+  const namespaces = options.namespaces ?? [undefined]
+  const facts = new ClusterFacts({
+    client,
+    makeInformer,
+    namespace: options.namespaces?.[0] ?? namespace,
+    log,
+  })
+  const apps = new ClusterAppStore({
+    client: writer,
+    makeInformer,
+    namespaces,
+    labelSelector: options.labelSelector,
+    onWake: (app, why) => onWake(app, why === 'edited' ? 'edit' : 'resync'),
+  })
+  const children = new Children({
+    makeInformer,
+    namespaces,
+    project: observeChild,
+    onWake: (app, initial) => onWake(app, initial ? 'resync' : 'normal'),
+  })
+  const images = new ClusterImages({
+    config: options.images,
+    secrets: clusterSecretReader(client, { namespace, serviceAccount: options.serviceAccount }),
+    platforms: () => facts.platforms(),
+    log,
+    now: Date.now,
+    env: process.env,
+    arch: process.arch,
+  })
+  const { preflightImage, preflightPullSecrets, defaultVolumeSize } = options
+  const engine = new ClusterEngine({
+    client,
+    writer,
+    apps,
+    children,
+    facts,
+    preflightImage,
+    preflightPullSecrets,
+    defaultVolumeSize,
+  })
+  let factsKnown = false
+  return {
+    apps,
+    children,
+    images,
+    engine,
+    start: async (signal) => {
+      apps.start()
+      children.start()
+      await facts.start(signal)
+      factsKnown = true
+      await Promise.all([apps.synced(signal), children.synced(signal)])
+    },
+    missing: () => [
+      ...(factsKnown ? [] : ['facts of the cluster']),
+      ...[...(apps.hasSynced ? [] : ['ContainerApp']), ...new Set(children.unsynced)].map(
+        (kind) => `${kind} not listed yet`,
+      ),
+    ],
+    stop: async () => {
+      await Promise.all([apps.stop(), children.stop(), facts.stop()])
+      images.close()
+    },
+  }
+}
+
+/** The operator's files about images. Authorities of a file are trusted from here on. */
+export async function readImageSettings(
+  file: string | undefined,
+  providers: { readonly config: string; readonly binDir: string } | undefined,
+): Promise<ImagesConfig> {
+  const config = file === undefined ? NO_IMAGES_CONFIG : readImagesConfig(file)
+  if (config.caFile !== undefined) trustAuthorities(config.caFile)
+  if (providers === undefined) return config
+  const text = await readFile(providers.config, 'utf8')
+  const listed = parseCredentialProviders(parse(text), providers.binDir, providers.config)
+  return { ...config, providers: [...config.providers, ...listed] }
+}
