@@ -1,22 +1,18 @@
-/** The documentation is held to the code: reasons, links, commands, settings, resources and messages. */
-import { CommanderError } from 'commander'
+/** The documentation is held to the code: reasons, links, settings, resources and messages. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import type { CliContext, Output } from '../../src/cli/context.ts'
-import { buildProgram } from '../../src/cli/program.ts'
 import { CONDITION_TYPES } from '../../src/crd/conditions.ts'
 import { parseDocuments } from '../../src/crd/documents.ts'
 import { parseConfig } from '../../src/engine/local/config.ts'
 import { REASONS } from '../../src/errors.ts'
+import { clusterSupportIssues } from '../../src/reconcile/kubernetes/support.ts'
 import { localSupportIssues } from '../../src/reconcile/local-support.ts'
 import { DEFAULT_LIMITS } from '../../src/rootfs/limits.ts'
 import {
   anchorOf,
   codeSpans,
-  fairleadCommands,
   headings,
   localLinks,
   pages,
@@ -190,85 +186,9 @@ function problemOf(from: string, target: string): string | undefined {
   return anchors.includes(anchor) ? undefined : `${name} has no heading for #${anchor}`
 }
 
-/** Lets the real parser read a command without running it; undefined when it is fine. */
-async function usageProblem(words: readonly string[]): Promise<CommanderError | undefined> {
-  const program = buildProgram(silentContext(), async () => undefined)
-  try {
-    await program.parseAsync([...words], { from: 'user' })
-    return undefined
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? undefined : error
-    throw error
-  }
-}
-
-function silentContext(): CliContext {
-  const nowhere: Output = {
-    write: () => undefined,
-    stream: new PassThrough(),
-    isTerminal: false,
-    columns: 80,
-  }
-  return {
-    stdin: new PassThrough(),
-    stdout: nowhere,
-    stderr: nowhere,
-    env: {},
-    cwd: '/',
-    isRoot: true,
-    mainFile: '',
-    now: () => 0,
-    signal: new AbortController().signal,
-  }
-}
-
-/** In running text a command is often named without its arguments; its options must be right all the same. */
-function isOnlyShortened(error: CommanderError): boolean {
-  return (
-    ['commander.missingArgument', 'commander.help'].includes(error.code) ||
-    /required option/.test(error.message)
-  )
-}
-
-describe('commands', () => {
-  const lines = blocks
-    .filter(({ block }) => ['sh', 'ini', 'console'].includes(block.language))
-    .flatMap(({ at, block }) =>
-      fairleadCommands(block.text.replaceAll('ExecStart=', '')).map((words) => ({
-        at,
-        line: words.join(' '),
-        words,
-      })),
-    )
-  const spans = [
-    ...new Set(all.flatMap((from) => codeSpans(from)).filter((span) => span.startsWith('fairlead '))),
-  ]
-
-  test('are there', () => {
-    expect(lines.length).toBeGreaterThan(15)
-    expect(spans.length).toBeGreaterThan(15)
-  })
-
-  test.each(lines)('$at: fairlead $line', async ({ words }) => {
-    expect(await usageProblem(words)).toBeUndefined()
-  })
-
-  test.each(spans)('%s', async (span) => {
-    const problem = await usageProblem(fairleadCommands(span)[0] ?? ['no-command'])
-    expect(problem === undefined || isOnlyShortened(problem) ? '' : problem.message).toBe('')
-  })
-
-  test.each(['staus', 'up --file-name x', 'volumes list', 'render -f x --engine docker', 'down x --volume'])(
-    'would be found out: fairlead %s',
-    async (line) => {
-      const problem = await usageProblem(line.split(' '))
-      expect(problem !== undefined && !isOnlyShortened(problem)).toBe(true)
-    },
-  )
-})
-
 describe('resources', () => {
-  const documents = rowsOf('yaml', ({ text }) => /^kind:/m.test(text))
+  // Objects of other kinds (roles, applications) are `docs-cluster.test.ts`'.
+  const documents = rowsOf('yaml', ({ text }) => /^kind: ContainerApp/m.test(text))
 
   test('are there', () => {
     expect(documents.length).toBeGreaterThanOrEqual(4)
@@ -281,10 +201,13 @@ describe('resources', () => {
   })
 
   test.each(documents.filter(({ at }) => !at.startsWith('docs/resource.md')))(
-    '$at asks for nothing that the local engine does not do',
+    '$at asks for nothing that its engine does not do',
     ({ at, text }) => {
       const { apps } = parseDocuments(text, at).documents
-      expect(apps.flatMap(({ app }) => localSupportIssues(app))).toEqual([])
+      const supportIssues = /^docs\/(?:kubernetes|installation|operations-kubernetes)/.test(at)
+        ? clusterSupportIssues
+        : localSupportIssues
+      expect(apps.flatMap(({ app }) => supportIssues(app))).toEqual([])
     },
   )
 })

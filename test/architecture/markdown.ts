@@ -99,13 +99,30 @@ export function tableRows(page: Page, heading: string): readonly (readonly strin
  * whatever follows a pipe or redirection are left out.
  */
 export function fairleadCommands(text: string): readonly (readonly string[])[] {
-  return text.split('\n').flatMap((line) => {
-    const words = shellWords(line)
-    const start = words.findIndex((word) => !/^(?:sudo|\w+=.*)$/.test(word))
-    if (!/^(?:\S*\/)?fairlead$/.test(words[start] ?? '')) return []
-    const end = words.findIndex((word) => /^(?:\||>|>>|<|&&|;)$/.test(word))
-    return [words.slice(start + 1, end === -1 ? undefined : end)]
-  })
+  return commandLines(text).flatMap((words) =>
+    /^(?:\S*\/)?fairlead$/.test(words[0] ?? '') ? [words.slice(1)] : [],
+  )
+}
+
+/** The same of `kubectl fairlead`. */
+export function pluginCommands(text: string): readonly (readonly string[])[] {
+  return commandLines(text).flatMap((words) =>
+    words[0] === 'kubectl' && words[1] === 'fairlead' ? [words.slice(2)] : [],
+  )
+}
+
+/** The words of every command, from the program on; a line that ends in a backslash goes on. */
+export function commandLines(text: string): readonly (readonly string[])[] {
+  return text
+    .replaceAll(/\\\n\s*/g, ' ')
+    .split('\n')
+    .flatMap((line) => {
+      const words = shellWords(line)
+      const start = words.findIndex((word) => !/^(?:sudo|\w+=.*)$/.test(word))
+      if (start === -1) return []
+      const end = words.findIndex((word) => /^(?:\||>|>>|<|&&|;)$/.test(word))
+      return [words.slice(start, end === -1 ? undefined : end)]
+    })
 }
 
 function shellWords(line: string): readonly string[] {
