@@ -8,24 +8,20 @@ import { LocalEngine } from '../engine/local/engine.ts'
 import { hostFacts } from '../engine/local/host.ts'
 import { appKeychain } from '../engine/local/keychain.ts'
 import type { StatePaths } from '../engine/local/paths.ts'
-import { PickSink } from '../engine/local/unpack/pick-sink.ts'
 import { VolumeStore } from '../engine/local/volume-store.ts'
-import { ExpectedError, IssuesError, printable, type Issue, refuseErrors } from '../errors.ts'
-import { hostPlatform, parsePlatform } from '../image/platform.ts'
+import { IssuesError, type Issue, refuseErrors } from '../errors.ts'
 import { parseReference } from '../image/reference.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
 import { desiredState } from '../reconcile/desired.ts'
 import { localSupportIssues } from '../reconcile/local-support.ts'
 import type { Sources } from '../reconcile/ports.ts'
 import type { Desired } from '../reconcile/types.ts'
-import { flattenImage } from '../rootfs/flatten-image.ts'
-import { treeView } from '../rootfs/tree.ts'
 import type { FileTree } from '../rootfs/types.ts'
 import type { CliContext } from './context.ts'
 import { openImageSource } from './image-source.ts'
 import type { InputApp } from './input-documents.ts'
 import type { InputSources } from './input-sources.ts'
-import { pullProgress } from './pull-progress.ts'
+import { withReadImage } from './read-image.ts'
 
 export interface ExamineInput {
   readonly context: CliContext
@@ -55,33 +51,11 @@ export async function withExaminedApp<T>(
   const support = refuseErrors(localSupportIssues(app))
   const keychain = await appKeychain(app, input.sources)
   const source = openImageSource(context, parseReference(app.spec.image), document.baseDir, config, keychain)
-  const sink = new PickSink()
-  const progress = pullProgress(context, app.metadata.name)
-  try {
-    const platform = app.spec.imagePolicy?.platform
-    const image = await source.resolve(
-      platform === undefined ? hostPlatform(process.arch) : parsePlatform(platform),
-      context.signal,
-      pinOf(document),
-    )
-    const flattened = await flattenImage({
-      source,
-      manifest: image.manifest,
-      config: image.config,
-      limits: config.limits,
-      sink,
-      signal: context.signal,
-      onProgress: progress.report,
-    })
-    progress.end()
-    const tree = treeView(flattened.tree, (content, maxBytes, offset) => sink.read(content, maxBytes, offset))
+  const { limits } = config
+  return withReadImage({ context, document, source, limits, pin: pinOf(document) }, async (image, tree) => {
     const { warnings, ...judgement } = await judged(input, image, tree)
-    return await use({ image, tree, ...judgement, warnings: [...support, ...warnings] })
-  } finally {
-    progress.end()
-    sink.dispose()
-    await source.close()
-  }
+    return use({ image, tree, ...judgement, warnings: [...support, ...warnings] })
+  })
 }
 
 /** The digest of the document's own status, as long as it belongs to the reference that the spec has now. */
@@ -114,20 +88,4 @@ function engineOf({ paths, sources }: ExamineInput): LocalEngine {
     sources,
     volumes: new VolumeStore(paths),
   })
-}
-
-/** What an examination found: its issues, or the one failure that ended it as an issue of the image. */
-export function issuesOf(error: unknown): readonly Issue[] {
-  if (error instanceof IssuesError) return error.issues
-  if (!(error instanceof ExpectedError)) throw error
-  const { reason, path } = error
-  return [
-    {
-      severity: 'error',
-      reason,
-      // A layout that is not there is named by the sentence; what to change is the field.
-      path: reason === 'ImageNotFound' ? 'spec.image' : (path ?? 'spec.image'),
-      message: printable(error.message, 4000),
-    },
-  ]
 }

@@ -1,25 +1,33 @@
 /** `fairlead check`: everything that is wrong with files, and with their images, before anything is applied. */
 import { printable, type Issue } from '../../errors.ts'
-import { localSupportIssues } from '../../reconcile/local-support.ts'
 import { shortName } from '../app-view.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
-import { issuesOf, withExaminedApp } from '../examine.ts'
+import type { AppChecker } from '../app-checker.ts'
+import { issuesOf } from '../image-issues.ts'
 import { inspectInput, type InputApp } from '../input-documents.ts'
-import { InputSources } from '../input-sources.ts'
 import { outputFormat, writeAnswer } from '../output.ts'
 import { EXIT_FAILED, EXIT_USAGE, issueLine } from '../print-error.ts'
-import { readableState } from '../readable-state.ts'
 import { painter, type Paint } from '../styles.ts'
-import { sourceDocuments } from '../submission.ts'
 
-export const check: RunCommand = async (context, call) => {
+/** On the engine that `--engine` names; local without it. */
+export const check: RunCommand = (context, call) =>
+  checkOn(context, call, call.options.text('engine') === 'kubernetes' ? 'kubernetes' : 'local')
+
+export async function checkOn(
+  context: CliContext,
+  call: CommandCall,
+  engine: 'local' | 'kubernetes',
+): Promise<number> {
   const format = outputFormat(call)
   const { documents, issues: invalid } = await inspectInput(context, call)
-  const sources = new InputSources(await readableState(context, call), sourceDocuments(documents))
+  const checker =
+    engine === 'local'
+      ? await (await import('../local-checker.ts')).localChecker(context, call, documents)
+      : (await import('../cluster/checker.ts')).clusterChecker(context, call, documents)
   const findings: Issue[] = []
   for (const document of documents.apps)
-    findings.push(...(await findingsOf(context, call, document, sources, documents.apps.length > 1)))
+    findings.push(...(await findingsOf(call, document, checker, documents.apps.length > 1)))
   const issues = [...invalid, ...findings]
   const ok = issues.every(({ severity }) => severity !== 'error')
   await writeAnswer(context, format, { ok, issues }, () =>
@@ -30,21 +38,17 @@ export const check: RunCommand = async (context, call) => {
 }
 
 async function findingsOf(
-  context: CliContext,
   call: CommandCall,
   document: InputApp,
-  sources: InputSources,
+  checker: AppChecker,
   several: boolean,
 ): Promise<readonly Issue[]> {
   const place = several ? `${document.source} (${shortName(document.app.metadata)})` : document.source
   const placed = (issues: readonly Issue[]) =>
     issues.map((issue) => ({ ...issue, location: issue.location ?? printable(place) }))
-  if (!call.options.flag('images')) return placed(localSupportIssues(document.app))
-  const paths = await readableState(context, call)
+  if (!call.options.flag('images')) return placed(checker.ofResource(document.app))
   try {
-    return placed(
-      await withExaminedApp({ context, document, sources, paths }, async ({ warnings }) => warnings),
-    )
+    return placed(await checker.withImage(document))
   } catch (error) {
     return placed(issuesOf(error))
   }

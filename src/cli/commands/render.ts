@@ -14,7 +14,6 @@ import type { CliContext } from '../context.ts'
 import { withExaminedApp, type Examined } from '../examine.ts'
 import { requireInput, type InputApp, type InputDocuments } from '../input-documents.ts'
 import { InputSources } from '../input-sources.ts'
-import { refuseKubernetes } from '../kubernetes-engine.ts'
 import { LOCAL_API_VERSION, LOCAL_INSTANCE_KIND } from '../local-instance.ts'
 import { issueLine } from '../print-error.ts'
 import { readableState } from '../readable-state.ts'
@@ -22,7 +21,8 @@ import { statePathsOf } from '../state-folder.ts'
 import { sourceDocuments, submissionOf } from '../submission.ts'
 
 export const render: RunCommand = async (context, call) => {
-  if (call.options.text('engine') === 'kubernetes') throw refuseKubernetes()
+  if (call.options.text('engine') === 'kubernetes')
+    return (await import('../cluster/commands/render.ts')).renderForCluster(context, call)
   const documents = await requireInput(context, call)
   const paths = statePathsOf(context, call)
   const sources = new InputSources(await readableState(context, call), sourceDocuments(documents))

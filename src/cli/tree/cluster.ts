@@ -2,7 +2,16 @@
 import type { CommandSpec, OptionSpec } from '../command-spec.ts'
 import type { CommandTree } from '../commands.ts'
 import { PLUGIN_PROGRAM } from '../cluster/program-name.ts'
-import { NAME, NO_WAIT, OUTPUT, VOLUME_PATH, WAIT_TIMEOUT } from './common.ts'
+import { CLUSTER_RENDERING, PREFLIGHT_RENDERING } from './cluster-rendering.ts'
+import {
+  FILES,
+  NAME,
+  NAMESPACE as FILE_NAMESPACE,
+  NO_WAIT,
+  OUTPUT,
+  VOLUME_PATH,
+  WAIT_TIMEOUT,
+} from './common.ts'
 
 const NAMESPACE: OptionSpec = {
   flags: '-n, --namespace <namespace>',
@@ -47,6 +56,37 @@ const COMMANDS: readonly CommandSpec[] = [
     options: [NAMESPACE, OUTPUT],
     examples: [{ words: 'explain mattermost', says: 'why it runs what it runs' }],
     load: async () => (await import('../cluster/commands/explain.ts')).explain,
+  },
+  {
+    name: 'check',
+    summary: 'say everything that is wrong with files before anything is applied',
+    details:
+      'Checks the resources, then their images: user, entrypoint, hooks, volumes. No cluster is asked. Exit 2 when a resource is ' +
+      'invalid, 1 when an image does not fit to it, 0 when there are at most warnings.',
+    options: [
+      { ...FILES, required: true },
+      { flags: '--no-images', description: 'only the resources, no image is read' },
+      FILE_NAMESPACE,
+      OUTPUT,
+      ...CLUSTER_RENDERING,
+    ],
+    examples: [{ words: 'check -f app.yaml', says: 'all problems at once' }],
+    load: async () => (await import('../cluster/commands/check.ts')).check,
+  },
+  {
+    name: 'render',
+    summary: 'print the objects that the controller would apply',
+    details:
+      "From the pin in the document's own status where it has one, else as at first apply. No cluster is asked.",
+    options: [{ ...FILES, required: true }, FILE_NAMESPACE, ...CLUSTER_RENDERING, ...PREFLIGHT_RENDERING],
+    examples: [
+      { words: 'render -f app.yaml', says: 'claims, Service and workload' },
+      {
+        words: 'render -f app.yaml --preflight --preflight-image example.com/fairlead:1',
+        says: 'with the pod that prepares them',
+      },
+    ],
+    load: async () => (await import('../cluster/commands/render.ts')).renderForCluster,
   },
   {
     name: 'rebuild',

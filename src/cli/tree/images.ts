@@ -1,5 +1,6 @@
 /** Commands that need no state: images and files. */
 import type { CommandSpec } from '../command-spec.ts'
+import { CLUSTER_RENDERING, forKubernetes, PREFLIGHT_RENDERING } from './cluster-rendering.ts'
 import { FILES, NAMESPACE, OUTPUT, PLATFORM, REFERENCE, STATE } from './common.ts'
 
 export const IMAGE_COMMANDS: readonly CommandSpec[] = [
@@ -66,20 +67,30 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
       'does not fit to it, 0 when there are at most warnings.',
     options: [
       { ...FILES, required: true },
+      {
+        flags: '--engine <engine>',
+        description: 'local (the default) or kubernetes',
+        choices: ['local', 'kubernetes'],
+      },
       { flags: '--no-images', description: 'only the resources, no image is read' },
       NAMESPACE,
       OUTPUT,
       STATE,
+      ...forKubernetes(CLUSTER_RENDERING),
     ],
-    examples: [{ words: 'check -f app.yaml', says: 'all problems at once' }],
+    examples: [
+      { words: 'check -f app.yaml', says: 'all problems at once' },
+      { words: 'check -f app.yaml --engine kubernetes', says: 'what a cluster would say, without one' },
+    ],
     load: async () => (await import('../commands/check.ts')).check,
   },
   {
     name: 'render',
     summary: 'print what the controller would apply',
     details:
-      'From the pin in the document\'s own status where it has one, else as at first apply. The output is accepted by "up -f". It holds ' +
-      'the values of Secrets that the files bring along.',
+      "From the pin in the document's own status where it has one, else as at first apply. For the local engine the " +
+      'output is accepted by "up -f" and holds the values of Secrets that the files bring along. For a cluster it is the objects that ' +
+      'the controller would make; no cluster is asked.',
     options: [
       { ...FILES, required: true },
       {
@@ -90,9 +101,11 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
       },
       NAMESPACE,
       STATE,
+      ...forKubernetes([...CLUSTER_RENDERING, ...PREFLIGHT_RENDERING]),
     ],
     examples: [
       { words: 'render -f app.yaml --engine local', says: 'the resource with its pin, and the bundle' },
+      { words: 'render -f app.yaml --engine kubernetes', says: 'claims, Service and workload' },
     ],
     load: async () => (await import('../commands/render.ts')).render,
   },

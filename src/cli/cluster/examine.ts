@@ -1,0 +1,110 @@
+/**
+ * An app and its image as the controller of a cluster would see them, without a cluster: resolved and read here, with
+ * the credentials of the files and of this user.
+ */
+import { checkCluster } from '../../engine/kubernetes/images/check-cluster.ts'
+import { openPlace, pullableReference } from '../../engine/kubernetes/images/image-places.ts'
+import { DEFERRED_SOURCES } from '../../engine/kubernetes/deferred-sources.ts'
+import { readConfig } from '../../engine/local/config.ts'
+import { operatorKeychain } from '../../engine/local/keychain.ts'
+import { IssuesError, refuseErrors, type Issue } from '../../errors.ts'
+import type { SecretDoc } from '../../crd/config-objects.ts'
+import type { App } from '../../crd/types.ts'
+import type { ResolvedImage } from '../../image/types.ts'
+import { desiredState } from '../../reconcile/desired.ts'
+import { imageRequest } from '../../reconcile/image-request.ts'
+import { renderCluster } from '../../reconcile/kubernetes/render.ts'
+import { clusterRevisionBasis } from '../../reconcile/kubernetes/revision-basis.ts'
+import { clusterSupportIssues } from '../../reconcile/kubernetes/support.ts'
+import type { ObservedClaim, RenderedCluster } from '../../reconcile/kubernetes/types.ts'
+import type { Desired } from '../../reconcile/types.ts'
+import { pullSecretKeychain } from '../../registry/docker-config.ts'
+import { combineKeychains } from '../../registry/keychain.ts'
+import type { Keychain } from '../../registry/types.ts'
+import type { FileTree } from '../../rootfs/types.ts'
+import type { CliContext } from '../context.ts'
+import type { InputApp } from '../input-documents.ts'
+import { packageVersion } from '../package-version.ts'
+import { withReadImage } from '../read-image.ts'
+import type { RenderSettings } from './render-options.ts'
+
+export interface ClusterExamineInput {
+  readonly context: CliContext
+  readonly document: InputApp
+  /** Those of the files: pull secrets are among them. */
+  readonly secrets: readonly SecretDoc[]
+  readonly settings: RenderSettings
+  /** Claims that are there already; empty for a first apply. */
+  readonly claims: readonly ObservedClaim[]
+}
+
+export interface ClusterExamined {
+  readonly image: ResolvedImage
+  readonly desired: Desired
+  readonly rendered: RenderedCluster
+  readonly warnings: readonly Issue[]
+}
+
+/** Throws IssuesError with everything that would be refused, ExpectedError where the image can't be read. */
+export async function examineForCluster(input: ClusterExamineInput): Promise<ClusterExamined> {
+  const { context, document, settings } = input
+  const { app } = document
+  const config = readConfig()
+  const source = openPlace(pullableReference(app.spec.image), settings.layouts, {
+    baseDir: document.baseDir,
+    registries: settings.registries ?? config.registries,
+    keychain: await keychainOf(app, input.secrets),
+    userAgent: `fairlead/${packageVersion()}`,
+    onWarning: (text) => context.stderr.write(`${text}\n`),
+  })
+  return withReadImage(
+    { context, document, source, limits: config.limits, pin: pinOf(app, context.now()) },
+    (image, tree) => Promise.resolve(judged(input, image, tree)),
+  )
+}
+
+/** The digest that the controller would go on with; undefined: it would resolve the reference. */
+function pinOf(app: App, nowMs: number) {
+  const request = imageRequest(app, app.status, nowMs, undefined)
+  return request.kind === 'resolve' ? undefined : request.digest
+}
+
+/** Pull secrets that the files have; the others are in the cluster. Then what `docker login` left for this user. */
+async function keychainOf(app: App, secrets: readonly SecretDoc[]): Promise<Keychain> {
+  const { namespace } = app.metadata
+  const wanted = new Set((app.spec.pullSecrets ?? []).map(({ name }) => name))
+  const found = secrets
+    .filter(({ metadata }) => metadata.namespace === namespace && wanted.has(metadata.name))
+    .map(({ metadata, type, data }) => ({
+      name: metadata.name,
+      type,
+      data: Object.fromEntries(
+        Object.entries(data).map(([name, value]) => [name, Buffer.from(value, 'base64')]),
+      ),
+    }))
+  return combineKeychains(pullSecretKeychain(found), await operatorKeychain())
+}
+
+/** The steps of the controller's own pass, in its order. */
+function judged(
+  { document, settings, claims }: ClusterExamineInput,
+  image: ResolvedImage,
+  tree: FileTree,
+): ClusterExamined {
+  const { app } = document
+  const key = { namespace: app.metadata.namespace, name: app.metadata.name }
+  const support = clusterSupportIssues(app)
+  const revision = clusterRevisionBasis(app, image)
+  const result = desiredState({ key, app, image, tree, sources: DEFERRED_SOURCES, revision })
+  if ('issues' in result) throw new IssuesError([...support, ...result.issues])
+  const { desired } = result
+  const checked = checkCluster(
+    desired,
+    { platforms: [{ image, tree, checked: true }] },
+    { isPrepared: ({ path }) => claims.some(({ seeded }) => Object.hasOwn(seeded, path)) },
+  )
+  const found = refuseErrors([...support, ...desired.warnings, ...checked])
+  const modes = Object.fromEntries(claims.map(({ name, accessModes }) => [name, accessModes]))
+  const rendered = renderCluster(desired, settings.options, modes)
+  return { image, desired, rendered, warnings: [...found, ...rendered.warnings] }
+}

@@ -1,0 +1,55 @@
+/** An image for commands that judge an app without changing anything: read once, what the checks need in a private folder. */
+import { PickSink } from '../engine/local/unpack/pick-sink.ts'
+import { hostPlatform, parsePlatform } from '../image/platform.ts'
+import type { ImageSource } from '../image/source.ts'
+import type { Digest, ResolvedImage } from '../image/types.ts'
+import { flattenImage } from '../rootfs/flatten-image.ts'
+import { treeView } from '../rootfs/tree.ts'
+import type { FileTree, LayerLimits } from '../rootfs/types.ts'
+import type { CliContext } from './context.ts'
+import type { InputApp } from './input-documents.ts'
+import { pullProgress } from './pull-progress.ts'
+
+export interface ReadImageInput {
+  readonly context: CliContext
+  readonly document: InputApp
+  readonly source: ImageSource
+  readonly limits: LayerLimits
+  /** undefined: what the reference names now. */
+  readonly pin: Digest | undefined
+}
+
+/** Calls `use` while the tree can be read; closes the source and leaves nothing, whatever happens. */
+export async function withReadImage<T>(
+  input: ReadImageInput,
+  use: (image: ResolvedImage, tree: FileTree) => Promise<T>,
+): Promise<T> {
+  const { context, document, source, limits, pin } = input
+  const { app } = document
+  const sink = new PickSink()
+  const progress = pullProgress(context, app.metadata.name)
+  try {
+    const platform = app.spec.imagePolicy?.platform
+    const image = await source.resolve(
+      platform === undefined ? hostPlatform(process.arch) : parsePlatform(platform),
+      context.signal,
+      pin,
+    )
+    const flattened = await flattenImage({
+      source,
+      manifest: image.manifest,
+      config: image.config,
+      limits,
+      sink,
+      signal: context.signal,
+      onProgress: progress.report,
+    })
+    progress.end()
+    const tree = treeView(flattened.tree, (content, maxBytes, offset) => sink.read(content, maxBytes, offset))
+    return await use(image, tree)
+  } finally {
+    progress.end()
+    sink.dispose()
+    await source.close()
+  }
+}
