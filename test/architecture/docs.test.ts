@@ -140,6 +140,8 @@ describe('messages in troubleshooting', () => {
   test.each(messages)('$reason: $line', ({ reason, line }) => {
     // A warning, and what the app did, is shown without its reason.
     expect(/^([A-Z][A-Za-z]+): /.exec(line)?.[1] ?? reason).toBe(reason)
+    // A line of gaps alone would hold for every message.
+    expect(line.replace(/^[A-Z][A-Za-z]+: /, '')).toMatch(/[a-z]{2}/)
     expect(strangeParts(line)).toEqual([])
   })
 
