@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { appOf, ONE_CLAIM, podSpecOf, rendered, type Case } from './rendering.ts'
+import { renderClaims } from '../../../src/reconcile/kubernetes/claims.ts'
+import { appOf, desiredOf, ONE_CLAIM, podSpecOf, rendered, type Case } from './rendering.ts'
 import { dir, link } from '../../bundle/tree.ts'
 import { claimName } from '../../../src/reconcile/names.ts'
 
@@ -111,6 +112,17 @@ describe('one claim for all paths', () => {
     expect(paths(['/a', '/b'])).toEqual([...(paths(['/a']) ?? []), ...(paths(['/b']) ?? [])])
   })
 
+  test('is kept when one of its paths is to be kept', () => {
+    const desired = desiredOf(ONE_CLAIM)
+    const volumes = desired.volumes.map((volume, index) => ({
+      ...volume,
+      retain: index === 1 ? ('Retain' as const) : ('Delete' as const),
+    }))
+    const [claim] = renderClaims({ ...desired, volumes }, '1Gi')
+    expect(claim?.retain).toBe('Retain')
+    expect(claim?.object.metadata).not.toHaveProperty('ownerReferences')
+  })
+
   test('leaves out what has storage of its own', () => {
     const given = one({ source: { claimName: 'mine' } }, { volumeDefaults: { layout: 'OneClaim' } })
     const { claims } = rendered({ ...given, config: { volumes: ['/other'] } })
@@ -169,6 +181,14 @@ describe('mounts', () => {
     expect(volume).toEqual({ name: volume?.name, ...source })
     const mounts = appOf({ ...one(entry), options: { podSecurity: 'privileged' } })['volumeMounts']
     expect(mounts).toEqual([{ name: volume?.name, mountPath: '/data', ...mount }])
+  })
+
+  test('of a claim that is called like another path are of that claim', () => {
+    const volumes = [
+      { path: '/data', medium: 'Memory', size: '1Mi' },
+      { path: '/mine', source: { claimName: 'data' } },
+    ]
+    expect(podSpecOf({ spec: { volumes } })['volumes']).toHaveLength(2)
   })
 
   test('of one claim at two paths share the pod’s volume, whatever the claim is called', () => {

@@ -5,8 +5,12 @@ import { MATTERMOST, rendered } from './rendering.ts'
 
 type Json = Record<string, unknown>
 
-const object = (spec: Json, metadata: Json = {}): KubeObject =>
-  ({ apiVersion: 'v1', kind: 'X', metadata: { name: 'x', ...metadata }, spec }) as KubeObject
+const object = (spec: Json, metadata: Json = {}): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'X',
+  metadata: { name: 'x', ...metadata },
+  spec,
+})
 
 describe('what is no drift', () => {
   test.each<[string, Json, Json]>([

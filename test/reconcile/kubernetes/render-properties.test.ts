@@ -1,5 +1,5 @@
 /** What holds for every app, whatever it is called and whatever it mounts. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { fieldsOf, isFields, itemsOf } from '../../../src/crd/view.ts'
 import { canonicalJson } from '../../../src/reconcile/canonical-json.ts'
