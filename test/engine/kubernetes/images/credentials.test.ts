@@ -111,6 +111,16 @@ describe('the credentials of an app', () => {
     expect((await users(await cluster(objects), spec)).users).toEqual(expected)
   })
 
+  test('are never asked for by what can be no name', async () => {
+    const kube = await cluster(objects)
+    const imagePullSecrets = [{ name: '../one' }, { name: 7 }, null, { name: 'one' }]
+    const found = await users(kube, { podTemplate: { spec: { imagePullSecrets } } })
+    expect([found.users, found.problems]).toEqual([['wide'], []])
+    expect(kube.calls.map(({ name }) => name)).toEqual(['one'])
+    await users(kube, { podTemplate: { spec: { serviceAccountName: '../../x' } } })
+    expect(kube.calls.map(({ name }) => name)).not.toContain('../../x')
+  })
+
   test("leave the account's out as soon as a pod has its own, as admission does", async () => {
     const kube = await cluster(objects)
     expect((await users(kube, { pullSecrets: [{ name: 'two' }] })).users).toEqual(['narrow', 'pattern'])

@@ -196,11 +196,12 @@ describe('programs larger than what is looked at', () => {
   const size = 24 * MIB
 
   test.each([
+    // First of all, so that no earlier file's bytes are in the buffers by chance.
+    ['a dynamic section across the border of what is kept first', 8 * MIB - 40, undefined],
     ['names at the beginning', size - 1000, undefined],
     ['names before the dynamic section', 20 * MIB, 20 * MIB - 5000],
     ['names after the dynamic section', 12 * MIB, 12 * MIB + 5000],
-    ['a dynamic section just behind what is kept first', 8 * MIB + 10, undefined],
-    ['a dynamic section across that border', 8 * MIB - 40, undefined],
+    ['a dynamic section just behind that border', 8 * MIB + 10, undefined],
   ])('are read with %s', async (_, dynamicAt, namesAt) => {
     const bytes = largeElf(size, dynamicAt, namesAt)
     const tree = await seen([[file('app', bytes, PROGRAM)]], { chunk: 100_000 })
