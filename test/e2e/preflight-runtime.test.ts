@@ -253,9 +253,7 @@ describe('as uid 2000, restricted', () => {
   })
 
   test('an owner that is right already needs no permission', async () => {
-    expect(await asUser({ action: 'Own', inImage: false, uid: 2000, gid: 2000 })).toEqual({
-      version: 1,
-      volumes: ['ox'],
-    })
+    const task = taskOf(true, { action: 'Own', inImage: false, uid: 2000, gid: 2000 })
+    expect(await preflight(task, { user: 3000 })).toEqual({ version: 1, volumes: ['o?'] })
   })
 })

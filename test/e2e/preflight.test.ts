@@ -360,6 +360,26 @@ describe('a disk that is full', () => {
   })
 })
 
+test('a run that was killed at its very end is still told as a copy', async () => {
+  const claim = await mountClaim('folder')
+  const task = aTask(image, [aPreflightVolume(claim)])
+  await preflight(task)
+  await mkdir(path.join(claim, '.fairlead-seed'))
+  expect(await preflight(task)).toEqual({ version: 1, volumes: ['cx'] })
+  expect(await picture(claim)).toEqual(await picture(imageFolder()))
+})
+
+test('a copy that ends without a word is no copy', async () => {
+  const claim = await mountClaim('folder')
+  const runTool = toolRunner(undefined, new AbortController().signal)
+  const { error } = await runPreflight(
+    aTask(image, [aPreflightVolume(claim)]),
+    async (run) => (await runTool(run)) && run.tool !== 'cp',
+  )
+  expect(error?.reason).toBe('SeedFailed')
+  expect(await readdir(claim)).toEqual([])
+})
+
 test('a stop while it copies leaves nothing, says so, and the next run does it', async () => {
   const claim = await mountClaim('folder')
   const stop = new AbortController()
