@@ -271,7 +271,10 @@ function factsOf<O extends Observed, A extends { readonly kind: string }>(
     warnings: [...attempt.warnings, ...(plan.warnings ?? [])],
     desired,
     running: app === undefined ? undefined : wantsToRun(app),
-    targetId: desired === undefined ? undefined : deps.engine.targetId(desired),
+    targetId:
+      desired === undefined
+        ? deps.engine.settledTargetId?.(stored.key, observed)
+        : deps.engine.targetId(desired),
     observed,
     // What could not be made says nothing about where the old one is reached.
     addresses:

@@ -105,6 +105,8 @@ export interface Engine<
   ): Promise<void>
   /** Id of the instance that `desired` leads to. */
   targetId(desired: Desired): string
+  /** The same for a settled app: what was rendered last. Comes with `planSettled`. */
+  settledTargetId?(key: AppKey, observed: Observation): string | undefined
   /** Addresses where the app's ports can be reached. */
   addresses(app: App, observed: Observation): readonly string[]
 }

@@ -5,9 +5,10 @@ import { isAlive, lastRun } from './plan.ts'
 import type { Facts } from './status.ts'
 import type { ObservedInstance } from './types.ts'
 
-/** The instance that should run. Of a settled app that is whatever is there. */
+/** The instance that should run. Of a settled app that is whatever is there, where its engine can't tell. */
 export function targetOf(facts: Facts): ObservedInstance | undefined {
-  if (facts.settled) return facts.observed.instances.find(isAlive) ?? lastRun(facts.observed.instances)
+  if (facts.settled && facts.targetId === undefined)
+    return facts.observed.instances.find(isAlive) ?? lastRun(facts.observed.instances)
   return facts.observed.instances.find(({ id }) => id === facts.targetId)
 }
 

@@ -5,7 +5,7 @@ import type { Issue } from '../../errors.ts'
 import type { Digest, ResolvedImage } from '../../image/types.ts'
 import type { RevisionBasis } from '../../reconcile/desired.ts'
 import { serviceAddresses } from '../../reconcile/kubernetes/addresses.ts'
-import { clusterObserved } from '../../reconcile/kubernetes/observe.ts'
+import { clusterObserved, currentWorkload } from '../../reconcile/kubernetes/observe.ts'
 import { observeClaim } from '../../reconcile/kubernetes/observe-claim.ts'
 import { planCluster } from '../../reconcile/kubernetes/plan.ts'
 import type { PreflightMemory } from '../../reconcile/kubernetes/plan-context.ts'
@@ -141,6 +141,11 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
 
   targetId({ key, revision }: Desired): string {
     return instanceId(key, revision)
+  }
+
+  settledTargetId(key: AppKey, observed: ClusterObserved): string | undefined {
+    const workload = currentWorkload(observed.workloads, this.#uidOf(key))
+    return workload === undefined ? undefined : instanceId(key, workload.revision)
   }
 
   addresses(app: App, { service }: ClusterObserved): readonly string[] {

@@ -6,6 +6,7 @@ import { APP_LABEL, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL } from '../../cr
 import type { ChildKind, ClusterStep, KubeObject } from '../../reconcile/kubernetes/types.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 import { ExpectedError, invariant } from '../../errors.ts'
+import { objectPath } from './api/paths.ts'
 import type { KubeClient, ResourceType } from './api/types.ts'
 import type { Children } from './children.ts'
 import { CHILD_TYPES, isChildKind } from './resources.ts'
@@ -92,7 +93,7 @@ async function apply(options: ExecuteOptions, object: KubeObject): Promise<void>
  */
 async function handOverCreation(client: KubeClient, type: ResourceType, object: KubeObject): Promise<void> {
   const { namespace, name, uid } = object.metadata
-  const live = await client.get(type, namespace, name)
+  const live = await readWhole(client, type, namespace, name)
   if (live === undefined || live.metadata.uid !== uid) return
   const fields = live.metadata['managedFields'] as readonly ManagedField[] | undefined
   if (fields?.some(isCreation) !== true) return
@@ -104,6 +105,22 @@ async function handOverCreation(client: KubeClient, type: ResourceType, object: 
     { metadata: { uid, resourceVersion: live.metadata.resourceVersion, managedFields } },
     { fieldManager: FIELD_MANAGER },
   )
+}
+
+/** With `managedFields`, which the client leaves out of everything else. */
+async function readWhole(
+  client: KubeClient,
+  type: ResourceType,
+  namespace: string | undefined,
+  name: string,
+): Promise<KubeObject | undefined> {
+  try {
+    return JSON.parse(await client.read(objectPath(type, namespace, name))) as KubeObject
+  } catch (error) {
+    // The apply that follows says what is wrong, in its own words.
+    if (error instanceof ExpectedError) return undefined
+    throw error
+  }
 }
 
 function isCreation(entry: ManagedField): boolean {

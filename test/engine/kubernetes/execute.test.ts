@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { executeStep } from '../../../src/engine/kubernetes/execute.ts'
+import { objectPath } from '../../../src/engine/kubernetes/api/paths.ts'
 import { SERVICES } from '../../../src/engine/kubernetes/resources.ts'
 import type { ClusterStep, KubeObject, ObjectMeta } from '../../../src/reconcile/kubernetes/types.ts'
 import { KEY } from '../../support/builders.ts'
@@ -94,6 +95,8 @@ describe('an apply', () => {
       { manager: 'kubectl', operation: 'Update' },
     ]
     const made = await there(service({ managedFields }))
+    const path = objectPath(SERVICES, KEY.namespace, KEY.name)
+    kube.texts.set(path, JSON.stringify(made))
     await apply(service({ uid: made.metadata.uid ?? '' }))
     expect(writes()).toEqual(['create', 'patch', 'apply'])
     expect(kube.writes[1]?.body).toEqual({
@@ -104,6 +107,7 @@ describe('an apply', () => {
       },
     })
     kube.calls.length = 0
+    kube.texts.set(path, JSON.stringify(await live()))
     await apply(service({ uid: made.metadata.uid ?? '' }))
     expect(writes()).toEqual(['apply'])
   })
