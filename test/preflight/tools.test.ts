@@ -19,7 +19,7 @@ async function copyInFolder(
   const fd = openDirectory(dir)
   const args = [`/proc/self/fd/3/${from}`, '/proc/self/fd/3/copy']
   try {
-    const done = await toolRunner(
+    const running = toolRunner(
       undefined,
       signal,
     )({
