@@ -73,7 +73,7 @@ export async function runClusterController(run: RunOptions): Promise<void> {
     preflightImage: options.preflightImage,
     preflightPullSecrets: options.preflightPullSecrets,
     defaultVolumeSize: options.defaultVolumeSize,
-    images: await readImageSettings(options.registriesConfig, options.credentialProviders),
+    images: readImageSettings(options.registriesConfig, options.credentialProviders),
     log,
     onWake: wake,
   }))

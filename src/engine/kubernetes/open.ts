@@ -1,6 +1,4 @@
 /** Puts the Kubernetes engine together: caches over a client, images, facts of the cluster. */
-import { readFile } from 'node:fs/promises'
-import { parse } from 'yaml'
 import { observeChild } from '../../reconcile/kubernetes/observe.ts'
 import type { Logger } from '../../log.ts'
 import type { KubeClient } from './api/types.ts'
@@ -9,9 +7,9 @@ import { Children, type MakeInformer } from './children.ts'
 import { ClusterFacts } from './cluster-facts.ts'
 import { ClusterEngine } from './engine.ts'
 import { ClusterImages } from './images/cluster-images.ts'
-import { parseCredentialProviders } from './images/credential-provider-config.ts'
 import {
   NO_IMAGES_CONFIG,
+  readCredentialProviders,
   readImagesConfig,
   trustAuthorities,
   type ImagesConfig,
@@ -120,14 +118,13 @@ export function openCluster(options: OpenClusterOptions): Cluster {
 }
 
 /** The operator's files about images. Authorities of a file are trusted from here on. */
-export async function readImageSettings(
+export function readImageSettings(
   file: string | undefined,
   providers: { readonly config: string; readonly binDir: string } | undefined,
-): Promise<ImagesConfig> {
+): ImagesConfig {
   const config = file === undefined ? NO_IMAGES_CONFIG : readImagesConfig(file)
   if (config.caFile !== undefined) trustAuthorities(config.caFile)
   if (providers === undefined) return config
-  const text = await readFile(providers.config, 'utf8')
-  const listed = parseCredentialProviders(parse(text), providers.binDir, providers.config)
+  const listed = readCredentialProviders(providers.config, providers.binDir)
   return { ...config, providers: [...config.providers, ...listed] }
 }
