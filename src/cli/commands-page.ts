@@ -1,12 +1,21 @@
-/** `docs/commands.md`, made from the command tree. */
+/** `docs/commands.md`, made from the command trees. */
 import type { ArgumentSpec, CommandSpec, OptionSpec } from './command-spec.ts'
-import { allCommands, COMMAND_GROUPS, PROGRAM, SUMMARY } from './commands.ts'
+import { allCommands, HOST_TREE, SUMMARY, type CommandTree } from './commands.ts'
+import { PLUGIN_TREE } from './tree/cluster.ts'
 
 export const COMMANDS_PAGE = 'docs/commands.md'
 
 export function commandsPage(): string {
-  const commands = allCommands().filter(({ spec }) => spec.hidden !== true)
-  return `${[header(), overview(), GENERAL, ...commands.map(({ words, spec }) => section(words, spec))].join('\n\n')}\n`
+  const parts = [
+    header(),
+    overview(HOST_TREE),
+    PLUGIN,
+    overview(PLUGIN_TREE),
+    GENERAL,
+    ...sections(HOST_TREE),
+    ...sections(PLUGIN_TREE),
+  ]
+  return `${parts.join('\n\n')}\n`
 }
 
 function header(): string {
@@ -17,54 +26,68 @@ function header(): string {
 ${SUMMARY}`
 }
 
-function overview(): string {
-  return COMMAND_GROUPS.map(({ title, commands }) => {
-    const rows = commands
-      .filter(({ hidden }) => hidden !== true)
-      .map(({ name, summary, commands: inner }) => {
-        const target = inner?.[0] === undefined ? name : `${name}-${inner[0].name}`
-        return `| [\`${name}\`](#fairlead-${target}) | ${summary} |`
-      })
-    return `**${title}**\n\n| Command | |\n|---|---|\n${rows.join('\n')}`
-  }).join('\n\n')
+function overview({ program, groups }: CommandTree): string {
+  return groups
+    .map(({ title, commands }) => {
+      const rows = commands
+        .filter(({ hidden }) => hidden !== true)
+        .map(({ name, summary, commands: inner }) => {
+          const target = inner?.[0] === undefined ? name : `${name}-${inner[0].name}`
+          return `| [\`${name}\`](#${program.replaceAll(' ', '-')}-${target}) | ${summary} |`
+        })
+      return `**${title}**\n\n| Command | |\n|---|---|\n${rows.join('\n')}`
+    })
+    .join('\n\n')
 }
+
+function sections({ program, groups }: CommandTree): readonly string[] {
+  return allCommands(groups)
+    .filter(({ spec }) => spec.hidden !== true)
+    .map(({ words, spec }) => section(program, words, spec))
+}
+
+const PLUGIN = `On a cluster, the same program is a plugin of kubectl: with \`kubectl-fairlead\` in the \`PATH\` (the npm package and \`bin/\` of a
+checkout have it), \`kubectl fairlead\` finds it. It speaks to the cluster of the kubeconfig, with the rights of its user.`
 
 const GENERAL = `## For every command
 
-- \`NAME\` is \`name\` or \`namespace/name\`; the namespace of a bare name is \`default\`, or what \`-n\` says.
+- \`NAME\` is \`name\` or \`namespace/name\`; the namespace of a bare name is \`default\`, or what \`-n\` says. The plugin takes the
+  kubeconfig's.
 - Answers go to standard output, progress and everything else to standard error. With \`-o json\` the answer is one JSON
   value.
 - Exit code 0: done. 1: what was asked for failed; each line on standard error is \`Reason: message\`, and
   [troubleshooting](troubleshooting.md) has a section for each reason. 2: wrong usage or invalid input, with the field's
   path. \`exec\` ends with the exit code of its command.
+- \`kubectl fairlead\` finds its kubeconfig as kubectl does: \`--kubeconfig\` and \`--context\`, else \`KUBECONFIG\`, else
+  \`~/.kube/config\`.
 - \`FAIRLEAD_STATE\` or \`--state\` names the state folder (default \`/var/lib/fairlead\`), \`FAIRLEAD_CONFIG\` the
   configuration file (default \`/etc/fairlead/config.yaml\`). \`NO_COLOR\` turns colours off, \`FAIRLEAD_DEBUG=1\` shows where in
   the program an error came from.
 - Lists fit into the terminal, by cutting long names. Into a pipe or a file they go whole, unless \`COLUMNS\` is set.`
 
-function section(words: string, spec: CommandSpec): string {
+function section(program: string, words: string, spec: CommandSpec): string {
   const parts = [
-    `## ${PROGRAM} ${words}`,
+    `## ${program} ${words}`,
     `${spec.summary.charAt(0).toUpperCase()}${spec.summary.slice(1)}.${spec.needsRoot === true ? ' Needs root.' : ''}`,
-    `\`\`\`text\n${usage(words, spec)}\n\`\`\``,
+    `\`\`\`text\n${usage(program, words, spec)}\n\`\`\``,
     ...(spec.details === undefined ? [] : [spec.details]),
     ...table('Argument', (spec.arguments ?? []).map(argumentRow)),
     ...table('Option', (spec.options ?? []).map(optionRow)),
     ...(spec.examples === undefined
       ? []
       : [
-          `\`\`\`sh\n${spec.examples.map(({ words: example, says }) => `# ${says}\n${PROGRAM} ${example}`).join('\n')}\n\`\`\``,
+          `\`\`\`sh\n${spec.examples.map(({ words: example, says }) => `# ${says}\n${program} ${example}`).join('\n')}\n\`\`\``,
         ]),
   ]
   return parts.join('\n\n')
 }
 
-function usage(words: string, spec: CommandSpec): string {
+function usage(program: string, words: string, spec: CommandSpec): string {
   const required = (spec.options ?? [])
     .filter((option) => option.required === true)
     .map(({ flags }) => flags.replace(/^-\w, /, ''))
   const args = (spec.arguments ?? []).map(({ name }) => (name.startsWith('[') ? name : `<${name}>`))
-  return [PROGRAM, words, ...required, '[options]', ...args].join(' ')
+  return [program, words, ...required, '[options]', ...args].join(' ')
 }
 
 function table(title: string, rows: readonly string[]): readonly string[] {

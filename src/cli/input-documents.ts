@@ -23,11 +23,15 @@ export interface InspectedInput {
   readonly issues: readonly Issue[]
 }
 
-/** Reads everything; for `check`, which goes on with what is right. */
-export async function inspectInput(context: CliContext, call: CommandCall): Promise<InspectedInput> {
+/** Reads everything; for `check`, which goes on with what is right. `namespace` is that of what names none. */
+export async function inspectInput(
+  context: CliContext,
+  call: CommandCall,
+  namespace: string = namespaceOf(call),
+): Promise<InspectedInput> {
   const names = call.options.list('file')
   const input = await readInputFiles(context, names)
-  const parsed = parseSources(input.files, namespaceOf(call), {
+  const parsed = parseSources(input.files, namespace, {
     derivedKinds: [LOCAL_INSTANCE_KIND],
     onDerived: ({ kind, name, location }) =>
       context.stderr.write(`${location}: ${kind} ${name} is derived from its app; left out\n`),
@@ -48,8 +52,12 @@ export async function inspectInput(context: CliContext, call: CommandCall): Prom
 }
 
 /** The documents; InvalidInputError with everything that is wrong. */
-export async function requireInput(context: CliContext, call: CommandCall): Promise<InputDocuments> {
-  const { documents, issues } = await inspectInput(context, call)
+export async function requireInput(
+  context: CliContext,
+  call: CommandCall,
+  namespace?: string,
+): Promise<InputDocuments> {
+  const { documents, issues } = await inspectInput(context, call, namespace)
   throwIfInvalid(issues)
   requireDocuments({ documents, issues })
   return documents

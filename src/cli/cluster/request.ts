@@ -10,7 +10,7 @@ import { outputFormat, writeAnswer } from '../output.ts'
 import { reportVerdicts } from '../report-apps.ts'
 import type { AnnotationChange } from '../request.ts'
 import { DEFAULT_WAIT_MS } from '../wait-apps.ts'
-import { PLUGIN_PROGRAM } from './program-name.ts'
+import { PLUGIN_FIELD_MANAGER, PLUGIN_PROGRAM } from './program-name.ts'
 import { requireClusterApp, storedApp, type ClusterTarget } from './target.ts'
 import { waitForClusterApp } from './wait.ts'
 
@@ -22,9 +22,6 @@ export interface ClusterRequest {
   /** One line about the result, for people. */
   readonly say: (before: StoredApp, after: StoredApp) => string
 }
-
-/** Its own name among the field managers: the annotation is the user's word, not the controller's. */
-const PLUGIN_FIELD_MANAGER = 'kubectl-fairlead'
 
 export async function requestOfClusterApp(
   context: CliContext,

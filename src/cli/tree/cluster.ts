@@ -58,6 +58,20 @@ const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('../cluster/commands/explain.ts')).explain,
   },
   {
+    name: 'diff',
+    summary: 'show what applying files, or the next look at an app, would change',
+    details:
+      'Each change is tried by the API server without being made, with your rights: those of the controller are needed. The image is ' +
+      'read from here, with your credentials.',
+    arguments: [{ ...NAME, name: '[name]' }],
+    options: [FILES, NAMESPACE, OUTPUT, ...CLUSTER_RENDERING],
+    examples: [
+      { words: 'diff -f app.yaml', says: 'the resource, and what would be made for it' },
+      { words: 'diff mattermost', says: 'whether the cluster has what the resource says' },
+    ],
+    load: async () => (await import('../cluster/commands/diff.ts')).diff,
+  },
+  {
     name: 'check',
     summary: 'say everything that is wrong with files before anything is applied',
     details:
@@ -82,7 +96,7 @@ const COMMANDS: readonly CommandSpec[] = [
     examples: [
       { words: 'render -f app.yaml', says: 'claims, Service and workload' },
       {
-        words: 'render -f app.yaml --preflight --preflight-image example.com/fairlead:1',
+        words: 'render -f app.yaml --preflight --preflight-image fairlead:1',
         says: 'with the pod that prepares them',
       },
     ],

@@ -1,0 +1,198 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseAllDocuments } from 'yaml'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { FIELD_MANAGER } from '../../../src/crd/labels.ts'
+import {
+  CHILD_TYPES,
+  CLAIMS,
+  CONTAINER_APPS,
+  isChildKind,
+  NAMESPACES,
+  SERVICES,
+  STATEFUL_SETS,
+} from '../../../src/engine/kubernetes/resources.ts'
+import { ExpectedError } from '../../../src/errors.ts'
+import type { KubeObject } from '../../../src/reconcile/kubernetes/types.ts'
+import { MemoryKube } from '../../support/memory-kube.ts'
+import { NOON } from '../prepared-state.ts'
+import { APP_IMAGE, imagesOf, writeApp } from './files.ts'
+import { ClusterDesk } from './world.ts'
+
+const IMAGE = 'example.com/team/app:good'
+const SPEC = { image: IMAGE, ports: [{ name: 'http', port: 80 }] }
+
+let desk: ClusterDesk
+let images: readonly string[]
+beforeEach(async () => {
+  desk = new ClusterDesk()
+  images = await imagesOf(desk.desk)
+  return () => desk[Symbol.dispose]()
+})
+
+interface Change {
+  readonly change: string
+  readonly kind: string
+  readonly name: string
+  readonly diff: string
+}
+
+/** `diff -o json` as `added Service`, with the lines that come and go; nothing may be written. */
+async function changes(...args: string[]): Promise<readonly (readonly [string, readonly string[]])[]> {
+  const before = await everything()
+  const { code, stdout, stderr } = await desk.run(['diff', ...args, ...images, '-o', 'json'])
+  expect({ code, stderr, left: await everything() }).toEqual({ code: 0, stderr: '', left: before })
+  return (JSON.parse(stdout) as { changes: Change[] }).changes.map(({ change, kind, diff }) => [
+    `${change} ${kind}`,
+    diff.split('\n').filter((line) => /^[-+] /.test(line)),
+  ])
+}
+
+async function everything(): Promise<readonly (readonly KubeObject[])[]> {
+  return Promise.all([CONTAINER_APPS, ...Object.values(CHILD_TYPES)].map((type) => desk.kube.list(type)))
+}
+
+/** An app that the controller has made everything for: what `render` says of the resource is there. */
+async function settledApp(): Promise<void> {
+  const image = { reference: IMAGE, canonical: IMAGE, digest: APP_IMAGE.digest, resolvedAt: NOON }
+  await desk.app('chat/web', { observedGeneration: 1, image }, SPEC)
+  const { stdout: resource } = await desk.run(['status', 'web', '-o', 'yaml'])
+  writeFileSync(join(desk.desk.dir, 'live.yaml'), resource)
+  const { stdout } = await desk.run(['render', '-f', 'live.yaml', ...images])
+  for (const document of parseAllDocuments(stdout)) {
+    const object = document.toJS() as KubeObject
+    if (!isChildKind(object.kind)) throw new Error(object.kind)
+    await desk.kube.apply(CHILD_TYPES[object.kind], object, { fieldManager: FIELD_MANAGER, force: true })
+  }
+}
+
+describe('diff', () => {
+  test('of a new file shows everything that would be made, and makes nothing', async () => {
+    writeApp(desk.desk)
+    const found = await changes('-f', 'app.yaml')
+    expect(found.map(([what]) => what)).toEqual([
+      'added ContainerApp',
+      'added PersistentVolumeClaim',
+      'added Service',
+      'added StatefulSet',
+    ])
+  })
+
+  test('of an app that has it all finds no difference', async () => {
+    await settledApp()
+    expect(await changes('web')).toEqual([])
+    expect(await desk.run(['diff', 'web', ...images])).toMatchObject({ code: 0, stdout: 'no difference\n' })
+    writeApp(desk.desk)
+    expect(await changes('-f', 'app.yaml')).toEqual([])
+  })
+
+  test('of an edit shows the resource and what follows from it', async () => {
+    await settledApp()
+    writeApp(desk.desk, { env: [{ name: 'MODE', value: 'fast' }] })
+    const found = await changes('-f', 'app.yaml')
+    expect(found.map(([what]) => what)).toEqual(['modified ContainerApp', 'modified StatefulSet'])
+    expect(found[0]?.[1]).toEqual(['+  env:', '+    - name: MODE', '+      value: fast'])
+    expect(found[1]?.[1]).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^\+ +value: fast$/),
+        expect.stringMatching(/^- +fairlead\.dev\/revision: /),
+      ]),
+    )
+  })
+
+  test('is a unified diff for people', async () => {
+    await settledApp()
+    writeApp(desk.desk, { env: [{ name: 'MODE', value: 'fast' }] })
+    const { stdout } = await desk.run(['diff', '-f', 'app.yaml', ...images])
+    expect(stdout).toMatch(
+      /^--- ContainerApp chat\/web\n\+\+\+ ContainerApp chat\/web\n@@ -\d+,\d+ \+\d+,\d+ @@\n/,
+    )
+  })
+
+  test('of a drift shows how it would be mended', async () => {
+    await settledApp()
+    const port = { spec: { ports: [{ name: 'http', port: 81 }] } }
+    await desk.kube.mergePatch(SERVICES, 'chat', 'web', port, { fieldManager: 'somebody' })
+    const found = await changes('web')
+    expect(found.map(([what]) => what)).toEqual(['modified Service'])
+    expect(found[0]?.[1].join('\n')).toContain('-      port: 81\n+      port: 80')
+  })
+
+  test('of another kind of workload shows both', async () => {
+    await settledApp()
+    writeApp(desk.desk, { volumes: [{ path: '/data', medium: 'Memory', size: '64Mi' }] })
+    expect((await changes('-f', 'app.yaml')).map(([what]) => what)).toEqual([
+      'modified ContainerApp',
+      'removed StatefulSet',
+      'added Deployment',
+    ])
+  })
+
+  test('renders for the level that the namespace enforces', async () => {
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'chat', labels } }
+    await desk.kube.create(NAMESPACES, namespace, { fieldManager: 'admin' })
+    writeApp(desk.desk, { user: '1000' })
+    const workload = (await changes('-f', 'app.yaml')).find(([what]) => what === 'added StatefulSet')
+    expect(workload?.[1].join('\n')).toContain('runAsNonRoot: true')
+  })
+
+  test('says what would keep the controller from going on', async () => {
+    const labels = { 'fairlead.dev/app': 'web' }
+    const service = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { namespace: 'chat', name: 'web', labels },
+    }
+    await desk.kube.create(SERVICES, service, { fieldManager: 'somebody' })
+    writeApp(desk.desk)
+    const { code, stderr } = await desk.run(['diff', '-f', 'app.yaml', ...images])
+    expect(stderr).toMatch(/^NameConflict: there is a Service web already/)
+    expect(code).toBe(1)
+  })
+
+  test('without the rights says which one is missing', async () => {
+    const before = ({ verb, plural }: { readonly verb: string; readonly plural: string }) => {
+      if (verb === 'create' && plural === 'statefulsets')
+        throw new ExpectedError('ClusterForbidden', 'user u may not create statefulsets')
+    }
+    desk[Symbol.dispose]()
+    desk = new ClusterDesk(new MemoryKube({ before }))
+    images = await imagesOf(desk.desk)
+    writeApp(desk.desk)
+    expect(await desk.run(['diff', '-f', 'app.yaml', ...images])).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: 'ClusterForbidden: user u may not create statefulsets\n',
+    })
+  })
+
+  test.each([
+    [[], 2, /name an app, or files with -f/],
+    [['web', '-f', 'app.yaml'], 2, /name an app, or files with -f/],
+    [['none'], 1, /^NotFound: /],
+    [['-f', 'none.yaml'], 2, /none\.yaml/],
+  ])('%j ends with %d', async (args, code, said) => {
+    writeApp(desk.desk)
+    const result = await desk.run(['diff', ...args])
+    expect(result.stderr).toMatch(said)
+    expect({ code: result.code, stdout: result.stdout }).toEqual({ code, stdout: '' })
+  })
+
+  test('leaves claims that nothing declares any more alone', async () => {
+    await settledApp()
+    const [claim] = await desk.kube.list(CLAIMS)
+    const other = {
+      ...claim,
+      metadata: { ...claim?.metadata, name: 'web-old', uid: undefined, resourceVersion: undefined },
+    }
+    const annotations = { ...claim?.metadata.annotations, 'fairlead.dev/volume-path': '["/old"]' }
+    await desk.kube.create(
+      CLAIMS,
+      { ...other, metadata: { ...other.metadata, annotations } } as unknown as KubeObject,
+      { fieldManager: FIELD_MANAGER },
+    )
+    expect(await changes('web')).toEqual([])
+    expect((await desk.kube.list(STATEFUL_SETS)).length).toBe(1)
+  })
+})
