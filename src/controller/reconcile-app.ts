@@ -282,6 +282,7 @@ function factsOf<O extends Observed, A extends { readonly kind: string }>(
     movedTo: app === undefined ? undefined : deps.movedTo(stored.key, app.spec.image),
     resolveError: attempt.resolveError,
     waiting: plan.waiting,
+    volumes: plan.volumes,
     wakeAtMs: plan.wakeAtMs,
     nowMs: deps.now(),
   }

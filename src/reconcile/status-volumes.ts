@@ -1,20 +1,47 @@
 /** `status.volumes`: every volume of the app, also the ones that nothing declares any more (rule V10). Pure. */
 import type { AppStatus, VolumeStatus } from '../crd/status.ts'
-import type { Desired, DesiredVolume, Observed, ObservedVolume } from './types.ts'
+import { MAX_CONDITION_MESSAGE } from '../crd/conditions.ts'
+import type { Desired, DesiredVolume, Observed, ObservedVolume, VolumeWords } from './types.ts'
 
 export function volumeStatuses(
   desired: Desired | undefined,
   observed: Observed,
   previous: AppStatus | undefined,
+  words: readonly VolumeWords[] = [],
 ): readonly VolumeStatus[] {
   // Without a desired state nothing is known about what is declared: what was said last stays.
   if (desired === undefined)
     return previous?.volumes ?? observed.volumes.map((volume) => orphan(volume, 'Image'))
-  const declared = desired.volumes.map((volume) => declaredVolume(volume, observed))
+  const declared = desired.volumes.map((volume) => ({
+    ...declaredVolume(volume, observed),
+    ...told(words.find(({ path }) => path === volume.path)),
+  }))
   const orphans = observed.volumes
     .filter(({ path }) => !desired.volumes.some((volume) => volume.path === path))
     .map((volume) => orphan(volume, 'Orphaned'))
   return [...declared, ...orphans].sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+function told(words: VolumeWords | undefined): Partial<VolumeStatus> {
+  if (words === undefined) return {}
+  const { phase, seededFrom, capacityBytes, message } = words
+  return {
+    phase,
+    ...(seededFrom === undefined ? {} : { seededFrom }),
+    ...(capacityBytes === undefined ? {} : { size: binaryQuantity(capacityBytes) }),
+    ...(message === undefined ? {} : { message: message.slice(0, MAX_CONDITION_MESSAGE) }),
+  }
+}
+
+/** The largest unit that leaves a whole number: `5Gi`, `1500Mi`. */
+function binaryQuantity(bytes: bigint): string {
+  const units = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
+  let [value, unit] = [bytes, 0]
+  while (value > 0n && value % 1024n === 0n && unit < units.length - 1) {
+    value /= 1024n
+    unit += 1
+  }
+  return `${value}${units[unit] ?? ''}`
 }
 
 /** What was told last, with what is seen of the storage now. */

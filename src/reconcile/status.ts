@@ -27,7 +27,7 @@ import { imageStatus, type ImageFacts } from './status-image.ts'
 import { settledVolumes, volumeStatuses } from './status-volumes.ts'
 import { lastRun } from './plan.ts'
 import { targetOf, workloadStatus, workloadTrouble } from './status-workload.ts'
-import type { Desired, Observed, Part, Trouble } from './types.ts'
+import type { Desired, Observed, Part, Trouble, VolumeWords } from './types.ts'
 
 export interface Facts {
   readonly app: App | undefined
@@ -55,6 +55,8 @@ export interface Facts {
   readonly resolveError: ExpectedError | undefined
   /** What the plan waits for although nothing is wrong. */
   readonly waiting: Trouble | undefined
+  /** What the plan says of volumes beside what every engine says. */
+  readonly volumes?: readonly VolumeWords[] | undefined
   readonly wakeAtMs: number | undefined
   readonly nowMs: number
 }
@@ -81,7 +83,7 @@ export function statusOf(facts: Facts): AppStatus {
   return {
     observedGeneration: facts.generation,
     ...(image === undefined ? {} : { image }),
-    volumes: volumeStatuses(facts.desired, facts.observed, facts.previous),
+    volumes: volumeStatuses(facts.desired, facts.observed, facts.previous, facts.volumes),
     workload,
     ...(lastHandledRequest === undefined ? {} : { lastHandledRequest }),
     inventory: inventoryOf(facts),

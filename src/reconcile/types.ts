@@ -2,7 +2,7 @@
  * The values that flow through the middle: what is wanted (`Desired`), what is there (`Observed`), what is to be done
  * (`Step`). All plain data.
  */
-import type { InventoryItem } from '../crd/status.ts'
+import type { InventoryItem, VolumeStatus } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
 import type { HookWish, Identity, ProcessWish, ResourceLimits, SecurityWish } from '../bundle/types.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
@@ -159,4 +159,16 @@ export interface Plan<Action = Step> {
   readonly waiting?: Trouble
   /** Findings that stop nothing. */
   readonly warnings?: readonly Issue[]
+  /** What an engine knows of volumes beside what every engine does. */
+  readonly volumes?: readonly VolumeWords[]
+}
+
+export interface VolumeWords {
+  readonly path: string
+  readonly phase: NonNullable<VolumeStatus['phase']>
+  readonly seededFrom: Digest | undefined
+  /** Capacity that the volume has, in bytes; undefined before it is bound. */
+  readonly capacityBytes: bigint | undefined
+  /** Why it is not ready, or what its growing waits for. */
+  readonly message: string | undefined
 }

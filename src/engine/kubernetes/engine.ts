@@ -122,7 +122,9 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
     })
     if (plan.memory === undefined) this.#memory.delete(appId(key))
     else this.#memory.set(appId(key), plan.memory)
-    return plan
+    return plan.note === undefined
+      ? plan
+      : { ...plan, warnings: [...(plan.warnings ?? []), preflightNote(plan.note)] }
   }
 
   planKeepLast({ key, observed, nowMs }: PlanInput<ClusterObserved>, running: boolean): Plan<ClusterStep> {
@@ -187,6 +189,10 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
     )
     return objects.flatMap((object) => (object === undefined ? [] : (observeClaim(object) ?? [])))
   }
+}
+
+function preflightNote(message: string): Issue {
+  return { severity: 'warning', reason: 'PodSecurityRestricted', path: 'volumes', message }
 }
 
 /** Read from the resource as it is: it may not parse, and what runs still has its claims. */
