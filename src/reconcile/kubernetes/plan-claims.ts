@@ -18,7 +18,8 @@ import { isPrepared } from './seeded.ts'
 import type { ClusterStep, ObservedClaim, ObservedWorkload, RenderedClaim } from './types.ts'
 
 export function planClaims(context: PlanContext): Stage {
-  const broken = layoutProblem(context) ?? claimProblem(context) ?? sourceProblem(context)
+  const broken =
+    layoutProblem(context) ?? claimProblem(context) ?? writersProblem(context) ?? sourceProblem(context)
   if (broken !== undefined) return stopWith(broken, 'volumes')
   const emptied = planEmptied(context)
   if (emptied.stop) return emptied
@@ -86,6 +87,19 @@ function claimProblem({ rendered, claim }: PlanContext): ExpectedError | undefin
         'VolumePending',
         `claim ${name} is being deleted, not by Fairlead; it goes when no pod mounts it, and what runs is not touched before`,
       )
+  }
+  return undefined
+}
+
+/** A claim keeps the access modes that it was made with, whatever the words of the user became. */
+function writersProblem({ rendered, claim }: PlanContext): ExpectedError | undefined {
+  if (rendered.workload.kind !== 'Deployment') return undefined
+  for (const { name, volumes } of rendered.claims) {
+    const modes = claim(name)?.accessModes ?? []
+    const many = modes.includes('ReadWriteMany') || modes.every((mode) => mode === 'ReadOnlyMany')
+    if (many) continue
+    const message = `claim ${name} was made with accessModes [${modes.join(', ')}] and can't change, and a second pod would spoil what the first writes to ${volumes[0]?.path ?? ''}; put accessModes back, or move the data to a new claim`
+    return new ExpectedError('InvalidSpec', message, { path: 'spec.volumes' })
   }
   return undefined
 }
