@@ -2,7 +2,8 @@
 import { closeSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { openDirectory } from '../../src/host/open-at.ts'
-import { isMountPoint, mountOf, parseMountinfo } from '../../src/preflight/mountinfo.ts'
+import { parseMountinfo } from '../../src/host/mountinfo.ts'
+import { isMountPoint, mountOf } from '../../src/preflight/mountinfo.ts'
 import { temporaryFolder } from '../engine/local/temporary.ts'
 
 const TABLE = [
