@@ -77,6 +77,7 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
       return resultOf(outcome)
     } catch (error) {
       if (this.#abort.signal.aborted) return undefined
+      if (isPassing(error)) return this.#tryAgain(id, error)
       await this.#reportBug(id, key, error)
       return 'bug'
     }
@@ -94,6 +95,16 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
     if (outcome.retry === undefined) this.#retries.forget(id)
     else this.#retry(id)
     if (outcome.wakeAtMs !== undefined) this.queue.addAt(id, outcome.wakeAtMs)
+  }
+
+  /**
+   * The server could not be asked, or its answer got lost: no word about the app, and the next pass finds it as it is
+   * now. To tell it in the status would take a healthy app's Ready away.
+   */
+  #tryAgain(id: string, error: ExpectedError): PassResult {
+    this.#log.warn({ app: id, reason: error.reason, message: error.message }, 'tries again')
+    this.#retry(id)
+    return 'error'
   }
 
   /** Anything but an expected failure: told once with its stack, shown in the status, tried again with backoff. */
@@ -143,6 +154,13 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
       'readiness changed',
     )
   }
+}
+
+function isPassing(error: unknown): error is ExpectedError {
+  return (
+    error instanceof ExpectedError &&
+    (error.reason === 'ClusterUnavailable' || error.reason === 'ClusterConflict')
+  )
 }
 
 function resultOf({ retry, wakeAtMs, status }: Outcome): PassResult {

@@ -41,6 +41,7 @@ export async function settledPlan<O extends Observed, A extends { readonly kind:
     throw error
   }
   const observed = await deps.engine.observe(stored.key)
+  if (!areVolumesTold(status, observed)) return undefined
   const plan = deps.engine.planSettled(planInput(deps, stored, observed), app, status.image.digest)
   return plan === undefined ? undefined : { plan, attempt: { app, warnings: [] } }
 }
@@ -50,6 +51,16 @@ function isFullyTold(status: AppStatus, generation: number): boolean {
   const isTrue = (type: string) =>
     status.conditions?.some((condition) => condition.type === type && condition.status === 'True') === true
   return status.observedGeneration === generation && [IMAGE_RESOLVED, RENDERED, VOLUMES_READY].every(isTrue)
+}
+
+/** A crash may have come between what was found out about a volume and the status that was to tell it. */
+function areVolumesTold({ volumes = [] }: AppStatus, { volumes: stored, execByPath }: Observed): boolean {
+  return stored.every(({ path, seeded }) => {
+    const told = volumes.find((volume) => volume.path === path)
+    const exec = execByPath.get(path)
+    const known = exec === undefined ? undefined : exec === 'exec' ? 'Allowed' : 'Denied'
+    return told?.seeded === seeded && (told.exec === undefined || known === undefined || told.exec === known)
+  })
 }
 
 export function planInput<O extends Observed, A extends { readonly kind: string }>(

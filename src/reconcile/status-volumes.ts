@@ -24,10 +24,15 @@ export function volumeStatuses(
 
 function told(words: VolumeWords | undefined): Partial<VolumeStatus> {
   if (words === undefined) return {}
-  const { phase, seededFrom, capacityBytes, message } = words
+  const { phase, seededFrom } = words
+  return { phase, ...(seededFrom === undefined ? {} : { seededFrom }), ...storageWords(words) }
+}
+
+function storageWords({
+  capacityBytes,
+  message,
+}: Pick<VolumeWords, 'capacityBytes' | 'message'>): Pick<VolumeStatus, 'size' | 'message'> {
   return {
-    phase,
-    ...(seededFrom === undefined ? {} : { seededFrom }),
     ...(capacityBytes === undefined ? {} : { size: binaryQuantity(capacityBytes) }),
     ...(message === undefined ? {} : { message: message.slice(0, MAX_CONDITION_MESSAGE) }),
   }
@@ -52,7 +57,13 @@ export function settledVolumes(
   return previous.map((volume) => {
     const stored = observed.volumes.find(({ path }) => path === volume.path)
     if (stored === undefined) return volume
-    return { ...volume, phase: stored.phase === 'Bound' ? 'Ready' : 'Pending' }
+    const { message: _before, ...rest } = volume
+    const { capacityBytes, message } = stored
+    return {
+      ...rest,
+      phase: stored.phase === 'Bound' ? 'Ready' : 'Pending',
+      ...storageWords({ capacityBytes, message }),
+    }
   })
 }
 

@@ -105,6 +105,10 @@ export interface ObservedVolume {
   readonly phase: 'Bound' | 'Pending'
   readonly seeded: boolean
   readonly retain: 'Retain' | 'Delete'
+  /** What it holds, where the engine knows. */
+  readonly capacityBytes?: bigint | undefined
+  /** What its storage is busy with, or in trouble about. */
+  readonly message?: string | undefined
 }
 
 export interface Observed {

@@ -165,6 +165,23 @@ test('what only an edit can help is not tried again', async () => {
   expect(count(world, 'resolve')).toBe(1)
 })
 
+test.each(['ClusterUnavailable', 'ClusterConflict'] as const)(
+  'a status that meets %s is written later, and takes no Ready away',
+  async (reason) => {
+    const world = fresh()
+    await run(world)
+    world.failures.set('writeStatus', new ExpectedError(reason, 'in passing', { retry: 'backoff' }))
+    world.end([...world.instances.keys()].join(), { startedAtMs: 0, finishedAtMs: 0 })
+    const told = count(world, 'writeStatus')
+    await wait(PULSE_MS)
+    expect(count(world, 'writeStatus')).toBe(told + 1)
+    expect(world.logged).toContain('tries again')
+    world.failures.clear()
+    await wait(1000)
+    expect(world.status(KEY)?.conditions?.[0]).toMatchObject({ type: 'Ready', status: 'True' })
+  },
+)
+
 describe('a bug', () => {
   test('is shown without its text, logged and tried again', async () => {
     const world = fresh()

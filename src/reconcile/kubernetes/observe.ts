@@ -116,6 +116,8 @@ function volumeOf(claim: ObservedClaim, path: string): ObservedVolume {
     phase: claim.phase === 'Bound' ? 'Bound' : 'Pending',
     seeded: isDigest(claim.seeded[path] ?? ''),
     retain: claim.retain,
+    capacityBytes: claim.capacityBytes,
+    message: claim.resize?.message,
   }
 }
 
