@@ -29,23 +29,34 @@ const WATCHED: readonly ResourceType[] = [
 
 export class History {
   readonly entries: Entry[] = []
+  readonly #now = new Map(WATCHED.map(({ plural }) => [plural, new Map<string, KubeObject>()]))
 
   /** Must be made before anything is created. */
   constructor(kube: MemoryKube) {
-    for (const type of WATCHED)
-      kube.watch(type, (event) => this.entries.push({ ...event, plural: type.plural }))
+    for (const type of WATCHED) kube.watch(type, (event) => this.#happened({ ...event, plural: type.plural }))
   }
 
-  /** Objects of a kind as they were after the first `until` entries. */
-  objects(plural: string, until = this.entries.length): readonly KubeObject[] {
+  /** Objects of a kind as they are now. */
+  objects(plural: string): readonly KubeObject[] {
+    return [...(this.#now.get(plural)?.values() ?? [])]
+  }
+
+  /** The same as they were after the first `until` entries. */
+  objectsAt(plural: string, until: number): readonly KubeObject[] {
     const objects = new Map<string, KubeObject>()
-    for (const { kind, object, plural: of } of this.entries.slice(0, until)) {
-      if (of !== plural) continue
-      if (kind === 'deleted') objects.delete(keyOf(object))
-      else objects.set(keyOf(object), object)
-    }
+    for (const entry of this.entries.slice(0, until)) if (entry.plural === plural) put(objects, entry)
     return [...objects.values()]
   }
+
+  #happened(entry: Entry): void {
+    this.entries.push(entry)
+    put(this.#now.get(entry.plural) ?? new Map(), entry)
+  }
+}
+
+function put(objects: Map<string, KubeObject>, { kind, object }: MemoryEvent): void {
+  if (kind === 'deleted') objects.delete(keyOf(object))
+  else objects.set(keyOf(object), object)
 }
 
 export interface FeedOptions {
@@ -172,7 +183,7 @@ class FedInformer<Item extends InformerItem> implements Informer<Item>, Fed {
 
   #list(until: number): void {
     const objects = this.#history
-      .objects(this.plural, until)
+      .objectsAt(this.plural, until)
       .filter((object) => selects(this.#options, object))
     for (const object of objects) this.#put(object)
     const version = this.#history.entries[until - 1]?.object.metadata.resourceVersion ?? '0'

@@ -88,7 +88,7 @@ describe('an upgrade', () => {
     await apply({ image: 'registry.test/apps/app:2' })
     expect(await world.condition('Ready')).toBe('True Running')
     expect(names('persistentvolumeclaims')).toHaveLength(2)
-    expect((await world.status())?.volumes?.map(({ path, phase }) => [path, phase])).toContainEqual([
+    expect((await world.status())?.volumes?.map(({ path, origin }) => [path, origin])).toContainEqual([
       '/plugins',
       'Orphaned',
     ])
@@ -111,7 +111,9 @@ describe('an upgrade', () => {
     const uid = world.objects('pods')[0]?.metadata.uid
     world.cluster.preflightAnswers.push(undefined, 'nonsense', undefined)
     await world.submit({ ports: PORTS, image: 'registry.test/apps/app:3' })
-    await expect.poll(() => controller.round().then(() => world.condition('Ready'))).toBe('False PreflightFailed')
+    await expect
+      .poll(() => controller.round().then(() => world.condition('Ready')))
+      .toBe('False PreflightFailed')
     expect(world.objects('pods').map(({ metadata }) => metadata.uid)).toContain(uid)
     await controller.toRest()
     expect(await world.condition('Ready')).toBe('True Running')
@@ -154,6 +156,7 @@ describe('the user', () => {
       status: { capacity: { storage: '2Gi' } },
     })
     expect(await world.condition('Ready')).toBe('True Running')
+    expect((await world.status())?.volumes).toMatchObject([{ path: '/data', size: '2Gi' }])
   })
 
   test('deletes the resource and applies it again: the data is found', async () => {
@@ -203,7 +206,12 @@ describe('the user', () => {
     await apply({ image: 'registry.test/apps/app:2' })
     await apply(
       { image: 'registry.test/apps/app:2' },
-      { annotations: { 'fairlead.dev/rollback-to': IMAGES['1'].digest } },
+      {
+        annotations: {
+          'fairlead.dev/resolve-requested-at': '2026-03-01T13:00:00Z',
+          'fairlead.dev/rollback-to': IMAGES['1'].digest,
+        },
+      },
     )
     expect(podDigest()).toBe(IMAGES['1'].digest)
     expect(await world.condition('Ready')).toMatch(/^True/)

@@ -2,7 +2,7 @@
  * The whole engine over a server in memory: the parts that the controller's process is made of, a user, and a cluster
  * that works by itself. Time stands still, but where everybody waits for it.
  */
-import { reconcileApp, type ReconcileDeps } from '../../../src/controller/reconcile-app.ts'
+import { reconcileApp, type Outcome, type ReconcileDeps } from '../../../src/controller/reconcile-app.ts'
 import type { AppStatus } from '../../../src/crd/status.ts'
 import { collectionPath } from '../../../src/engine/kubernetes/api/paths.ts'
 import { NO_IMAGES_CONFIG } from '../../../src/engine/kubernetes/images/images-config.ts'
@@ -10,7 +10,8 @@ import { openCluster, type Cluster } from '../../../src/engine/kubernetes/open.t
 import * as resources from '../../../src/engine/kubernetes/resources.ts'
 import { KUBERNETES_BACKOFF } from '../../../src/reconcile/backoff.ts'
 import type { ClusterObserved, ClusterStep, KubeObject } from '../../../src/reconcile/kubernetes/types.ts'
-import { parseAppKey } from '../../../src/reconcile/names.ts'
+import { parseAppKey, type AppKey } from '../../../src/reconcile/names.ts'
+import { ExpectedError } from '../../../src/errors.ts'
 import { createLogger } from '../../../src/log.ts'
 import { aResource, KEY, NOW_MS } from '../../support/builders.ts'
 import { MemoryKube } from '../../support/memory-kube.ts'
@@ -60,7 +61,10 @@ export class World {
 
   /** The user applies the resource, new or changed. */
   async submit(spec: Fields = {}, metadata: Fields = {}): Promise<void> {
-    const resource = aResource({ image: 'registry.test/apps/app:1', ...spec }, metadata) as unknown as KubeObject
+    const resource = aResource(
+      { image: 'registry.test/apps/app:1', ...spec },
+      metadata,
+    ) as unknown as KubeObject
     const there = await this.app()
     if (there === undefined) await this.kube.create(resources.CONTAINER_APPS, resource, USER)
     else
@@ -97,13 +101,18 @@ export class World {
   async picture(): Promise<unknown> {
     const status = await this.status()
     return {
-      children: ['statefulsets', 'deployments', 'services', 'persistentvolumeclaims', 'pods'].flatMap((plural) =>
-        this.objects(plural).map((object) => `${object.kind} ${essence(object)}`),
+      children: ['statefulsets', 'deployments', 'services', 'persistentvolumeclaims', 'pods'].flatMap(
+        (plural) => this.objects(plural).map((object) => `${object.kind} ${essence(object)}`),
       ),
       contents: this.cluster.contents(),
       digest: status?.image?.digest,
       volumes: status?.volumes,
-      conditions: status?.conditions?.map(({ type, status: is, reason, message }) => [type, is, reason, message]),
+      conditions: status?.conditions?.map(({ type, status: is, reason, message }) => [
+        type,
+        is,
+        reason,
+        message,
+      ]),
     }
   }
 
@@ -128,10 +137,16 @@ export class World {
       { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-1' } },
       USER,
     )
-    await this.kube.mergePatch(resources.NODES, undefined, 'node-1', { status: NODE_STATUS }, {
-      ...USER,
-      subresource: 'status',
-    })
+    await this.kube.mergePatch(
+      resources.NODES,
+      undefined,
+      'node-1',
+      { status: NODE_STATUS },
+      {
+        ...USER,
+        subresource: 'status',
+      },
+    )
     await settle()
   }
 }
@@ -214,10 +229,20 @@ export class Process {
     const key = parseAppKey(app)
     if (key === undefined) return
     this.#wakes.delete(app)
-    const { retry, wakeAtMs } = await reconcileApp(this.#deps, key, this.#signal)
+    const { retry, wakeAtMs } = await this.#reconcile(key)
     const retryAtMs = retry === undefined ? Infinity : this.#world.nowMs + RETRY_MS
     const atMs = Math.min(retryAtMs, wakeAtMs ?? Infinity)
     if (atMs !== Infinity) this.#wakes.set(app, atMs)
+  }
+
+  /** As the worker does: a status that can't be written is tried again. */
+  async #reconcile(key: AppKey): Promise<Pick<Outcome, 'retry' | 'wakeAtMs'>> {
+    try {
+      return await reconcileApp(this.#deps, key, this.#signal)
+    } catch (error) {
+      if (!(error instanceof ExpectedError) || error.retry !== 'backoff') throw error
+      return { retry: error, wakeAtMs: undefined }
+    }
   }
 
   #wakeUp(): void {
@@ -239,5 +264,8 @@ const NODE_STATUS = {
 function essence({ metadata, ...rest }: KubeObject): string {
   const { name, labels, annotations, ownerReferences = [] } = metadata
   const owners = ownerReferences.map((owner) => `${owner.kind}/${owner.name}`)
-  return JSON.stringify({ name, labels, annotations, owners, spec: rest['spec'] }).replaceAll(/uid-\d+/g, 'uid')
+  return JSON.stringify({ name, labels, annotations, owners, spec: rest['spec'] }).replaceAll(
+    /uid-\d+/g,
+    'uid',
+  )
 }
