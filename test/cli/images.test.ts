@@ -433,14 +433,6 @@ describe('render', () => {
       stderr: expect.stringMatching(/^ExecNotFound: spec\.command\[0\]/m) as string,
     })
   })
-
-  test('says plainly that there is no Kubernetes engine', async () => {
-    expect(await desk.run(['render', '-f', 'x', '--engine', 'kubernetes'])).toMatchObject({
-      code: 1,
-      stdout: '',
-      stderr: expect.stringMatching(/^UnsupportedField: .*no Kubernetes engine/) as string,
-    })
-  })
 })
 
 test('unpack refuses a folder that holds something', async () => {

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { unifiedDiff } from '../../src/cli/unified-diff.ts'
 
-const text = (lines: string) => [...lines].map((line) => `${line}\n`).join('')
+const text = (lines: string) => Array.from(lines, (line) => `${line}\n`).join('')
 
 test.each([
   ['abc', 'abc', ''],
@@ -34,7 +34,7 @@ function patched(before: string, diff: string): string {
       at = start
     } else if (line.startsWith('+')) result.push(line.slice(1))
     else {
-      expect(old[at]).toBe(line.slice(1))
+      if (old[at] !== line.slice(1)) throw new Error(`${line} is not in the text at ${at}`)
       if (line.startsWith(' ')) result.push(line.slice(1))
       at += 1
     }

@@ -113,13 +113,22 @@ test('kubectl finds it by its name', async () => {
 test('what render prints is accepted by the API server as it is', async () => {
   writeApp(desk, {}, {}, 'chat/fresh')
   const { stdout } = await plugin([
-    ...['render', '-f', 'app.yaml', ...images],
-    ...['--preflight', '--preflight-image', 'example.com/fairlead:1'],
+    'render',
+    '-f',
+    'app.yaml',
+    '--preflight',
+    '--preflight-image',
+    'example.com/fairlead:1',
+    ...images,
   ])
   await writeFile(path.join(desk.dir, 'objects.yaml'), stdout)
   const applied = await plane.kubectl([
-    ...['apply', '--server-side', '--dry-run=server', '--validate=strict'],
-    ...['-f', path.join(desk.dir, 'objects.yaml')],
+    'apply',
+    '--server-side',
+    '--dry-run=server',
+    '--validate=strict',
+    '-f',
+    path.join(desk.dir, 'objects.yaml'),
   ])
   expect(applied.match(/serverside-applied/g)?.length).toBe(4)
 })

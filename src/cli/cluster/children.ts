@@ -60,6 +60,6 @@ function orderOf({ key, claim }: AppClaim): string {
 
 function ownClaim(object: KubeObject): readonly AppClaim[] {
   const claim = observeClaim(object)
-  if (claim?.ours !== true || claim.app === undefined) return []
+  if (claim?.app === undefined) return []
   return [{ key: { namespace: object.metadata.namespace ?? '', name: claim.app }, claim }]
 }

@@ -13,10 +13,11 @@ import {
   STATEFUL_SETS,
 } from '../../../src/engine/kubernetes/resources.ts'
 import { ExpectedError } from '../../../src/errors.ts'
+import type { Digest } from '../../../src/image/types.ts'
 import type { KubeObject } from '../../../src/reconcile/kubernetes/types.ts'
 import { MemoryKube } from '../../support/memory-kube.ts'
 import { NOON } from '../prepared-state.ts'
-import { APP_IMAGE, imagesOf, writeApp } from './files.ts'
+import { APP_IMAGE, imagesOf, OLD_IMAGE, writeApp } from './files.ts'
 import { ClusterDesk } from './world.ts'
 
 const IMAGE = 'example.com/team/app:good'
@@ -53,8 +54,8 @@ async function everything(): Promise<readonly (readonly KubeObject[])[]> {
 }
 
 /** An app that the controller has made everything for: what `render` says of the resource is there. */
-async function settledApp(): Promise<void> {
-  const image = { reference: IMAGE, canonical: IMAGE, digest: APP_IMAGE.digest, resolvedAt: NOON }
+async function settledApp(digest: Digest = APP_IMAGE.digest): Promise<void> {
+  const image = { reference: IMAGE, canonical: IMAGE, digest, resolvedAt: NOON }
   await desk.app('chat/web', { observedGeneration: 1, image }, SPEC)
   const { stdout: resource } = await desk.run(['status', 'web', '-o', 'yaml'])
   writeFileSync(join(desk.desk.dir, 'live.yaml'), resource)
@@ -92,12 +93,19 @@ describe('diff', () => {
     const found = await changes('-f', 'app.yaml')
     expect(found.map(([what]) => what)).toEqual(['modified ContainerApp', 'modified StatefulSet'])
     expect(found[0]?.[1]).toEqual(['+  env:', '+    - name: MODE', '+      value: fast'])
+    expect(found[1]?.[1].filter((line) => /fairlead\.dev\/(applied|inputs)/.test(line))).toEqual([])
     expect(found[1]?.[1]).toEqual(
       expect.arrayContaining([
         expect.stringMatching(/^\+ +value: fast$/),
         expect.stringMatching(/^- +fairlead\.dev\/revision: /),
       ]),
     )
+  })
+
+  test('goes on from the pin that the app has', async () => {
+    await settledApp(OLD_IMAGE.digest)
+    writeApp(desk.desk)
+    expect(await changes('-f', 'app.yaml')).toEqual([])
   })
 
   test('is a unified diff for people', async () => {

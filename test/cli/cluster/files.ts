@@ -18,6 +18,12 @@ export const APP_IMAGE = buildImage({
   config: { Entrypoint: ['/app'], Volumes: ['/data'] },
 })
 
+/** What the tag `good` named before. */
+export const OLD_IMAGE = buildImage({
+  layers: [layer([dir('data'), file('app', buildElf({ machine: MACHINE }), { mode: 0o755 })])],
+  config: { Entrypoint: ['/app'], Cmd: ['old'], Volumes: ['/data'] },
+})
+
 /** Names an entrypoint that it does not have. */
 export const BROKEN_IMAGE = buildImage({
   layers: [layer([dir('data')])],
@@ -28,6 +34,7 @@ export const BROKEN_IMAGE = buildImage({
 export async function imagesOf(desk: Desk): Promise<readonly string[]> {
   await writeLayout(join(desk.dir, 'layout'), [
     { tag: 'good', image: APP_IMAGE },
+    { tag: 'old', image: OLD_IMAGE },
     { tag: 'broken', image: BROKEN_IMAGE },
   ])
   const config = { layouts: [{ prefix: 'example.com/team/app', path: join(desk.dir, 'layout') }] }

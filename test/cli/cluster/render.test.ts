@@ -30,7 +30,8 @@ function summary(stdout: string): readonly string[] {
 
 function templateOf(stdout: string): { metadata: { annotations: Record<string, string> } } {
   const workload = objects(stdout).find(({ kind }) => kind === 'StatefulSet')
-  return (workload?.['spec'] as { template: { metadata: { annotations: Record<string, string> } } }).template
+  if (workload === undefined) throw new Error('no StatefulSet')
+  return (workload['spec'] as { template: { metadata: { annotations: Record<string, string> } } }).template
 }
 
 describe('render', () => {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { MANAGED_BY_LABEL } from '../../../src/crd/labels.ts'
 import { CLAIMS, PODS } from '../../../src/engine/kubernetes/resources.ts'
 import { runningStatus } from '../prepared-state.ts'
 import { aClaim, aPod, ClusterDesk } from './world.ts'
@@ -23,7 +24,14 @@ describe('volumes ls', () => {
     await desk.put(CLAIMS, aClaim('chat/gone', ['/a', '/b']))
     await desk.put(CLAIMS, aClaim('other/app', ['/x']))
     const foreign = aClaim('chat/web', ['/mine'])
-    await desk.put(CLAIMS, { ...foreign, metadata: { ...foreign.metadata, name: 'foreign', labels: {} } })
+    await desk.put(CLAIMS, {
+      ...foreign,
+      metadata: {
+        ...foreign.metadata,
+        name: 'foreign',
+        labels: { ...foreign.metadata.labels, [MANAGED_BY_LABEL]: 'helm' },
+      },
+    })
   })
 
   test.each([

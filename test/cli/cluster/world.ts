@@ -70,7 +70,7 @@ export class ClusterDesk {
   /** Creates an object; one with a status gets it by a second write, as the server wants it. */
   async put(type: ResourceType, object: KubeObject): Promise<KubeObject> {
     const { status, ...rest } = object
-    const made = await this.kube.create(type, rest as KubeObject, BY_CONTROLLER)
+    const made = await this.kube.create(type, rest, BY_CONTROLLER)
     if (status === undefined) return made
     const { namespace, name } = object.metadata
     return this.kube.mergePatch(
