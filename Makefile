@@ -21,6 +21,7 @@ demo: setup ## show what Fairlead does, side by side with umoci and runc (needs 
 images: setup ## build what the demo and the tests run (images, a Kubernetes), into a cache
 	@node scripts/build-demo-image.ts
 	@node scripts/build-postgres-image.ts
+	@node scripts/build-controller-image.ts
 	@node scripts/build-cluster.ts
 
 check: setup ## types, lint, format, generated files: fast
