@@ -1,0 +1,162 @@
+import { describe, expect, test } from 'vitest'
+import type { ClusterObserved, ObservedClaim } from '../../../src/reconcile/kubernetes/types.ts'
+import {
+  UID,
+  CASE,
+  NEW,
+  CLAIM,
+  RESTS,
+  CHANGES,
+  seenSet,
+  type Given,
+  plan,
+  words,
+  UNPREPARED,
+  withReplicasOf,
+} from './planning.ts'
+import type { Case } from './rendering.ts'
+import { aSeenClaim, aSeenPod } from './seen.ts'
+
+describe('claims', () => {
+  const GIB = 1024n ** 3n
+  const grown = { spec: { ...CASE.spec, volumes: [{ path: '/data', size: '20Gi' }] } }
+  const seen = (changes: Partial<ObservedClaim>) => ({ ...RESTS, claims: [{ ...CLAIM, ...changes }] })
+  /** The workload of an app whose words changed is written for its hash alone. */
+  const others = (given: Given) => words(given).filter((text) => !text.includes('StatefulSet'))
+
+  test.each<[string, Case, Partial<ObservedClaim>, readonly string[]]>([
+    ['grow', grown, {}, ['apply PersistentVolumeClaim']],
+    [
+      'grow in a class that nobody may read',
+      grown,
+      { storageClassName: 'unknown' },
+      ['apply PersistentVolumeClaim'],
+    ],
+    ['can’t grow in some classes', grown, { storageClassName: 'fixed' }, ['problem VolumeNotExpandable']],
+    ['never shrink', CASE, { requestBytes: 50n * GIB }, []],
+    ['that are not bound can’t grow yet', grown, { phase: 'Pending' }, []],
+    [
+      'are owned when they are not retained',
+      { spec: { ...CASE.spec, volumes: [{ path: '/data', size: '10Gi', retain: 'Delete' }] } },
+      {},
+      ['apply PersistentVolumeClaim'],
+    ],
+    [
+      'are let go when they are retained again',
+      CASE,
+      { retain: 'Delete', ownerUid: UID },
+      ['apply PersistentVolumeClaim'],
+    ],
+    ['that lost their volume stop the rest', CASE, { phase: 'Lost' }, ['problem VolumeLost']],
+    ['that somebody deletes stop the rest', CASE, { deleting: true }, ['problem VolumePending']],
+  ])('%s', (_title, app, changes, expected) => {
+    expect(others({ app, seen: seen(changes) })).toEqual(expected)
+  })
+
+  test('without words about their size stay when the operator changes the default', () => {
+    const app = { spec: { ...CASE.spec, volumes: [{ path: '/data' }] } }
+    expect(others({ app, seen: seen({ requestBytes: GIB }) })).toEqual([])
+  })
+
+  test('say what was decided when they were made, and only that', () => {
+    const dataSourceRef = { kind: 'VolumeSnapshot', name: 'monday' }
+    const claims = [
+      {
+        ...CLAIM,
+        storageClassName: 'older',
+        accessModes: ['ReadWriteOncePod'],
+        dataSourceRef,
+        paths: ['/data', '/gone'],
+      },
+    ]
+    const { steps, warnings } = plan({ app: grown, seen: { ...RESTS, claims } })
+    expect(steps[0]).toMatchObject({
+      object: {
+        metadata: {
+          annotations: {
+            'fairlead.dev/volume-path': '["/data","/gone"]',
+            'fairlead.dev/seeded-from': '{"/data":"kept"}',
+          },
+        },
+        spec: {
+          storageClassName: 'older',
+          accessModes: ['ReadWriteOncePod'],
+          dataSourceRef,
+          resources: { requests: { storage: '20Gi' } },
+        },
+      },
+    })
+    expect(warnings).toMatchObject([{ reason: 'UnsupportedField', path: '/data' }])
+  })
+
+  test('of one writer never get a Deployment, whatever the words became', () => {
+    const app = {
+      spec: { ...CASE.spec, volumes: [{ path: '/data', size: '10Gi', accessModes: ['ReadWriteMany'] }] },
+    }
+    expect(words({ app, seen: RESTS })).toEqual(['keep StatefulSet', 'problem InvalidSpec'])
+  })
+
+  test('of another layout hold the data: nothing is made beside them', () => {
+    const app = {
+      spec: { ...CASE.spec, volumeDefaults: { layout: 'OneClaim' }, volumes: [{ path: '/data' }] },
+    }
+    const { steps, problem } = plan({ app, seen: RESTS })
+    expect(steps.map(({ kind }) => kind)).toEqual(['keep'])
+    expect(problem?.error).toMatchObject({ reason: 'InvalidSpec', path: 'spec.volumeDefaults.layout' })
+  })
+
+  test('that the user brings must be there, and are never written', () => {
+    const app = { spec: { ...CASE.spec, volumes: [{ path: '/data', source: { claimName: 'mine' } }] } }
+    const mine = aSeenClaim('mine', '/x', { ours: false, app: undefined, seeded: {}, exec: {}, paths: [] })
+    expect(words({ app, seen: { ...RESTS, claims: [] } })).toEqual([
+      'keep StatefulSet',
+      'problem VolumeSourceMissing',
+    ])
+    const steps = words({ app, seen: { ...CHANGES, claims: [mine] } })
+    expect(steps).toEqual(['create Pod', 'waits Progressing'])
+  })
+
+  test('that nothing declares any more stay', () => {
+    const claims = [CLAIM, aSeenClaim('orphan', '/old')]
+    expect(words({ seen: { ...RESTS, claims } })).toEqual(['keep StatefulSet'])
+  })
+})
+
+describe('a claim that was removed under its app', () => {
+  const WAITS = aSeenPod({ revision: NEW, phase: 'Pending', ready: false, containers: [] })
+
+  test.each<[string, Partial<ClusterObserved>, readonly string[]]>([
+    [
+      'is not made while a pod would start on it empty',
+      { ...RESTS, claims: [], pods: [WAITS] },
+      ['apply StatefulSet x0', 'waits VolumePending'],
+    ],
+    [
+      'is waited for until that pod is gone',
+      { ...RESTS, claims: [], workloads: [seenSet({ specReplicas: 0 })], pods: [WAITS] },
+      ['keep StatefulSet', 'waits VolumePending'],
+    ],
+    [
+      'is made and seeded when no pod is left',
+      {
+        ...RESTS,
+        claims: [],
+        workloads: [seenSet({ specReplicas: 0, applied: withReplicasOf(0) })],
+        pods: [],
+      },
+      ['create PersistentVolumeClaim', 'create Pod', 'waits Progressing'],
+    ],
+    [
+      'is told, and nothing touched, under a pod that runs',
+      { ...RESTS, claims: [] },
+      ['keep StatefulSet', 'problem VolumeLost'],
+    ],
+    [
+      'that only forgot that it was prepared is left alone',
+      { ...RESTS, claims: [UNPREPARED] },
+      ['keep StatefulSet'],
+    ],
+  ])('%s', (_title, seen, expected) => {
+    expect(words({ seen })).toEqual(expected)
+  })
+})
