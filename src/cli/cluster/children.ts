@@ -1,6 +1,7 @@
 /** What was made for apps, as a user's own request sees it: no cache, no right beyond the user's. */
 import { APP_LABEL, COMPONENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL } from '../../crd/labels.ts'
-import { fieldsOf, itemsOf, textOf } from '../../crd/view.ts'
+import { fieldsOf, textOf } from '../../crd/view.ts'
+import { broughtClaims } from '../../reconcile/kubernetes/brought-claims.ts'
 import { CHILD_TYPES, CLAIMS } from '../../engine/kubernetes/resources.ts'
 import type { KubeClient } from '../../engine/kubernetes/api/types.ts'
 import { clusterObserved, observeChild } from '../../reconcile/kubernetes/observe.ts'
@@ -13,7 +14,7 @@ import type { StoredApp } from '../../reconcile/ports.ts'
 export async function observeApp(client: KubeClient, stored: StoredApp): Promise<ClusterObserved> {
   const { key } = stored
   const selected = { namespace: key.namespace, labelSelector: `${APP_LABEL}=${key.name}` }
-  const claimNames = broughtClaims(stored)
+  const claimNames = broughtClaims(stored.resource)
   const [labelled, brought] = await Promise.all([
     Promise.all(Object.values(CHILD_TYPES).map((kind) => client.list(kind, selected))),
     Promise.all(claimNames.map((name) => client.get(CLAIMS, key.namespace, name))),
@@ -27,13 +28,6 @@ export async function observeApp(client: KubeClient, stored: StoredApp): Promise
     claimNames,
     expandable: undefined,
   })
-}
-
-/** Names under `source.claimName`. */
-export function broughtClaims({ resource }: StoredApp): readonly string[] {
-  const volumes = itemsOf(fieldsOf(fieldsOf(resource)['spec'])['volumes'])
-  const names = volumes.map((volume) => textOf(fieldsOf(fieldsOf(volume)['source'])['claimName']))
-  return [...new Set(names.filter((name) => name !== undefined))]
 }
 
 /** A claim with the app that its label names. */

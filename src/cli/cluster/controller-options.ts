@@ -1,9 +1,9 @@
 /** The options of `fairlead controller --engine kubernetes`, read and checked before anything is connected. */
 import { leaseNameOf, parseLabelSelector, parseNamespaces, type Scope } from '../../controller/shard.ts'
-import { parseQuantity } from '../../crd/quantity.ts'
 import type { CommandCall } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { UsageError } from '../usage-error.ts'
+import { DEFAULT_VOLUME_SIZE, volumeSize } from './render-options.ts'
 
 export interface Address {
   /** '' for all of this machine's. */
@@ -53,7 +53,7 @@ export function clusterControllerOptions(
     scope,
     preflightImage: required(options.text('preflightImage'), '--preflight-image'),
     preflightPullSecrets: names(options.text('preflightPullSecret')),
-    defaultVolumeSize: size(options.text('defaultVolumeSize') ?? '10Gi'),
+    defaultVolumeSize: volumeSize(options.text('defaultVolumeSize') ?? DEFAULT_VOLUME_SIZE),
     leaderElect: options.flag('leaderElect'),
     leaderNamespace: options.text('leaderNamespace'),
     leaseName: leaseNameOf(LEASE, scope),
@@ -81,11 +81,6 @@ function required(text: string | undefined, flag: string): string {
 
 function names(text: string | undefined): readonly string[] {
   return (text ?? '').split(',').flatMap((name) => (name.trim() === '' ? [] : [name.trim()]))
-}
-
-function size(text: string): string {
-  if ((parseQuantity(text) ?? 0n) > 0n) return text
-  throw new UsageError(`found ${JSON.stringify(text)}; must be a size such as 10Gi`, '--default-volume-size')
 }
 
 function workersOf(count: number | undefined): number {

@@ -5,6 +5,7 @@ import type { Issue } from '../../errors.ts'
 import type { Digest, ResolvedImage } from '../../image/types.ts'
 import type { RevisionBasis } from '../../reconcile/desired.ts'
 import { serviceAddresses } from '../../reconcile/kubernetes/addresses.ts'
+import { broughtClaims } from '../../reconcile/kubernetes/brought-claims.ts'
 import { clusterObserved, currentWorkload } from '../../reconcile/kubernetes/observe.ts'
 import { observeClaim } from '../../reconcile/kubernetes/observe-claim.ts'
 import { planCluster } from '../../reconcile/kubernetes/plan.ts'
@@ -73,7 +74,7 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
 
   async observe(key: AppKey): Promise<ClusterObserved> {
     const item = this.#parts.apps.item(appId(key))
-    const claimNames = claimNamesOf(item?.resource)
+    const claimNames = broughtClaims(item?.resource)
     const children = this.#parts.children.of(appId(key))
     return clusterObserved({
       key,
@@ -193,16 +194,6 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
 
 function preflightNote(message: string): Issue {
   return { severity: 'warning', reason: 'PodSecurityRestricted', path: 'volumes', message }
-}
-
-/** Read from the resource as it is: it may not parse, and what runs still has its claims. */
-function claimNamesOf(resource: Readonly<Record<string, unknown>> | undefined): readonly string[] {
-  const volumes = (resource?.['spec'] as { volumes?: unknown } | undefined)?.volumes
-  if (!Array.isArray(volumes)) return []
-  const names = (volumes as readonly { source?: { claimName?: unknown } }[]).map(
-    (volume) => volume?.source?.claimName,
-  )
-  return [...new Set(names.filter((name): name is string => typeof name === 'string' && name !== ''))]
 }
 
 function execBefore(status: AppStatus | undefined): ReadonlyMap<string, ExecSeen> {
