@@ -11,7 +11,7 @@ import type { TestCluster } from '../bed/test-cluster.ts'
 const ROOT = path.join(import.meta.dirname, '../../..')
 
 export interface ControllerOptions {
-  /** Namespaces to serve; a test serves only its own. */
+  /** Namespaces to serve; a test serves only its own. None: all of a cluster that no other test uses. */
   readonly namespaces: readonly string[]
   readonly preflightImage: string
   readonly kubeconfig?: string
@@ -79,7 +79,7 @@ export class RunningController implements AsyncDisposable {
 
 /** Starts one; with `await using` it is killed at the end. Resolves when its caches are in. */
 export async function startController(
-  cluster: TestCluster,
+  cluster: Pick<TestCluster, 'adminKubeconfig'>,
   options: ControllerOptions,
 ): Promise<RunningController> {
   const port = await freePort()
@@ -90,8 +90,7 @@ export async function startController(
     'kubernetes',
     '--kubeconfig',
     options.kubeconfig ?? cluster.adminKubeconfig,
-    '--namespace',
-    options.namespaces.join(','),
+    ...(options.namespaces.length === 0 ? [] : ['--namespace', options.namespaces.join(',')]),
     '--preflight-image',
     options.preflightImage,
     '--health-address',

@@ -5,27 +5,22 @@
  */
 import * as resources from '../../../src/engine/kubernetes/resources.ts'
 import { canonicalJson } from '../../../src/reconcile/canonical-json.ts'
-import type { PreflightTask } from '../../../src/reconcile/kubernetes/preflight-task.ts'
 import type { KubeObject } from '../../../src/reconcile/kubernetes/types.ts'
 import { shortHash } from '../../../src/reconcile/names.ts'
 import type { ResourceType } from '../../../src/engine/kubernetes/api/types.ts'
 import type { MemoryKube } from '../../support/memory-kube.ts'
+import {
+  claimsOf,
+  isPreflight,
+  phaseOf,
+  preflightEnd,
+  prepared,
+  runningStatus,
+  type Contents,
+} from '../../support/stubbed-kubelet.ts'
 import type { History } from './world-history.ts'
 
 type Fields = Readonly<Record<string, unknown>>
-
-interface PodSpec {
-  readonly nodeName?: string
-  readonly containers: readonly {
-    readonly name: string
-    readonly env?: readonly { readonly name: string; readonly value?: string }[]
-    readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[]
-  }[]
-  readonly volumes?: readonly {
-    readonly name: string
-    readonly persistentVolumeClaim?: { readonly claimName: string }
-  }[]
-}
 
 const BY_CLUSTER = { fieldManager: 'cluster' }
 const NODE = 'node-1'
@@ -42,8 +37,7 @@ export class SimulatedCluster {
   readonly #kube: MemoryKube
   readonly #history: History
   readonly #now: () => number
-  /** What is on claims, by uid of the claim: folders that were prepared. Survives everything but the claim. */
-  readonly #content = new Map<string, Set<string>>()
+  readonly #content: Contents = new Map()
 
   constructor(kube: MemoryKube, history: History, now: () => number) {
     this.#kube = kube
@@ -113,7 +107,8 @@ export class SimulatedCluster {
     const name = `${set.metadata.name}-0`
     const pod = this.#all('pods').find(({ metadata }) => metadata.name === name)
     if (pod === undefined && replicas > 0) await this.#makePod(set, name, hash, template)
-    if (pod !== undefined && replicas === 0) await this.#kube.delete(resources.PODS, set.metadata.namespace, name)
+    if (pod !== undefined && replicas === 0)
+      await this.#kube.delete(resources.PODS, set.metadata.namespace, name)
     await settle()
     await this.#count(resources.STATEFUL_SETS, set, hash)
   }
@@ -189,12 +184,13 @@ export class SimulatedCluster {
     }
     const claims = this.#all('persistentvolumeclaims')
     const mounted = claimsOf(pod).map((name) => claims.find((claim) => claim.metadata.name === name))
-    if (mounted.some((claim) => (claim?.['status'] as Fields | undefined)?.['phase'] !== 'Bound')) return
-    const status = (pod['status'] ?? {}) as { phase?: string }
-    if (specOf(pod).nodeName === undefined) await this.#patch(resources.PODS, pod, { spec: { nodeName: NODE } })
+    if (mounted.some((claim) => claim === undefined || phaseOf(claim) !== 'Bound')) return
+    const phase = phaseOf(pod)
+    if ((pod['spec'] as Fields)['nodeName'] === undefined)
+      await this.#patch(resources.PODS, pod, { spec: { nodeName: NODE } })
     if (isPreflight(pod)) {
-      if (status.phase === undefined) await this.#patch(resources.PODS, pod, { status: { phase: 'Running' } })
-      else if (status.phase === 'Running')
+      if (phase === undefined) await this.#patch(resources.PODS, pod, { status: { phase: 'Running' } })
+      else if (phase === 'Running')
         await this.#patch(resources.PODS, pod, { status: this.#preflightEnd(pod) })
       return
     }
@@ -208,57 +204,15 @@ export class SimulatedCluster {
     const claims = this.#all('persistentvolumeclaims')
     for (const name of claimsOf(pod)) {
       const uid = claims.find(({ metadata }) => metadata.name === name)?.metadata.uid ?? ''
-      if (!this.#content.has(uid)) this.violations.push(`${pod.metadata.name} runs on ${name}, which is empty`)
+      if (!this.#content.has(uid))
+        this.violations.push(`${pod.metadata.name} runs on ${name}, which is empty`)
     }
   }
 
   #preflightEnd(pod: KubeObject): Fields {
-    const planned = this.preflightAnswers.length > 0
-    const answer = planned ? this.preflightAnswers.shift() : JSON.stringify(this.#prepare(pod))
     const time = new Date(this.#now()).toISOString()
-    const exitCode = planned ? 1 : 0
-    return {
-      phase: planned ? 'Failed' : 'Succeeded',
-      containerStatuses: [
-        {
-          name: 'preflight',
-          ready: false,
-          restartCount: 0,
-          state: {
-            terminated: {
-              exitCode,
-              reason: planned ? 'Error' : 'Completed',
-              startedAt: time,
-              finishedAt: time,
-              ...(answer === undefined ? {} : { message: answer }),
-            },
-          },
-        },
-      ],
-    }
-  }
-
-  /** As the program in the pod does: what has content is kept. */
-  #prepare(pod: KubeObject): Fields {
-    const { containers, volumes = [] } = specOf(pod)
-    const [container] = containers
-    const env = container?.env?.find(({ name }) => name === 'FAIRLEAD_PREFLIGHT')?.value ?? '{}'
-    const task = JSON.parse(env) as PreflightTask
-    const claims = this.#all('persistentvolumeclaims')
-    return {
-      version: 1,
-      volumes: task.volumes.map(({ mount, subPath, action, inImage }) => {
-        if (action === 'Check') return '-x'
-        const volume = container?.volumeMounts?.find(({ mountPath }) => mountPath === mount)?.name
-        const claim = volumes.find(({ name }) => name === volume)?.persistentVolumeClaim?.claimName
-        const uid = claims.find(({ metadata }) => metadata.name === claim)?.metadata.uid ?? ''
-        const content = this.#content.get(uid) ?? new Set()
-        this.#content.set(uid, content)
-        if (content.has(subPath)) return 'kx'
-        content.add(subPath)
-        return action === 'Copy' && inImage ? 'cx' : 'ox'
-      }),
-    }
+    if (this.preflightAnswers.length > 0) return preflightEnd(this.preflightAnswers.shift(), true, time)
+    return preflightEnd(prepared(pod, this.#all('persistentvolumeclaims'), this.#content), false, time)
   }
 
   #podsOf({ metadata }: KubeObject): readonly KubeObject[] {
@@ -278,7 +232,8 @@ export class SimulatedCluster {
     for (const pod of this.#all('pods').filter((each) => !isPreflight(each))) {
       for (const claim of claimsOf(pod)) {
         const other = users.get(claim)
-        if (other !== undefined) this.violations.push(`${other} and ${pod.metadata.name} are both on ${claim}`)
+        if (other !== undefined)
+          this.violations.push(`${other} and ${pod.metadata.name} are both on ${claim}`)
         users.set(claim, pod.metadata.name)
       }
     }
@@ -304,16 +259,6 @@ const BROKEN: Fields = {
   ],
 }
 
-function runningStatus({ creationTimestamp }: KubeObject['metadata']): Fields {
-  return {
-    phase: 'Running',
-    conditions: [{ type: 'Ready', status: 'True' }],
-    containerStatuses: [
-      { name: 'app', ready: true, restartCount: 0, state: { running: { startedAt: creationTimestamp } } },
-    ],
-  }
-}
-
 function workloadOf(workload: KubeObject): { replicas: number; hash: string; template: Fields } {
   const { replicas = 1, template } = workload['spec'] as { replicas?: number; template: Fields }
   return { replicas, hash: `${workload.metadata.name}-${shortHash(canonicalJson(template), 10)}`, template }
@@ -328,19 +273,5 @@ function isReady(pod: KubeObject): boolean {
   return (
     pod.metadata.deletionTimestamp === undefined &&
     conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
-  )
-}
-
-function isPreflight({ metadata }: KubeObject): boolean {
-  return metadata.labels?.['fairlead.dev/component'] === 'preflight'
-}
-
-function specOf(pod: KubeObject): PodSpec {
-  return pod['spec'] as PodSpec
-}
-
-export function claimsOf(pod: KubeObject): readonly string[] {
-  return (specOf(pod).volumes ?? []).flatMap(({ persistentVolumeClaim: claim }) =>
-    claim === undefined ? [] : [claim.claimName],
   )
 }

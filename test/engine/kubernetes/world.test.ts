@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { claimsOf } from './world-cluster.ts'
+import { claimsOf } from '../../support/stubbed-kubelet.ts'
 import { IMAGES, writeImages } from './world-images.ts'
 import { World, type Process } from './world.ts'
 
