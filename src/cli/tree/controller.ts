@@ -81,7 +81,7 @@ export const CONTROLLER_COMMAND: CommandSpec = {
     },
     {
       flags: '--registries-config <file>',
-      description: 'kubernetes: mirrors, CAs and layouts of registries; see docs/operations.md',
+      description: 'kubernetes: mirrors, CAs and layouts of registries; see docs/operations-kubernetes.md',
       kind: 'file',
     },
     {
