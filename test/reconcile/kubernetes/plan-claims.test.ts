@@ -1,18 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import type { ClusterObserved, ObservedClaim } from '../../../src/reconcile/kubernetes/types.ts'
 import {
-  UID,
   CASE,
-  NEW,
-  CLAIM,
-  RESTS,
   CHANGES,
+  CLAIM,
+  NEW,
+  plan,
+  POD,
+  PROVEN,
+  RESTS,
   seenSet,
   type Given,
-  plan,
-  words,
+  UID,
   UNPREPARED,
   withReplicasOf,
+  words,
 } from './planning.ts'
 import type { Case } from './rendering.ts'
 import { aSeenClaim, aSeenPod } from './seen.ts'
@@ -87,6 +89,13 @@ describe('claims', () => {
       },
     })
     expect(warnings).toMatchObject([{ reason: 'UnsupportedField', path: '/data' }])
+  })
+
+  test('are seeded once: what was written down first stays', () => {
+    const [step] = plan({ app: grown, seen: { ...RESTS, pods: [POD, PROVEN] } }).steps
+    expect(step).toMatchObject({
+      object: { metadata: { annotations: { 'fairlead.dev/seeded-from': '{"/data":"kept"}' } } },
+    })
   })
 
   test('of one writer never get a Deployment, whatever the words became', () => {

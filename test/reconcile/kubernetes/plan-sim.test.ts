@@ -206,7 +206,7 @@ function faultsOf(play: Play): readonly string[] {
   ]
 }
 
-const SEEDS = Array.from({ length: 25 }, (_, index) => index + 1)
+const SEEDS = Array.from({ length: 15 }, (_, index) => index + 1)
 
 describe('a cluster whose timing is drawn by lot', () => {
   test.each(SEEDS)('a new app, a new digest and volume, and back (seed %i)', (seed) => {
