@@ -35,7 +35,7 @@ describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)(
   'examples for clusters',
   () => {
     let cluster: TestCluster
-    let controller: RunningController
+    let controller: RunningController | undefined
     let folder: string
 
     beforeAll(async () => {
@@ -60,10 +60,11 @@ describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)(
       })
     })
 
+    // Also when the beginning failed half way.
     afterAll(async () => {
-      await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s'])
-      await controller.stop()
       await rm(folder, { recursive: true, force: true })
+      await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s'])
+      await controller?.stop()
     })
 
     function kubectl(...args: readonly string[]): Promise<string> {
@@ -92,7 +93,7 @@ describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)(
         `${name} is ready`,
         async () => findCondition((await statusOf(name)).conditions ?? [], 'Ready')?.status === 'True',
         120_000,
-        () => controller.log.slice(-3000),
+        () => controller?.log.slice(-3000) ?? '',
       )
       const rendered = findCondition((await statusOf(name)).conditions ?? [], 'Rendered')
       expect(rendered?.message).toBe('all fields are honoured')
