@@ -1,5 +1,5 @@
 /** What planning needs to know of a StatefulSet, a Deployment or a Service. Pure; tolerant of any shape. */
-import { IMAGE_DIGEST, INPUTS, REVISION, REVISION_LABEL } from '../../crd/labels.ts'
+import { APPLIED, IMAGE_DIGEST, INPUTS, REVISION, REVISION_LABEL } from '../../crd/labels.ts'
 import { fieldsOf, type Fields } from '../../crd/view.ts'
 import { isDigest } from '../../image/digest.ts'
 import type { Digest } from '../../image/types.ts'
@@ -26,6 +26,7 @@ export function observeWorkload(object: KubeObject): ObservedWorkload | undefine
   const spec = fieldsOf(object['spec'])
   const status = fieldsOf(object['status'])
   const { annotations } = metadataOf(object)
+  const applied = appliedReader(object)
   const template = fieldsOf(fieldsOf(spec['template'])['metadata'])
   const marks = textsOf(template['annotations'])
   return {
@@ -33,7 +34,10 @@ export function observeWorkload(object: KubeObject): ObservedWorkload | undefine
     revision: marks[REVISION] ?? textsOf(template['labels'])[REVISION_LABEL] ?? annotations[REVISION] ?? '',
     digest: digestIn(marks) ?? digestIn(annotations),
     inputs: annotations[INPUTS],
-    ...appliedState(object),
+    drifted: hasDrifted(object, applied),
+    get applied() {
+      return applied()
+    },
     // The API server's own default, for an object that somebody else applied without it.
     specReplicas: spec['replicas'] === undefined ? 1 : countAt(spec, 'replicas'),
     replicas: countAt(status, 'replicas'),
@@ -51,10 +55,14 @@ export function observeService(object: KubeObject): ObservedService | undefined 
   const common = observedObject(object, ['Service'])
   if (common === undefined) return undefined
   const clusterIP = wordAt(fieldsOf(object['spec']), 'clusterIP')
+  const applied = appliedReader(object)
   const balancer = fieldsOf(fieldsOf(object['status'])['loadBalancer'])
   return {
     ...common,
-    ...appliedState(object),
+    drifted: hasDrifted(object, applied),
+    get applied() {
+      return applied()
+    },
     clusterIP,
     ingress: listAt(balancer, 'ingress')
       .slice(0, MAX_INGRESS)
@@ -68,12 +76,20 @@ export function digestIn(annotations: Readonly<Record<string, string>>): Digest 
   return text !== undefined && isDigest(text) ? text : undefined
 }
 
-function appliedState(object: KubeObject): {
-  readonly applied: KubeObject | undefined
-  readonly drifted: boolean
-} {
-  const applied = appliedOf(object)
-  return { applied, drifted: applied !== undefined && driftOf(object, applied).length > 0 }
+function hasDrifted(object: KubeObject, read: () => KubeObject | undefined): boolean {
+  const applied = read()
+  return applied !== undefined && driftOf(object, applied).length > 0
+}
+
+/**
+ * Reads the applied document anew each time: as text it takes a fraction of the memory, and 10,000 apps that rest are
+ * looked at once in a while only.
+ */
+function appliedReader(object: KubeObject): () => KubeObject | undefined {
+  const text = metadataOf(object).annotations[APPLIED]
+  if (text === undefined) return () => undefined
+  const { apiVersion, kind } = object
+  return () => appliedOf({ apiVersion, kind, metadata: { name: '', annotations: { [APPLIED]: text } } })
 }
 
 /** A condition that says why the controller of the workload can't make its pods. */
