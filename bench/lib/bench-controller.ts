@@ -42,11 +42,11 @@ export class BenchController implements AsyncDisposable {
   ): Promise<BenchController> {
     const [health, metrics] = await freePorts('127.0.0.1', 2)
     const folder = await serviceAccountFolder(plane, account)
-    const args = [
-      ...['--max-semi-space-size=8', ...nodeArgs, main, 'controller', '--engine=kubernetes'],
-      ...['--preflight-image=registry.invalid/fairlead:1', '--leader-elect', `--leader-namespace=${SYSTEM}`],
-      ...[`--metrics-address=127.0.0.1:${metrics}`, `--health-address=127.0.0.1:${health}`],
-    ]
+    const own = ['--max-semi-space-size=8', ...nodeArgs, main]
+    const election = ['--leader-elect', `--leader-namespace=${SYSTEM}`]
+    const addresses = [`--metrics-address=127.0.0.1:${metrics}`, `--health-address=127.0.0.1:${health}`]
+    const image = '--preflight-image=registry.invalid/fairlead:1'
+    const args = [...own, 'controller', '--engine=kubernetes', image, ...election, ...addresses]
     const { hostname, port } = new URL(plane.url)
     const env = {
       PATH: process.env['PATH'] ?? '',

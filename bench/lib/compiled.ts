@@ -5,8 +5,10 @@ import path from 'node:path'
 
 const ROOT = path.join(import.meta.dirname, '../..')
 
-/** Compiles and returns the path of `main.js`. */
+/** Compiles and returns the path of `main.js`. FAIRLEAD_BENCH_MAIN names one that is there already. */
 export function compiledMain(): string {
+  const given = process.env['FAIRLEAD_BENCH_MAIN'] ?? ''
+  if (given !== '') return given
   // Below node_modules, so that the packages are found; with the package.json that tells version and module type.
   const folder = path.join(ROOT, 'node_modules/.cache/fairlead-bench')
   mkdirSync(folder, { recursive: true })

@@ -1,7 +1,7 @@
 /** A user's edits while a controller that was just started looks at everything. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { CONTAINER_APPS } from '../../src/engine/kubernetes/resources.ts'
-import { AuditTail, type Write } from './audit-tail.ts'
+import type { AuditTail, Write } from './audit-tail.ts'
 import { USER, namespaceOf, type BenchCluster } from './bench-cluster.ts'
 import { BenchController } from './bench-controller.ts'
 import { median } from './compare.ts'
