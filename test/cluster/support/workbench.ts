@@ -2,16 +2,18 @@
  * A namespace of its own with a controller that serves only it, and the words in which the end-to-end tests speak:
  * apply an app, wait for a condition, look into its pod and its claims. Everything goes by kubectl, as a user's would.
  */
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Artifact } from '../../../scripts/lib/oci-image.ts'
 import { findCondition, type Condition } from '../../../src/crd/conditions.ts'
 import { API_VERSION, APP_LABEL, COMPONENT_LABEL, KIND } from '../../../src/crd/labels.ts'
 import type { AppStatus } from '../../../src/crd/status.ts'
+import { fieldsOf } from '../../../src/crd/view.ts'
+import { documentsOf, ROOT } from '../../delivery/tools.ts'
 import { eventually } from '../../support/sandbox.ts'
 import { bedFromEnvironment, type TestCluster } from '../bed/test-cluster.ts'
 import { preflightImage, startController, type RunningController } from './controller.ts'
 
-const ROOT = path.join(import.meta.dirname, '../../..')
 const PATIENCE_MS = 120_000
 const LOG_TAIL = 3000
 
@@ -59,31 +61,43 @@ export interface Wanted {
   readonly message?: RegExp
 }
 
+export interface BenchOptions {
+  /** Of the namespace, as Pod Security wants them. */
+  readonly labels?: Readonly<Record<string, string>>
+  /** The controller may do in its namespace what the manifests allow, and in the cluster nothing. */
+  readonly namespaced?: boolean
+}
+
 export class Workbench implements AsyncDisposable {
   readonly cluster: TestCluster
   readonly namespace: string
-  #controller: RunningController
+  readonly #namespaced: boolean
+  #controller: RunningController | undefined
 
-  private constructor(cluster: TestCluster, namespace: string, controller: RunningController) {
+  private constructor(cluster: TestCluster, namespace: string, namespaced: boolean) {
     this.cluster = cluster
     this.namespace = namespace
-    this.#controller = controller
+    this.#namespaced = namespaced
   }
 
-  /** Makes CRD and namespace, starts the controller. `labels` go to the namespace, as Pod Security wants them. */
-  static async create(namespace: string, labels: Readonly<Record<string, string>> = {}): Promise<Workbench> {
+  /** Makes CRD and namespace, starts the controller. */
+  static async create(namespace: string, options: BenchOptions = {}): Promise<Workbench> {
     const cluster = await bedFromEnvironment()
     const crd = path.join(ROOT, 'manifests/crd.yaml')
     await cluster.kubectl(['apply', '--server-side', '--force-conflicts', '-f', crd])
     await cluster.kubectl(['wait', '--for=create', 'crd/containerapps.fairlead.dev'])
     await cluster.kubectl(['wait', '--for=condition=Established', 'crd/containerapps.fairlead.dev'])
-    const input = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } }
-    await cluster.kubectl(['create', '-f', '-'], { input })
-    return new Workbench(cluster, namespace, await startFor(cluster, namespace))
+    const metadata = { name: namespace, labels: options.labels ?? {} }
+    await cluster.kubectl(['create', '-f', '-'], {
+      input: { apiVersion: 'v1', kind: 'Namespace', metadata },
+    })
+    const bench = new Workbench(cluster, namespace, options.namespaced ?? false)
+    await bench.#start()
+    return bench
   }
 
   get log(): string {
-    return this.#controller.log
+    return this.#controller?.log ?? ''
   }
 
   /** As admin, in the bench's namespace. */
@@ -206,17 +220,27 @@ export class Workbench implements AsyncDisposable {
 
   /** As a node that loses power would end it. */
   async killController(): Promise<void> {
-    await this.#controller.stop('SIGKILL')
+    await this.#controller?.stop('SIGKILL')
   }
 
   async restartController(): Promise<void> {
     await this.killController()
-    this.#controller = await startFor(this.cluster, this.namespace)
+    await this.#start()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#controller.stop()
+    await this.#controller?.stop()
     await this.cluster.kubectl(['delete', 'namespace', this.namespace, '--wait=false'])
+  }
+
+  /** FAIRLEAD_TEST_PREFLIGHT_IMAGE names one that is in the registry already: building it takes minutes. */
+  async #start(): Promise<void> {
+    const given = process.env['FAIRLEAD_TEST_PREFLIGHT_IMAGE'] ?? ''
+    this.#controller = await startController(this.cluster, {
+      namespaces: [this.namespace],
+      preflightImage: given === '' ? await preflightImage(this.cluster) : given,
+      ...(this.#namespaced ? { kubeconfig: await namespacedAccount(this.cluster, this.namespace) } : {}),
+    })
   }
 
   async #situation(name: string): Promise<string> {
@@ -226,13 +250,26 @@ export class Workbench implements AsyncDisposable {
   }
 }
 
-/** FAIRLEAD_TEST_PREFLIGHT_IMAGE names one that is in the registry already: building it takes minutes. */
-async function startFor(cluster: TestCluster, namespace: string): Promise<RunningController> {
-  const given = process.env['FAIRLEAD_TEST_PREFLIGHT_IMAGE'] ?? ''
-  return await startController(cluster, {
-    namespaces: [namespace],
-    preflightImage: given === '' ? await preflightImage(cluster) : given,
-  })
+/** An account with the rights of a manager in its namespace, and none in the cluster: nodes and classes are hidden. */
+async function namespacedAccount(cluster: TestCluster, namespace: string): Promise<string> {
+  const rbac = documentsOf(await readFile(path.join(ROOT, 'manifests/rbac.yaml'), 'utf8'))
+  const manager = rbac.find((object) => fieldsOf(object['metadata'])['name'] === 'fairlead-manager')
+  const apiVersion = 'rbac.authorization.k8s.io/v1'
+  const metadata = { name: 'fairlead', namespace }
+  const items = [
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
+    { apiVersion, kind: 'Role', metadata, rules: manager?.['rules'] },
+    {
+      apiVersion,
+      kind: 'RoleBinding',
+      metadata,
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'fairlead' },
+      subjects: [{ kind: 'ServiceAccount', ...metadata }],
+    },
+  ]
+  await cluster.kubectl(['apply', '-f', '-'], { input: { apiVersion: 'v1', kind: 'List', items } })
+  if (cluster.bed === undefined) throw new Error('only the own bed writes a kubeconfig for an account')
+  return await cluster.bed.plane.kubeconfigFor(`${namespace}/fairlead`)
 }
 
 function isMet(conditions: readonly Condition[], wanted: Wanted): boolean {
