@@ -22,12 +22,12 @@ import {
 import type { AppStatus, ImageStatus, InventoryItem } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
 import type { Digest } from '../image/types.ts'
-import type { ExpectedError, Issue } from '../errors.ts'
+import type { ExpectedError, Issue, Reason } from '../errors.ts'
 import { imageStatus, type ImageFacts } from './status-image.ts'
 import { settledVolumes, volumeStatuses } from './status-volumes.ts'
 import { lastRun } from './plan.ts'
 import { targetOf, workloadStatus, workloadTrouble } from './status-workload.ts'
-import type { Desired, Observed, Part, Trouble, VolumeWords } from './types.ts'
+import type { Desired, DesiredVolume, Observed, Part, Trouble, VolumeWords } from './types.ts'
 
 export interface Facts {
   readonly app: App | undefined
@@ -254,7 +254,7 @@ function executableCondition(facts: Facts): NextCondition {
   const denied = deniedVolumes(facts)
   if (denied.length > 0)
     return condition(VOLUMES_EXECUTABLE, 'False', 'VolumeNotExecutable', deniedMessage(denied))
-  const wanted = (facts.desired?.volumes ?? []).filter(({ exec }) => exec !== 'Forbidden')
+  const wanted = (facts.desired?.volumes ?? []).filter((volume) => isProvable(facts, volume))
   const seen = wanted.filter(({ path }) => facts.observed.execByPath.get(path) === 'exec')
   if (wanted.length > 0 && seen.length < wanted.length) {
     const before = previousCondition(facts, VOLUMES_EXECUTABLE)
@@ -275,6 +275,12 @@ function executableCondition(facts: Facts): NextCondition {
   )
 }
 
+/** Pods are not looked into: what the kubelet makes itself (memory, keys as files) nobody has to prove. */
+function isProvable({ observed }: Facts, { exec, storage }: DesiredVolume): boolean {
+  if (exec === 'Forbidden') return false
+  return observed.workload === undefined || !['memory', 'configMap', 'secret'].includes(storage.kind)
+}
+
 function availableCondition(facts: Facts): NextCondition {
   const running = facts.observed.instances.find(({ state }) => state === 'running')
   if (running !== undefined) {
@@ -290,30 +296,46 @@ function availableCondition(facts: Facts): NextCondition {
   return { ...workloadTrouble(facts, lastRun(facts.observed.instances)), type: WORKLOAD_AVAILABLE }
 }
 
+/**
+ * Failures that are tried again although only somebody's hand can end them: to those who wait they are no progress
+ * (kstatus: Stalled), or Argo CD and Flux would wait for ever.
+ */
+const NEEDS_SOMEBODY: readonly Reason[] = [
+  'ImageNotFound',
+  'ImageNotPullable',
+  'PlatformNotFound',
+  'RegistryUnauthorized',
+  'PullSecretForbidden',
+  'PullSecretInvalid',
+]
+
+function isStuck({ error }: Facts): boolean {
+  return error !== undefined && (error.retry === 'terminal' || NEEDS_SOMEBODY.includes(error.reason))
+}
+
 function reconcilingCondition(facts: Facts): NextCondition[] {
-  if (facts.error !== undefined && facts.error.retry === 'terminal') return []
+  if (isStuck(facts)) return []
   const target = targetOf(facts)
+  const isUp = target?.state === 'running'
+  // An app that ends again and again makes no progress, however often it is started.
+  if (facts.error === undefined && !isUp && workloadTrouble(facts, target).reason === 'CrashLoopBackOff')
+    return []
   // A failed question about the tag that only an edit can help is no progress to wait for.
   const asksAgain = facts.resolveError?.retry === 'backoff'
-  const busy = facts.error !== undefined || asksAgain || (wantsMore(facts) && target?.state !== 'running')
-  return busy
-    ? [
-        condition(
-          RECONCILING,
-          'True',
-          'Progressing',
-          facts.error?.message ??
-            facts.resolveError?.message ??
-            facts.waiting?.message ??
-            'the container is being started',
-        ),
-      ]
-    : []
+  const busy = facts.error !== undefined || asksAgain || (wantsMore(facts) && !isUp)
+  const message =
+    facts.error?.message ??
+    facts.resolveError?.message ??
+    facts.waiting?.message ??
+    'the container is being started'
+  return busy ? [condition(RECONCILING, 'True', 'Progressing', message)] : []
 }
 
 function stalledCondition(facts: Facts): NextCondition[] {
-  if (facts.error === undefined || facts.error.retry !== 'terminal') return []
-  return [condition(STALLED, 'True', facts.error.reason, facts.error.message)]
+  const { error } = facts
+  return error === undefined || !isStuck(facts)
+    ? []
+    : [condition(STALLED, 'True', error.reason, error.message)]
 }
 
 function outdatedCondition(facts: Facts): NextCondition[] {

@@ -132,7 +132,6 @@ describe('conditions of', () => {
         Ready: 'False/CrashLoopBackOff',
         VolumesExecutable: 'Unknown/NotRunning',
         WorkloadAvailable: 'False/CrashLoopBackOff',
-        Reconciling: 'True/Progressing',
       },
     ],
     [
@@ -207,6 +206,33 @@ describe('conditions of', () => {
     expect(message(statusOf(facts({ movedTo: digest('b2') })), 'ImageOutdated')).toContain(
       'fairlead rebuild mattermost',
     )
+  })
+})
+
+describe('a failure that is tried again', () => {
+  const present = (reason: ExpectedError['reason']) =>
+    Object.keys(
+      conditions(statusOf(facts({ ...refused(reason, 'image', 'backoff'), image: undefined }))),
+    ).filter((type) => type === 'Stalled' || type === 'Reconciling')
+
+  test.each<ExpectedError['reason']>([
+    'ImageNotFound',
+    'ImageNotPullable',
+    'PlatformNotFound',
+    'RegistryUnauthorized',
+    'PullSecretForbidden',
+    'PullSecretInvalid',
+  ])('%s waits for somebody', (reason) => {
+    expect(present(reason)).toEqual(['Stalled'])
+  })
+
+  test.each<ExpectedError['reason']>([
+    'RegistryUnavailable',
+    'ClusterUnavailable',
+    'DiskFull',
+    'QuotaExceeded',
+  ])('%s may pass by itself', (reason) => {
+    expect(present(reason)).toEqual(['Reconciling'])
   })
 })
 
