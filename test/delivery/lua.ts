@@ -29,9 +29,10 @@ end
 export async function runLua(script: string, resource: unknown): Promise<unknown> {
   const program = [
     PRINT,
-    // Argo CD gives scripts os.date and os.time, and nothing else of the system.
-    `local os = { date = function(format) assert(format == '!%Y-%m-%dT%H:%M:%SZ'); return '${NOW}' end }`,
-    'io, require, dofile, loadfile, package, debug = setmetatable({}, {}), nil, nil, nil, nil, nil',
+    // Argo CD has no global os: scripts require it, and it has date and time alone.
+    `local clock = { date = function(format) assert(format == '!%Y-%m-%dT%H:%M:%SZ'); return '${NOW}' end }`,
+    "require = function(name) assert(name == 'os', name); return clock end",
+    'os, io, dofile, loadfile, package, debug = nil, setmetatable({}, {}), nil, nil, nil, nil',
     `local obj = ${luaTable(resource)}`,
     `local result = (function()\n${script}\nend)()`,
     'print(json(result))',

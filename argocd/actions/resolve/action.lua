@@ -1,4 +1,5 @@
 -- Asks Fairlead to resolve spec.image again, as `fairlead rebuild` does; a rollback that is in force ends.
+local os = require("os")
 if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}
 end

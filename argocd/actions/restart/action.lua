@@ -1,4 +1,5 @@
 -- Asks Fairlead for fresh containers of the same digest, as `fairlead restart` does.
+local os = require("os")
 if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}
 end
