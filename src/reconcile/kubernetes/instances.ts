@@ -74,10 +74,14 @@ function noPods(target: ObservedWorkload | undefined): ObservedInstance['state']
   return target !== undefined && target.specReplicas > 0 ? 'starting' : 'prepared'
 }
 
-/** All that is wanted is of the new template and available. */
+/**
+ * All that is wanted is of the new template and available. Available pods of the old template count in the same figure,
+ * so as long as there are any it says nothing of the new ones (`kubectl rollout status` waits for their end, too).
+ */
 export function isRolledOut(workload: ObservedWorkload): boolean {
-  const { observed, specReplicas, updatedReplicas, availableReplicas } = workload
-  return observed && specReplicas > 0 && updatedReplicas >= specReplicas && availableReplicas >= specReplicas
+  const { observed, specReplicas, replicas, updatedReplicas, availableReplicas } = workload
+  const isNew = updatedReplicas >= specReplicas && replicas <= updatedReplicas
+  return observed && specReplicas > 0 && isNew && availableReplicas >= specReplicas
 }
 
 function hasEnded({ containers }: ObservedPod): boolean {

@@ -233,6 +233,12 @@ describe('an app as every engine shows it', () => {
       'starting',
     ],
     [
+      'has an old pod that is available and a new one that is not',
+      aSeenWorkload({ kind: 'Deployment', replicas: 2, updatedReplicas: 1, availableReplicas: 1 }),
+      [aSeenPod()],
+      'starting',
+    ],
+    [
       'has rolled out',
       aSeenWorkload({ kind: 'Deployment', specReplicas: 2, updatedReplicas: 2, availableReplicas: 2 }),
       [aSeenPod()],
