@@ -158,3 +158,16 @@ export function holdFrom(number: number, gate: Promise<unknown>): () => LineScri
     }
   }
 }
+
+/** A script for what comes after a streamed list; the list itself passes. Its lines count from 1 again. */
+export function afterList(script: () => LineScript): () => LineScript {
+  return () => {
+    const inner = script()
+    let listed = 0
+    return (line, now, controls) => {
+      if (listed > 0) return inner(line, now - listed, controls)
+      if (line.includes('"k8s.io/initial-events-end"')) listed = now
+      return controls.send(line)
+    }
+  }
+}

@@ -38,6 +38,10 @@ export class RunningController implements AsyncDisposable {
     return this.#child.pid ?? 0
   }
 
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
   /** Lines of JSON, as told so far. */
   lines(): readonly Record<string, unknown>[] {
     return this.#log
@@ -64,7 +68,7 @@ export class RunningController implements AsyncDisposable {
 
   /** The exit code; null when a signal ended it. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (!this.hasEnded) {
       const ended = once(this.#child, 'exit')
       this.#child.kill(signal)
       await ended

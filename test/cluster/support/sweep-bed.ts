@@ -98,6 +98,29 @@ export class SweepBed implements AsyncDisposable {
     return Object.assign(controller, { identity })
   }
 
+  /** Another service account with the same rights, so that the audit log tells two controllers apart. */
+  async admit(account: string): Promise<void> {
+    await this.plane.kubectl(['create', 'serviceaccount', account, '-n', NAMESPACE])
+    const subject = `--serviceaccount=${NAMESPACE}:${account}`
+    for (const role of ['manager', 'cluster-reader'])
+      await this.plane.kubectl([
+        'create',
+        'clusterrolebinding',
+        `${account}-${role}`,
+        `--clusterrole=fairlead-${role}`,
+        subject,
+      ])
+    await this.plane.kubectl([
+      'create',
+      'rolebinding',
+      account,
+      '--role=fairlead-leader-election',
+      subject,
+      '-n',
+      NAMESPACE,
+    ])
+  }
+
   /** Calls `hook` when the server has done the n-th write of the controller from now on, Events and Leases not counted. */
   afterObjectWrite(n: number, identity: string, hook: (request: ProxiedRequest) => unknown): void {
     const from = this.proxy.writes(identity)
@@ -202,6 +225,13 @@ export class SweepBed implements AsyncDisposable {
 
 export function isObjectWrite({ isWrite, url }: ProxiedRequest): boolean {
   return isWrite && !/\/(events|leases|selfsubject\w+|tokenreviews)\b|dryRun=/.test(url)
+}
+
+/** The controller has looked at the newest spec, and is content. */
+export function isReady(app: KubeObject | undefined): boolean {
+  const status = app?.['status'] as AppStatus | undefined
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready')
+  return status?.observedGeneration === app?.metadata.generation && ready?.status === 'True'
 }
 
 /** Without what no two runs have in common. */
