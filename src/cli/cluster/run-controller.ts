@@ -10,7 +10,6 @@ import { OutdatedTicker } from '../../controller/outdated-ticker.ts'
 import { OutdatedWatch } from '../../controller/outdated.ts'
 import type { Priority } from '../../controller/lines.ts'
 import { API_VERSION, KIND } from '../../crd/labels.ts'
-import { findCondition, READY } from '../../crd/conditions.ts'
 import { openKubeClient, type ClusterClient } from '../../engine/kubernetes/api/client.ts'
 import type { ApiConnection } from '../../engine/kubernetes/api/connect.ts'
 import { createInformer } from '../../engine/kubernetes/api/informer.ts'
@@ -267,12 +266,7 @@ function addressed({ host, port }: Address): Address {
 
 function countReady(cluster: Cluster | undefined): Record<'True' | 'False' | 'Unknown', number> {
   const counts = { True: 0, False: 0, Unknown: 0 }
-  for (const { resource } of cluster?.apps.items() ?? []) {
-    const conditions = (
-      resource['status'] as { conditions?: Parameters<typeof findCondition>[0] } | undefined
-    )?.conditions
-    counts[findCondition(conditions ?? [], READY)?.status ?? 'Unknown'] += 1
-  }
+  for (const { ready } of cluster?.apps.items() ?? []) counts[ready] += 1
   return counts
 }
 

@@ -9,10 +9,17 @@ import type { Informer, InformerChange, InformerItem, InformerOptions } from './
 import { CHILD_TYPES } from './resources.ts'
 
 /** A projected child with what the cache needs to find it. */
-export interface ChildItem<Observed extends ObservedObject = ObservedObject> extends InformerItem {
+export interface ChildItem extends InformerItem {
   /** `namespace/name` of the app that its label names. */
   readonly app: string
-  readonly observed: Observed
+  readonly kept: KeptChild
+}
+
+/** A child whose largest part is kept as text: parsed, the documents of ten thousand apps take three times as much. */
+interface KeptChild {
+  readonly observed: ObservedObject
+  /** JSON of `applied`, of kinds that have it. */
+  readonly applied: string | undefined
 }
 
 export type MakeInformer = <Item extends InformerItem>(options: InformerOptions<Item>) => Informer<Item>
@@ -32,7 +39,7 @@ export class Children {
   readonly #options: ChildrenOptions
   readonly #informers: readonly { readonly kind: ChildKind; readonly informer: Informer<ChildItem> }[]
   /** Keys of children by app: `StatefulSet namespace/name`. */
-  readonly #byApp = new Map<string, Map<string, ObservedObject>>()
+  readonly #byApp = new Map<string, Map<string, KeptChild>>()
 
   constructor(options: ChildrenOptions) {
     this.#options = options
@@ -68,7 +75,7 @@ export class Children {
   }
 
   of(app: string): readonly ObservedObject[] {
-    return [...(this.#byApp.get(app)?.values() ?? [])]
+    return [...(this.#byApp.get(app)?.values() ?? [])].map(whole)
   }
 
   /** What the server answered to a write of ours. */
@@ -95,7 +102,7 @@ export class Children {
       uid,
       resourceVersion,
       app: `${namespace}/${labels?.[APP_LABEL] ?? ''}`,
-      observed,
+      kept: kept(observed),
     }
   }
 
@@ -103,14 +110,14 @@ export class Children {
     const id = `${kind} ${item.key}`
     if (previous !== undefined && previous.app !== item.app) this.#drop(previous.app, id)
     if (what === 'deleted') this.#drop(item.app, id)
-    else this.#put(item.app, id, item.observed)
+    else this.#put(item.app, id, item.kept)
     this.#options.onWake(item.app, initial)
   }
 
-  #put(app: string, id: string, observed: ObservedObject): void {
+  #put(app: string, id: string, child: KeptChild): void {
     const known = this.#byApp.get(app)
-    if (known === undefined) this.#byApp.set(app, new Map([[id, observed]]))
-    else known.set(id, observed)
+    if (known === undefined) this.#byApp.set(app, new Map([[id, child]]))
+    else known.set(id, child)
   }
 
   #drop(app: string, id: string): void {
@@ -118,6 +125,17 @@ export class Children {
     known?.delete(id)
     if (known?.size === 0) this.#byApp.delete(app)
   }
+}
+
+function kept(observed: ObservedObject): KeptChild {
+  if (!('applied' in observed) || observed.applied === undefined) return { observed, applied: undefined }
+  const { applied, ...rest } = observed
+  return { observed: rest, applied: JSON.stringify(applied) }
+}
+
+function whole({ observed, applied }: KeptChild): ObservedObject {
+  if (applied === undefined) return observed
+  return Object.assign({}, observed, { applied: JSON.parse(applied) as KubeObject })
 }
 
 /** What the projection does not understand is still there, and not ours. */

@@ -74,7 +74,8 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
 
   async observe(key: AppKey): Promise<ClusterObserved> {
     const item = this.#parts.apps.item(appId(key))
-    const claimNames = broughtClaims(item?.resource)
+    const resource = item?.resource
+    const claimNames = broughtClaims(resource)
     const children = this.#parts.children.of(appId(key))
     return clusterObserved({
       key,
@@ -82,7 +83,7 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
       children: [...children, ...(await this.#foreignClaims(key, claimNames, children))],
       claimNames,
       expandable: this.#parts.facts.expandable(),
-      execBefore: execBefore(item?.resource['status'] as AppStatus | undefined),
+      execBefore: execBefore(resource?.['status'] as AppStatus | undefined),
     })
   }
 
