@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { CONTAINER_APPS } from '../src/engine/kubernetes/resources.ts'
 import { AuditTail, writesOf, type Write } from './lib/audit-tail.ts'
-import { USER, namespaceOf, startBenchCluster, type BenchCluster } from './lib/bench-cluster.ts'
+import { USER, appName, namespaceOf, startBenchCluster, type BenchCluster } from './lib/bench-cluster.ts'
 import { BenchController } from './lib/bench-controller.ts'
 import { compiledMain } from './lib/compiled.ts'
 
@@ -81,7 +81,7 @@ function editAllTheTime({ client }: BenchCluster): Disposable & { readonly stop:
     const patch = { spec: { replicas: 1 + (Math.floor(n / APPS) % 2) } }
     n += 1
     void client
-      .mergePatch(CONTAINER_APPS, namespaceOf(at), `app-${at}`, patch, { fieldManager: USER })
+      .mergePatch(CONTAINER_APPS, namespaceOf(at), appName(at), patch, { fieldManager: USER })
       .catch(() => undefined)
   }
   const timer = setInterval(edit, EDIT_EVERY_MS)

@@ -1,15 +1,17 @@
 /**
  * The controller with 0, 1,000 and 10,000 resources: memory, cold convergence against a plain loop of the same writes,
  * a restart, a user's edit during a resync. Prints markdown tables. Root only (a mount namespace for the service
- * account's files). `node bench/cluster-scale.ts [NUMBER…]`; FAIRLEAD_BENCH_SECONDS shortens the minute of memory.
+ * account's files). `node bench/cluster-scale.ts [--seed] [NUMBER…]`; with --seed a few apps converge and all others
+ * are copied, so that only what follows is measured. FAIRLEAD_BENCH_SECONDS shortens the minute of memory.
  */
 import { compiledMain } from './lib/compiled.ts'
 import { AuditTail, countedWrites, writesOf, type Write } from './lib/audit-tail.ts'
-import { startBenchCluster, type BenchCluster } from './lib/bench-cluster.ts'
+import { NAMESPACES, startBenchCluster, type BenchCluster } from './lib/bench-cluster.ts'
 import { BenchController } from './lib/bench-controller.ts'
 import { clientNodeMemory } from './lib/client-node-memory.ts'
 import { editsDuringResync, type EditTimes } from './lib/edits.ts'
 import { memoryOver, type MemoryUse } from './lib/memory-use.ts'
+import { seedApps } from './lib/seed-etcd.ts'
 import { plainRate } from './lib/plain-writes.ts'
 
 const SECONDS = Number(process.env['FAIRLEAD_BENCH_SECONDS'] ?? '60')
@@ -34,6 +36,8 @@ interface Restart {
 
 interface Figures {
   readonly apps: number
+  /** So many of them came about by the controller's own work. */
+  readonly converged: number
   readonly cold: Cold
   readonly plainPerSecond: number
   readonly clientNode: MemoryUse
@@ -42,11 +46,15 @@ interface Figures {
 }
 
 async function main(): Promise<void> {
-  const sizes = process.argv.slice(2).map(Number)
+  const seed = process.argv.includes('--seed')
+  const sizes = process.argv
+    .slice(2)
+    .filter((arg) => arg !== '--seed')
+    .map(Number)
   const program = compiledMain()
   const all: Figures[] = []
   for (const apps of sizes.length === 0 ? [0, 1000, 10_000] : sizes) {
-    const figures = await measure(program, apps)
+    const figures = await measure(program, apps, seed ? NAMESPACES : apps)
     all.push(figures)
     say(
       `${apps}: ${JSON.stringify({ ...figures, cold: { ...figures.cold, writes: figures.cold.writes.length } })}`,
@@ -57,14 +65,15 @@ async function main(): Promise<void> {
   )
 }
 
-async function measure(program: string, apps: number): Promise<Figures> {
+async function measure(program: string, apps: number, toConverge: number): Promise<Figures> {
   await using cluster = await startBenchCluster()
   say(`${apps}: creating`)
-  await cluster.createApps(0, apps)
+  await cluster.createApps(0, toConverge)
   const audit = new AuditTail(cluster.plane)
   audit.next()
   say(`${apps}: cold`)
-  const cold = await coldRun(cluster, program, audit, apps)
+  const cold = await coldRun(cluster, program, audit, toConverge)
+  await seedApps(cluster.plane, NAMESPACES, apps)
   say(`${apps}: cold in ${cold.seconds.toFixed(1)} s, ${JSON.stringify([...countedWrites(cold.writes)])}`)
   const clientNode = await clientNodeMemory(cluster.plane, Math.min(SECONDS, 20))
   say(`${apps}: restart`)
@@ -73,7 +82,7 @@ async function measure(program: string, apps: number): Promise<Figures> {
   say(`${apps}: plain loop`)
   const plainPerSecond =
     apps === 0 ? 0 : await plainRate(cluster, cold.writes, Math.min(apps, PLAIN_APPS), apps)
-  return { apps, cold, plainPerSecond, clientNode, restart, edits }
+  return { apps, converged: toConverge, cold, plainPerSecond, clientNode, restart, edits }
 }
 
 /** All resources are there, nothing else is. */
@@ -131,24 +140,28 @@ function memoryTable(all: readonly Figures[]): string {
     '| Resources | after cold convergence | peak | after a restart | peak | client-node, same objects | peak |',
     '|---|---|---|---|---|---|---|',
     ...all.map(
-      ({ apps, cold, restart, clientNode }) =>
-        `| ${apps.toLocaleString('en')} | ${mb(cold.memory)} | ${mb(restart.memory)} | ${mb(clientNode)} |`,
+      ({ apps, converged, cold, restart, clientNode }) =>
+        `| ${apps.toLocaleString('en')} | ${converged < apps ? 'copied | copied' : mb(cold.memory)} | ${mb(restart.memory)} | ${mb(clientNode)} |`,
     ),
   ].join('\n')
 }
 
-function workTable({ apps, cold, restart, plainPerSecond, edits }: Figures): string {
+function workTable({ apps, converged, cold, restart, plainPerSecond, edits }: Figures): string {
   const perSecond = cold.writes.length / cold.seconds
   const sorts = [...countedWrites(cold.writes)]
     .map(([what, count]) => `${what} ${(count / apps).toFixed(2)}`)
     .join(', ')
-  const rows = [
+  const ofCold = [
     ['cold convergence, s', cold.seconds.toFixed(1)],
     ['controller CPU, s', cold.cpuSeconds.toFixed(1)],
     ['writes of a resource', `${(cold.writes.length / apps).toFixed(2)}: ${sorts}`],
     ['writes a second', perSecond.toFixed(0)],
     ['plain loop, writes a second', plainPerSecond.toFixed(0)],
     ['against the plain loop', (perSecond / plainPerSecond).toFixed(2)],
+  ]
+  const rows = [
+    // Of a few apps only: no figures of this size.
+    ...(converged < apps ? [] : ofCold),
     ['restart: ready, s', (restart.readyMs / 1000).toFixed(1)],
     ['restart: every resource looked at, s', (restart.resyncMs / 1000).toFixed(1)],
     ['restart: writes', String(restart.writes)],

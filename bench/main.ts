@@ -26,6 +26,26 @@ const BENCHMARKS: readonly (readonly [title: string, file: string, about: string
     'Against `node -e 0`, the least that a program in this language takes.',
   ],
   ['References', 'reference.ts', 'Parsing image references, ordinary and adversarial.'],
+  [
+    'The controller on a cluster',
+    'cluster-scale.ts',
+    'A real API server on etcd without nodes; Deployments become available by a process that patches their status. Each resource has an image (ten of them, in a registry on loopback), five variables and a port: a Deployment and a Service. The controller is compiled JavaScript with the arguments of `manifests/`, a service account and the memory limit of its pod. API server, etcd, registry and that process share the machine with it. The plain loop sends the same writes, as many at a time as the controller has workers.',
+  ],
+  [
+    'Change of leader',
+    'cluster-failover.ts',
+    'Two controllers and one Lease, while a user edits ten times a second. Overlaps are writes of the old leader after the first one of the new, by the audit log.',
+  ],
+  [
+    'Memory of an informer',
+    'informer-memory.ts',
+    'Ten thousand objects of about 2.9 KB, against a server in a process of its own.',
+  ],
+  [
+    'Informer under faults',
+    'informer-faults.ts',
+    'The fault table of the informer against a real API server, with the informer of `@kubernetes/client-node` beside it: alone, and restarted five seconds after each error.',
+  ],
 ]
 
 function main(): void {

@@ -13,7 +13,7 @@ import { busyboxImage } from '../../test/support/busybox-image.ts'
 import { inParallel } from './in-parallel.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
-const NAMESPACES = 10
+export const NAMESPACES = 10
 const IMAGES = 10
 export const SYSTEM = 'fairlead-system'
 export const USER = 'bench-user'
@@ -30,7 +30,9 @@ export interface BenchCluster extends AsyncDisposable {
 }
 
 export async function startBenchCluster(): Promise<BenchCluster> {
-  const plane = await startControlPlane({ apiServerFlags: ['--audit-log-maxsize=4000'] })
+  // Every app has a Service, and every Service an address: the bed's range has 254.
+  const flags = ['--audit-log-maxsize=4000', '--service-cluster-ip-range=10.96.0.0/14']
+  const plane = await startControlPlane({ apiServerFlags: flags })
   const registry = await startBedRegistry(plane)
   for (let n = 0; n < IMAGES; n += 1)
     await registry.push(`bench/app-${n}`, '1', busyboxImage({ run: `exec sleep ${1000 + n}` }))
@@ -64,17 +66,22 @@ export function namespaceOf(n: number): string {
   return `apps-${n % NAMESPACES}`
 }
 
+/** All of one length: see seed-etcd.ts. */
+export function appName(n: number): string {
+  return `app-${String(n).padStart(5, '0')}`
+}
+
 /** As an app of the documentation: an image, a few variables, a port. Becomes a Deployment and a Service. */
 export function appOf(n: number, registry: string): KubeObject {
-  const name = `app-${n}`
+  const name = appName(n)
   const env = Array.from({ length: 5 }, (_one, at) => ({
     name: `SETTING_${at}`,
-    value: `value ${at} of ${n}`,
+    value: `the value of setting ${at}`,
   }))
   return {
     apiVersion: API_VERSION,
     kind: KIND,
-    metadata: { name, namespace: namespaceOf(n), labels: { team: `team-${n % 50}` } },
+    metadata: { name, namespace: namespaceOf(n), labels: { team: `team-${n % NAMESPACES}` } },
     spec: { image: `${registry}/bench/app-${n % IMAGES}:1`, env, ports: [{ name: 'http', port: 8080 }] },
   }
 }

@@ -14,9 +14,10 @@ export interface StartOptions {
   readonly main: string
   /** Service account of the controller's namespace. */
   readonly account: string
-  readonly nodeArgs?: readonly string[]
 }
 
+/** To try flags of Node or V8. */
+const extraArgs = () => (process.env['FAIRLEAD_BENCH_NODE_ARGS'] ?? '').split(' ').filter((arg) => arg !== '')
 const MAX_WAIT_MS = 1_800_000
 
 export class BenchController implements AsyncDisposable {
@@ -36,13 +37,10 @@ export class BenchController implements AsyncDisposable {
     this.#metrics = metrics
   }
 
-  static async start(
-    plane: ControlPlane,
-    { main, account, nodeArgs = [] }: StartOptions,
-  ): Promise<BenchController> {
+  static async start(plane: ControlPlane, { main, account }: StartOptions): Promise<BenchController> {
     const [health, metrics] = await freePorts('127.0.0.1', 2)
     const folder = await serviceAccountFolder(plane, account)
-    const own = ['--max-semi-space-size=8', ...nodeArgs, main]
+    const own = ['--max-semi-space-size=8', ...extraArgs(), main]
     const election = ['--leader-elect', `--leader-namespace=${SYSTEM}`]
     const addresses = [`--metrics-address=127.0.0.1:${metrics}`, `--health-address=127.0.0.1:${health}`]
     const image = '--preflight-image=registry.invalid/fairlead:1'
@@ -51,6 +49,9 @@ export class BenchController implements AsyncDisposable {
     const env = {
       PATH: process.env['PATH'] ?? '',
       NODE_ENV: 'production',
+      ...(process.env['MALLOC_ARENA_MAX'] === undefined
+        ? {}
+        : { MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] }),
       HOME: plane.root,
       POD_NAME: account,
       POD_NAMESPACE: SYSTEM,
@@ -60,7 +61,7 @@ export class BenchController implements AsyncDisposable {
     }
     // A mount namespace of its own: only this process sees the files at the place where pods have them.
     const script =
-      'f=$1; s=/run/secrets/kubernetes.io/serviceaccount; shift; mount -t tmpfs tmpfs /run && mkdir -p $s && cp "$f"/* $s/ && exec "$@"'
+      'c=/sys/fs/cgroup/memory; if [ -d $c ]; then mkdir -p $c/fairlead-bench && echo 512M > $c/fairlead-bench/memory.limit_in_bytes && echo $$ > $c/fairlead-bench/cgroup.procs; fi; f=$1; s=/run/secrets/kubernetes.io/serviceaccount; shift; mount -t tmpfs tmpfs /run && mkdir -p $s && cp "$f"/* $s/ && exec "$@"'
     const child = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', folder, process.execPath, ...args], {
       env,
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { CONTAINER_APPS } from '../../src/engine/kubernetes/resources.ts'
 import type { AuditTail, Write } from './audit-tail.ts'
-import { USER, namespaceOf, type BenchCluster } from './bench-cluster.ts'
+import { USER, appName, namespaceOf, type BenchCluster } from './bench-cluster.ts'
 import { BenchController } from './bench-controller.ts'
 import { median } from './compare.ts'
 
@@ -36,7 +36,7 @@ export async function editsDuringResync(
 
 /** `NAMESPACE/NAME` of the app that another wish was written into. */
 async function edit({ client }: BenchCluster, n: number): Promise<string> {
-  const [namespace, name] = [namespaceOf(n), `app-${n}`]
+  const [namespace, name] = [namespaceOf(n), appName(n)]
   const patch = { spec: { replicas: 2 } }
   await client.mergePatch(CONTAINER_APPS, namespace, name, patch, { fieldManager: USER })
   return `${namespace}/${name}`

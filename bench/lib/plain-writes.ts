@@ -8,6 +8,7 @@ import { countedWrites, type Write } from './audit-tail.ts'
 import {
   USER,
   adminConnection,
+  appName,
   appOf,
   makeNamespace,
   namespaceOf,
@@ -57,7 +58,7 @@ async function writeLikeUs(
   n: number,
   { statuses, events }: { readonly statuses: number; readonly events: number },
 ): Promise<void> {
-  const name = `app-${n}`
+  const name = appName(n)
   await client.create(CHILD_TYPES.Service, renamed(service, name), { fieldManager: FIELD_MANAGER })
   await client.create(CHILD_TYPES.Deployment, renamed(deployment, name), { fieldManager: FIELD_MANAGER })
   const app = { apiVersion: apiVersionOf(CONTAINER_APPS), kind: CONTAINER_APPS.kind }
@@ -77,12 +78,12 @@ async function writeLikeUs(
 
 /** What the controller made for the first app, as it sent it. */
 async function samplesOf(client: ClusterClient): Promise<Samples> {
-  const place = [namespaceOf(0), 'app-0'] as const
+  const place = [namespaceOf(0), appName(0)] as const
   const [deployment, service, app] = await Promise.all(
     [CHILD_TYPES.Deployment, CHILD_TYPES.Service, CONTAINER_APPS].map((type) => client.get(type, ...place)),
   )
   if (deployment === undefined || service === undefined || app === undefined)
-    throw new Error('app-0 has no children')
+    throw new Error('the first app has no children')
   const { clusterIP: _ip, clusterIPs: _ips, ...spec } = service['spec'] as Readonly<Record<string, unknown>>
   return { deployment, service: { ...service, spec }, status: app['status'] }
 }
