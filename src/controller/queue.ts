@@ -31,6 +31,8 @@ export interface QueueObserver {
 
 /** A timer holds at most 2^31-1 ms; looking early is harmless. */
 const TIMER_MAX_MS = 2_147_483_647
+/** So many keys are begun without a turn of the event loop: some milliseconds of work. */
+const BURST = 16
 
 export class KeyQueue {
   readonly #options: KeyQueueOptions
@@ -45,6 +47,8 @@ export class KeyQueue {
   readonly #laterPriority = new Map<string, Priority>()
   #timer: { readonly due: number; readonly handle: NodeJS.Timeout } | undefined
   #pumping = false
+  /** Keys begun since the event loop was last given a turn by us. */
+  #begun = 0
   #stopped = false
   readonly #idle: (() => void)[] = []
 
@@ -132,13 +136,24 @@ export class KeyQueue {
     if (this.#working.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  /** A moment later: of keys that are added in one go, the most urgent is worked on first. */
+  /**
+   * A moment later: of keys that are added in one go, the most urgent is worked on first. Now and then a turn of the
+   * event loop later: ten thousand passes that wait for nothing must let edits, renewals of the Lease and probes in.
+   */
   #pumpSoon(): void {
     if (this.#pumping) return
     this.#pumping = true
-    queueMicrotask(() => {
+    const pump = () => {
       this.#pumping = false
       this.#pump()
+    }
+    if (this.#begun < BURST) {
+      queueMicrotask(pump)
+      return
+    }
+    setImmediate(() => {
+      this.#begun = 0
+      pump()
     })
   }
 
@@ -150,6 +165,7 @@ export class KeyQueue {
       const since = this.#since.get(key) ?? now
       this.#since.delete(key)
       this.#working.set(key, now)
+      this.#begun += 1
       this.#options.observer?.began?.(now - since)
       void this.#run(key)
     }

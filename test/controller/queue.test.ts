@@ -334,3 +334,21 @@ test('what happens is told to who observes it', async () => {
     'ended after 0',
   ])
 })
+
+test('work that waits for nothing lets the event loop have its turns', async () => {
+  vi.useRealTimers()
+  let done = 0
+  const queue = new KeyQueue({
+    width: 4,
+    now: Date.now,
+    work: () => {
+      done += 1
+      return Promise.resolve()
+    },
+  })
+  for (let n = 0; n < 1000; n += 1) queue.add(`key ${n}`, 'resync')
+  await new Promise((resolve) => setImmediate(resolve))
+  const doneAtFirstTurn = done
+  await vi.waitUntil(() => done === 1000)
+  expect(doneAtFirstTurn).toBeLessThan(100)
+})
