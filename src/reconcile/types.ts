@@ -30,6 +30,8 @@ export interface DesiredVolume {
   readonly path: string
   /** Where it is mounted: `path` with the tree's symlinks resolved (rule V3). */
   readonly destination: string
+  /** VOLUME paths of the image that lead there by a link; absent when there are none. */
+  readonly aliases?: readonly string[]
   readonly origin: 'Image' | 'Spec'
   readonly claimName: string
   readonly storage: VolumeStorage

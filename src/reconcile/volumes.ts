@@ -39,9 +39,9 @@ export function desiredVolumes(app: App, config: ImageConfig, tree: FileTree): V
   }
   const placed = [...wanted.values()].flatMap((entry): Placed[] => {
     const place = placeInTree(entry, tree, storageOf(entry.spec, app), issues)
-    return place === undefined ? [] : [{ ...entry, ...place }]
+    return place === undefined ? [] : [{ ...entry, ...place, aliases: aliasesOf(entry, place) }]
   })
-  const volumes = withoutTwins(placed, issues).map((entry) => desiredVolume(app, entry, entry))
+  const volumes = withoutTwins(placed, issues).map((entry) => desiredVolume(app, entry))
   return { volumes: withNesting(volumes.sort((a, b) => (a.destination < b.destination ? -1 : 1))), issues }
 }
 
@@ -50,7 +50,12 @@ interface Place {
   readonly inImage: boolean
 }
 
-type Placed = Wanted & Place
+/** `aliases`: declared paths of the image that reach the folder by a link. */
+type Placed = Wanted & Place & { readonly aliases: readonly string[] }
+
+function aliasesOf({ path, origin }: Wanted, { destination }: Place): readonly string[] {
+  return origin === 'Image' && path !== destination ? [path] : []
+}
 
 /** Resolves the mount point inside the tree; what is there must be a folder, or nothing at all. */
 function placeInTree(
@@ -89,14 +94,15 @@ function placeInTree(
   return { destination, inImage: found.node?.type === 'directory' }
 }
 
-function desiredVolume(app: App, entry: Wanted, place: Place): DesiredVolume {
+function desiredVolume(app: App, entry: Placed): DesiredVolume {
   const spec = entry.spec
   const defaults = app.spec.volumeDefaults
   const storage = storageOf(spec, app)
   const fromSource = storage.kind === 'hostPath' || storage.kind === 'configMap' || storage.kind === 'secret'
   return {
     path: entry.path,
-    destination: place.destination,
+    destination: entry.destination,
+    ...(entry.aliases.length === 0 ? {} : { aliases: entry.aliases }),
     origin: entry.origin,
     claimName: storage.kind === 'claim' ? storage.claimName : claimName(app.metadata.name, entry.path),
     storage,
@@ -107,7 +113,7 @@ function desiredVolume(app: App, entry: Wanted, place: Place): DesiredVolume {
     seed: fromSource ? 'Never' : (spec?.seed ?? defaults?.seed ?? 'IfEmpty'),
     // Storage that the user brought is theirs: no default of ours may ever give it up.
     retain: spec?.source === undefined ? (spec?.retain ?? defaults?.retain ?? 'Retain') : 'Retain',
-    inImage: place.inImage,
+    inImage: entry.inImage,
     nested: [],
   }
 }
@@ -165,6 +171,7 @@ function merged(first: Placed, second: Placed): Placed {
   const origin = first.origin === 'Image' ? first.origin : second.origin
   return {
     ...first,
+    aliases: [...first.aliases, ...second.aliases],
     origin,
     spec: first.spec ?? second.spec,
     field: first.spec === undefined ? second.field : first.field,

@@ -30,29 +30,50 @@ export function podVolumes(app: App, volumes: readonly DesiredVolume[]): readonl
   return [...byName.values()]
 }
 
-/** Parents before children, as the volumes are sorted. */
+/** Parents before children, as the volumes are sorted; paths that are links come last. */
 export function volumeMounts({ app, volumes }: Desired): readonly Fields[] {
-  return volumes.map((volume) => {
+  const straight = volumes.map((volume) => [volume.destination, volume] as const)
+  const byPath = new Map([...straight, ...volumes.flatMap((volume) => aliasMounts(volume, volumes))])
+  return [...byPath].map(([mountPath, volume]) => {
     const subPath = claimPlace(app, volume)?.subPath ?? volume.subPath ?? ''
     return {
       name: podVolumeName(app, volume),
-      mountPath: volume.destination,
+      mountPath,
       ...(subPath === '' ? {} : { subPath }),
       ...(isReadOnly(volume) ? { readOnly: true } : {}),
     }
   })
 }
 
+/**
+ * A node's runtime gives every VOLUME whose very path is no mount an empty folder of its own, which dies with the
+ * container; behind a link it would cover the claim (rule V3). So the claim is mounted at that path as well, and what
+ * is nested in it once more on top: runtimes mount short paths first.
+ */
+function aliasMounts(
+  volume: DesiredVolume,
+  volumes: readonly DesiredVolume[],
+): readonly (readonly [string, DesiredVolume])[] {
+  const { destination, aliases = [] } = volume
+  const below = volumes.filter((other) => other.destination.startsWith(`${destination}/`))
+  return aliases.flatMap((alias) => [
+    [alias, volume] as const,
+    ...below.map((other) => [alias + other.destination.slice(destination.length), other] as const),
+  ])
+}
+
 /** Paths that a pod can't mount; the API server would say so without naming the volume. */
 export function mountPathIssues(volumes: readonly DesiredVolume[]): readonly Issue[] {
-  return volumes
-    .filter(({ destination }) => destination.includes(':'))
-    .map(({ path, destination }) => ({
-      severity: 'error',
-      reason: 'VolumePathInvalid',
-      path,
-      message: `${printable(destination)} has a colon, which Kubernetes does not allow in a mount's path`,
-    }))
+  return volumes.flatMap(({ path, destination, aliases = [] }) =>
+    [destination, ...aliases]
+      .filter((mountPath) => mountPath.includes(':'))
+      .map((mountPath) => ({
+        severity: 'error',
+        reason: 'VolumePathInvalid',
+        path,
+        message: `${printable(mountPath)} has a colon, which Kubernetes does not allow in a mount's path`,
+      })),
+  )
 }
 
 function isReadOnly({ readOnly, storage }: DesiredVolume): boolean {

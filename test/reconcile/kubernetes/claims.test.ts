@@ -140,6 +140,7 @@ describe('mounts', () => {
     const files = { 'run/data': dir(), var: dir(), 'var/data': link('/run/data') }
     expect(appOf({ config: { volumes: ['/var/data'] }, files })['volumeMounts']).toMatchObject([
       { mountPath: '/run/data' },
+      { mountPath: '/var/data' },
     ])
   })
 
