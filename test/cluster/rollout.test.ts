@@ -50,6 +50,7 @@ describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)('
         return pod !== undefined && pod.metadata.uid !== metadata.uid
       })
       await bench.untilReady(name)
+      expect(await violations()).toBe('')
     }
 
     test('never meets another one over a new image, a deleted pod, a restart and a moved tag', async () => {
