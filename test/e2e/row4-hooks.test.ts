@@ -8,81 +8,25 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { busyboxImage, WAIT_FOREVER } from '../support/busybox-image.ts'
-import { buildElf } from '../support/elf.ts'
-import { dir, file, symlink } from '../support/layer.ts'
+import { HOOK_PARTS, HOOK_VOLUMES, REFUSED_HOOKS } from '../support/hook-cases.ts'
 import { writeLayout } from '../support/layout.ts'
 import { app, eventually, runProgram, Sandbox } from '../support/sandbox.ts'
-
-const EXEC = { mode: 0o755 }
-const MACHINE_AARCH64 = 183
-const MACHINE_X86_64 = 62
-const OWN_MACHINE = process.arch === 'arm64' ? MACHINE_AARCH64 : MACHINE_X86_64
-const FOREIGN_MACHINE = process.arch === 'arm64' ? MACHINE_X86_64 : MACHINE_AARCH64
-
-const PARTS = [
-  dir('hooks'),
-  file('hooks/plain', '#!/bin/sh\n', { mode: 0o644 }),
-  file('hooks/root-only', '#!/bin/sh\n', { mode: 0o700 }),
-  dir('hooks/folder', EXEC),
-  file('hooks/no-interpreter', '#!/opt/none\n', EXEC),
-  file('hooks/no-magic', 'echo hello\n', EXEC),
-  file('hooks/foreign', buildElf({ machine: FOREIGN_MACHINE }), EXEC),
-  file('hooks/no-loader', buildElf({ machine: OWN_MACHINE, interpreter: '/lib/ld-none.so' }), EXEC),
-  file(
-    'hooks/no-library',
-    buildElf({ machine: OWN_MACHINE, interpreter: '/lib/ld-test.so', needed: ['libnone.so.1'] }),
-    EXEC,
-  ),
-  dir('lib'),
-  file('lib/ld-test.so', buildElf({ machine: OWN_MACHINE }), EXEC),
-  symlink('hooks/dangling', '/opt/gone'),
-  dir('hidden'),
-  file('hidden/hook', '#!/bin/sh\n', EXEC),
-  dir('noexec'),
-  file('noexec/hook', '#!/bin/sh\n', EXEC),
-  dir('out', { uid: 2000, gid: 2000 }),
-  file(
-    'hooks/good',
-    '#!/bin/sh\nid -u >/out/uid\nid -g >>/out/uid\nenv >/out/env\necho "$1" >/out/arg\n',
-    EXEC,
-  ),
-  file('hooks/fails', '#!/bin/sh\necho the reason is here >&2\nexit 3\n', EXEC),
-  file('hooks/slow', '#!/bin/sh\nsleep 1000\n', EXEC),
-]
-
-/** Present on every Debian host, absent from the image. */
-const HOST_ONLY = '/usr/bin/perl'
-
-const REFUSED: readonly (readonly [string, string, string])[] = [
-  ['missing', '/hooks/none', 'ExecNotFound'],
-  ['not executable', '/hooks/plain', 'ExecNotExecutable'],
-  ['executable for root only', '/hooks/root-only', 'ExecNotExecutable'],
-  ['a folder', '/hooks/folder', 'ExecNotRegularFile'],
-  ['a script without its interpreter', '/hooks/no-interpreter', 'ExecInterpreterMissing'],
-  ['a script without #!', '/hooks/no-magic', 'ExecFormatUnknown'],
-  ['a program for another architecture', '/hooks/foreign', 'ExecWrongArchitecture'],
-  ['a program without its loader', '/hooks/no-loader', 'ExecLoaderMissing'],
-  ['a program without a shared library', '/hooks/no-library', 'ExecLibraryMissing'],
-  ['a dangling symlink', '/hooks/dangling', 'ExecDanglingSymlink'],
-  ['on the host only', HOST_ONLY, 'HookOnHostOnly'],
-  ['hidden by a volume', '/hidden/hook', 'ExecHiddenByMount'],
-  ['on a noexec volume', '/noexec/hook', 'ExecOnNoexecMount'],
-]
-
-const VOLUMES = [{ path: '/hidden', seed: 'Never' }, { path: '/noexec', exec: 'Forbidden' }, { path: '/out' }]
 
 async function hookLayout(sandbox: Sandbox, run = WAIT_FOREVER): Promise<string> {
   const layout = path.join(sandbox.dir, 'layout')
   await writeLayout(layout, [
-    { tag: 'latest', image: busyboxImage({ parts: PARTS, run, config: { User: 'app' } }) },
+    { tag: 'latest', image: busyboxImage({ parts: HOOK_PARTS, run, config: { User: 'app' } }) },
   ])
   return `oci:${layout}:latest`
 }
 
 describe('a hook that could not run is refused before start', () => {
-  test.each(REFUSED)('%s: %s is %s', async (_title, hook, reason) => {
+  test.each(REFUSED_HOOKS)('%s: %s is %s', async (_title, hook, reason) => {
     await using sandbox = await Sandbox.create()
-    const resource = app('hooked', await hookLayout(sandbox), { volumes: VOLUMES, hooks: [{ path: hook }] })
+    const resource = app('hooked', await hookLayout(sandbox), {
+      volumes: HOOK_VOLUMES,
+      hooks: [{ path: hook }],
+    })
     const result = await sandbox.up([resource])
     expect(result.code, result.stderr).toBe(1)
     expect(result.stderr).toContain(`${reason}:`)
@@ -97,8 +41,8 @@ describe('a hook that could not run is refused before start', () => {
   test('all at once: check names every hook with its own reason and path', async () => {
     await using sandbox = await Sandbox.create()
     const resource = app('all', await hookLayout(sandbox), {
-      volumes: VOLUMES,
-      hooks: REFUSED.map(([, hook]) => ({ path: hook })),
+      volumes: HOOK_VOLUMES,
+      hooks: REFUSED_HOOKS.map(([, hook]) => ({ path: hook })),
     })
     await writeFile(path.join(sandbox.dir, 'app.json'), JSON.stringify(resource))
     const result = await sandbox.cli(['check', '-f', path.join(sandbox.dir, 'app.json'), '-o', 'json'])
@@ -112,7 +56,7 @@ describe('a hook that could not run is refused before start', () => {
       .map(({ reason, path: field }) => `${field} ${reason}`)
     // One hook may have two problems with one reason: neither executable nor readable for the app's user.
     expect([...new Set(errors)]).toEqual(
-      REFUSED.map(([, , reason], index) => `spec.hooks[${index}].path ${reason}`),
+      REFUSED_HOOKS.map(([, , reason], index) => `spec.hooks[${index}].path ${reason}`),
     )
   })
 
@@ -134,7 +78,7 @@ test.each(['missing', 'not executable', 'a script without #!', 'a program withou
   'the plain runtime says 0 at start for the same bundle with a hook that is %s',
   async (title) => {
     await using sandbox = await Sandbox.create()
-    const hook = REFUSED.find(([name]) => name === title)?.[1] ?? ''
+    const hook = REFUSED_HOOKS.find(([name]) => name === title)?.[1] ?? ''
     const bundle = path.join(sandbox.dir, 'bundle')
     await sandbox.ok(['unpack', await hookLayout(sandbox), bundle, '--bundle'])
     const config = JSON.parse(await readFile(path.join(bundle, 'config.json'), 'utf8')) as Record<
