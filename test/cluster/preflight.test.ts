@@ -4,7 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fieldsOf, itemsOf } from '../../src/crd/view.ts'
+import { busyboxImage } from '../support/busybox-image.ts'
 import { demoLayout } from '../support/fixtures.ts'
+import { dir, file, symlink } from '../support/layer.ts'
 import { readLayoutImage } from '../support/layout.ts'
 import { givenKubeconfig, isClusterMissing } from './bed/test-cluster.ts'
 import { volumeApp, webApp } from './support/small-apps.ts'
@@ -209,5 +211,20 @@ describe.skipIf(MISSING)('preflight of a controller that may read nothing of the
       Array.from({ length: 5 }, () => ['Allowed', true]),
     )
     await bench.deleteApp('distroless')
+  })
+
+  test('a VOLUME behind a link is seeded, although the node lays a folder of its own over it', async () => {
+    const owner = { uid: 2000, gid: 2000 }
+    const image = busyboxImage({
+      parts: [dir('real', owner), file('real/file', 'real', owner), symlink('alias', '/real')],
+      config: { User: '2000', Volumes: ['/alias'] },
+    })
+    await bench.apply('linked', await bench.push('linked', '1', image), SMALL)
+    await bench.untilReady('linked')
+    expect(await bench.sh('linked', 'cat /alias/file; echo kept >/alias/own')).toBe('real')
+    await bench.kubectl('delete', 'pod', 'linked-0')
+    await bench.untilReady('linked')
+    expect(await bench.sh('linked', 'cat /real/file /real/own')).toBe('realkept\n')
+    await bench.deleteApp('linked')
   })
 })

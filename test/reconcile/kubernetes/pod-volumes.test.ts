@@ -1,6 +1,6 @@
 /** A VOLUME behind a link (rule V3): every path that the image declares is a mount, and all of them are one claim. */
 import { describe, expect, test } from 'vitest'
-import { fieldsOf, itemsOf } from '../../../src/crd/view.ts'
+import { fieldsOf, itemsOf, textOf } from '../../../src/crd/view.ts'
 import { dir, link } from '../../bundle/tree.ts'
 import { mountPathIssues } from '../../../src/reconcile/kubernetes/pod-volumes.ts'
 import { appOf, desiredOf, type Case } from './rendering.ts'
@@ -16,10 +16,8 @@ function mountsOf(volumes: readonly string[], spec: Case['spec'] = {}): readonly
   const container = appOf({ config: { volumes }, files: FILES, spec })
   return itemsOf(container['volumeMounts']).map((mount) => {
     const { mountPath, name, subPath } = fieldsOf(mount)
-    const volume = String(name)
-      .replace(/^mattermost-/, '')
-      .replace(/-[0-9a-f]{8}$/, '')
-    return `${String(mountPath)} ${volume}${subPath === undefined ? '' : ` ${String(subPath)}`}`
+    const volume = (textOf(name) ?? '').replace(/^mattermost-/, '').replace(/-[0-9a-f]{8}$/, '')
+    return `${textOf(mountPath)} ${volume} ${textOf(subPath) ?? ''}`.trim()
   })
 }
 
