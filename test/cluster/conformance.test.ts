@@ -123,7 +123,8 @@ describe.skipIf((await isClusterMissing()) || isMissing('runc'))('both engines',
     const { local, onCluster } = statuses.get(row.name) ?? never()
     expect(readyOf(local)).toBe(row.ready)
     expect(readyOf(onCluster)).toBe(row.onCluster ?? row.ready)
-    if (row.onCluster === undefined) expect(words(onCluster, row)).toEqual(words(local, row))
+    const wanted = row.onCluster === undefined ? words(local, row) : words(onCluster, row)
+    expect(words(onCluster, row)).toEqual(wanted)
   })
 
   test.each(ROWS.filter(({ ready }) => ready.startsWith('True')))('want the same for $name', async (row) => {

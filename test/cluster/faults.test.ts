@@ -56,8 +56,7 @@ describe.skipIf(await isControlPlaneMissing())('a controller', () => {
   })
   afterEach(async () => {
     bed.proxy.heal()
-    expect(bed.stub.violations).toEqual([])
-    expect(await bed.claimDeletions()).toEqual([])
+    await bed.mustBeUnharmed()
   })
 
   const rest = (namespace: string) => bed.atRest(namespace, isReady, () => controller.log)
@@ -77,10 +76,13 @@ describe.skipIf(await isControlPlaneMissing())('a controller', () => {
 
   test.each(Object.entries(FAULTS))('gets over %s', async (_name, rules) => {
     const namespace = await bed.namespace()
+    const isAboutWatches = rules.some(({ match }) => match.watch === true)
+    // Watches that are open stay as they are: those of a new process are met.
+    if (isAboutWatches) await controller.stop()
     const armed = rules.map((rule) => bed.proxy.fault(rule))
+    if (isAboutWatches) controller = await bed.startController()
     expect(await story(namespace)).toBe(wanted)
-    if (rules.every(({ match }) => match.watch !== true))
-      expect(armed.every(({ hits }) => hits > 0)).toBe(true)
+    for (const { hits } of armed) expect(hits).toBeGreaterThan(0)
   })
 
   test('gets over watches that never tell of deletions (unobserved state)', async () => {
@@ -95,6 +97,7 @@ describe.skipIf(await isControlPlaneMissing())('a controller', () => {
     await bed.submit(namespace, image('1'))
     // The preflight pod is gone from the server, and the controller still sees it; a break of the watch tells it.
     await eventually('it runs', async () => isReady(await bed.app(namespace)), 90_000)
+    expect(rule.hits).toBeGreaterThan(0)
     rule.remove()
     await controller.stop('SIGKILL')
     controller = await bed.startController()
@@ -108,7 +111,7 @@ describe.skipIf(await isControlPlaneMissing())('a controller', () => {
     await rest(namespace)
     await controller.stop('SIGKILL')
     const gate = Promise.withResolvers<void>()
-    bed.proxy.fault({
+    const rule = bed.proxy.fault({
       match: { watch: true, path: CHILDREN },
       times: 30,
       fault: lines(afterList(holdFrom(1, gate.promise))),
@@ -116,6 +119,7 @@ describe.skipIf(await isControlPlaneMissing())('a controller', () => {
     controller = await bed.startController()
     await bed.submit(namespace, { ...image('3'), volumes: [{ path: '/data', size: '20Gi' }] })
     await eventually('it has begun', async () => bed.objectWrites(controller.identity) > 0)
+    expect(rule.hits).toBeGreaterThan(0)
     gate.resolve()
     expect(await rest(namespace)).toBe(wanted)
   })

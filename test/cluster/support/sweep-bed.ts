@@ -212,8 +212,13 @@ export class SweepBed implements AsyncDisposable {
     return [...children.flat(), JSON.stringify(words, null, 1)].join('\n').replaceAll(namespace, 'NAMESPACE')
   }
 
-  /** Deletions of claims by controllers; there must never be one. */
-  async claimDeletions(): Promise<readonly string[]> {
+  /** Throws when a container ran on an empty claim, two ran on one, or a claim was deleted. */
+  async mustBeUnharmed(): Promise<void> {
+    const harm = [...this.stub.violations, ...(await this.#claimDeletions())]
+    if (harm.length > 0) throw new Error(harm.join('\n'))
+  }
+
+  async #claimDeletions(): Promise<readonly string[]> {
     return (await this.plane.auditEvents())
       .filter(
         ({ verb, objectRef }) =>

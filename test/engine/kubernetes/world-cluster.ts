@@ -45,6 +45,10 @@ export class SimulatedCluster {
     this.#now = now
   }
 
+  mustBeUnharmed(): void {
+    if (this.violations.length > 0) throw new Error(this.violations.join('\n'))
+  }
+
   /** One round of everything; whether anything changed. */
   async step(): Promise<boolean> {
     const before = this.#history.entries.length
@@ -133,7 +137,7 @@ export class SimulatedCluster {
   }
 
   async #makePod(owner: KubeObject, name: string, hash: string, template: Fields): Promise<void> {
-    const metadata = template['metadata'] as { labels?: Fields; annotations?: Fields }
+    const metadata = template['metadata'] as Pick<KubeObject['metadata'], 'labels' | 'annotations'>
     await this.#kube.create(
       resources.PODS,
       {
@@ -142,8 +146,8 @@ export class SimulatedCluster {
         metadata: {
           name,
           namespace: owner.metadata.namespace ?? '',
-          labels: { ...metadata.labels, 'controller-revision-hash': hash } as Record<string, string>,
-          annotations: metadata.annotations as Record<string, string>,
+          labels: { ...metadata.labels, 'controller-revision-hash': hash },
+          annotations: metadata.annotations ?? {},
           ownerReferences: [
             {
               apiVersion: owner.apiVersion,

@@ -16,9 +16,7 @@ beforeEach(async () => {
   world = await World.make(images)
   controller = await world.start()
 })
-afterEach(() => {
-  expect(world.cluster.violations).toEqual([])
-})
+afterEach(() => world.cluster.mustBeUnharmed())
 
 const PORTS = [{ name: 'http', port: 80 }]
 const names = (plural: string) => world.objects(plural).map(({ metadata }) => metadata.name)
