@@ -8,24 +8,6 @@ import { ROOT, sourceFiles } from './source-files.ts'
 const TROUBLESHOOTING = path.join(ROOT, 'docs/troubleshooting.md')
 const isWritten = existsSync(TROUBLESHOOTING)
 
-/** Part of the API on both engines, but only a cluster gives them. Shorten this as soon as some code does. */
-const ONLY_ON_CLUSTERS = [
-  'ImageNotPullable',
-  'HooksUnsupported',
-  'VolumeNotExpandable',
-  'VolumeLost',
-  'ClusterUnavailable',
-  'ClusterForbidden',
-  'ClusterRejected',
-  'ClusterConflict',
-  'QuotaExceeded',
-  'PullSecretForbidden',
-  'PreflightFailed',
-  'Unschedulable',
-  'PodSecurityRestricted',
-  'ChecksNotMade',
-]
-
 const code = sourceFiles('src')
   .filter((file) => file.path !== 'src/errors.ts')
   .map((file) => file.code)
@@ -42,10 +24,8 @@ describe('reasons', () => {
     expect(new Set(REASONS).size).toBe(REASONS.length)
   })
 
-  test('are each given by some code, but for those of clusters', () => {
-    // While the Kubernetes engine is being built some of them have code and some have not.
-    const without = REASONS.filter((reason) => !code.includes(`'${reason}'`))
-    expect(without.filter((reason) => !ONLY_ON_CLUSTERS.includes(reason))).toEqual([])
+  test('are each given by some code', () => {
+    expect(REASONS.filter((reason) => !code.includes(`'${reason}'`))).toEqual([])
   })
 
   test.skipIf(!isWritten)('have each one section in docs/troubleshooting.md', () => {
