@@ -6,13 +6,21 @@ import type { LayerFile } from './oci-image.ts'
 
 const SUITE = 'bookworm'
 
-/** Writes the essential packages and `packages` as a gzip layer into `file`; streamed, never held in memory whole. */
-export async function debianLayer(packages: readonly string[], file: string): Promise<LayerFile> {
+/**
+ * Writes the essential packages and `packages` as a gzip layer into `file`; streamed, never held in memory whole. `hooks`
+ * are more options of mmdebstrap, such as `--customize-hook=…`.
+ */
+export async function debianLayer(
+  packages: readonly string[],
+  file: string,
+  hooks: readonly string[] = [],
+): Promise<LayerFile> {
   const args = [
     '--variant=essential',
     `--include=${packages.join(',')}`,
     '--format=tar',
     '--quiet',
+    ...hooks,
     SUITE,
     '-',
     ...aptSources(),

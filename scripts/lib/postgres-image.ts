@@ -2,13 +2,11 @@
  * A real PostgreSQL image from Debian packages: `postgres` by name, a data volume, a second volume that ships an
  * extension library to be loaded from there, and an entrypoint that makes the cluster on first start.
  */
-import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { cachedFolder, cacheKey } from './cache.ts'
-import { writeGzipLayer } from './layer-file.ts'
+import { debianLayer } from './debian-layer.ts'
 import { buildImage } from './oci-image.ts'
 import type { BuiltImage, LayerFile } from './oci-image.ts'
 import { writeLayout } from './oci-layout.ts'
@@ -21,7 +19,6 @@ export interface PostgresImage {
 }
 
 const VERSION = '15'
-const SUITE = 'bookworm'
 const ENTRYPOINT = path.join(import.meta.dirname, 'postgres-entrypoint.sh')
 const PGDATA_VOLUME = '/var/lib/postgresql/data'
 const EXTENSION_VOLUME = '/ext'
@@ -40,7 +37,14 @@ export async function postgresImage(): Promise<PostgresImage> {
 }
 
 async function key(): Promise<string> {
-  const names = ['postgres-image.ts', 'oci-image.ts', 'oci-layout.ts', 'layer-file.ts', 'tar.ts']
+  const names = [
+    'postgres-image.ts',
+    'debian-layer.ts',
+    'oci-image.ts',
+    'oci-layout.ts',
+    'layer-file.ts',
+    'tar.ts',
+  ]
   const files = [ENTRYPOINT, ...names.map((name) => path.join(import.meta.dirname, name))]
   const policy = await mustRun('apt-cache', ['policy', `postgresql-${VERSION}`])
   return await cacheKey(files, [/Candidate: (\S+)/.exec(policy)?.[1] ?? 'unknown', process.arch])
@@ -57,43 +61,15 @@ async function build(layout: string, scratch: string): Promise<void> {
 }
 
 /** Debian's packages as one layer, about 390 MiB before compression, streamed from mmdebstrap to disk. */
-async function systemLayer(scratch: string): Promise<LayerFile> {
+function systemLayer(scratch: string): Promise<LayerFile> {
   const library = `/usr/lib/postgresql/${VERSION}/lib/auto_explain.so`
-  const args = [
-    '--variant=essential',
-    `--include=postgresql-${VERSION}`,
-    '--format=tar',
-    '--quiet',
+  return debianLayer([`postgresql-${VERSION}`], path.join(scratch, 'layer.tar.gz'), [
     // No cluster of Debian's own: the entrypoint makes one in the volume.
     '--essential-hook=mkdir -p "$1/etc/postgresql-common"',
     '--essential-hook=echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"',
     `--customize-hook=mkdir "$1${EXTENSION_VOLUME}" && cp "$1${library}" "$1${EXTENSION_VOLUME}/"`,
     `--customize-hook=download /etc/passwd ${path.join(scratch, 'passwd')}`,
-    SUITE,
-    '-',
-    ...aptSources(),
-  ]
-  // A fixed time for all that the build writes, so that equal packages give equal bytes.
-  const env = { ...process.env, SOURCE_DATE_EPOCH: '1700000000' }
-  const builder = spawn('mmdebstrap', args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const words: Buffer[] = []
-  builder.stderr.on('data', (chunk: Buffer) => words.push(chunk))
-  const ended = new Promise<number | null>((resolve, reject) => {
-    builder.on('error', reject)
-    builder.on('close', resolve)
-  })
-  const [layer, code] = await Promise.all([
-    writeGzipLayer(builder.stdout, path.join(scratch, 'layer.tar.gz')),
-    ended,
   ])
-  if (code === 0) return layer
-  throw new Error(`mmdebstrap: exit code ${String(code)}\n${Buffer.concat(words).toString().trim()}`)
-}
-
-/** The machine's own Debian mirror where it names one; mmdebstrap's default otherwise. */
-function aptSources(): readonly string[] {
-  const candidates = ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list']
-  return candidates.filter((file) => existsSync(file)).slice(0, 1)
 }
 
 /** The ids that Debian gave to `postgres` in this image; they differ between builds of other package sets. */
