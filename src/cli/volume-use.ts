@@ -8,7 +8,7 @@ import type { StoredVolume } from '../engine/local/volume-record.ts'
 import { ExpectedError, printable } from '../errors.ts'
 import { shortName } from './app-view.ts'
 import { mountSources, recordsOf } from './current-instance.ts'
-import { wantsToRun } from './wants-to-run.ts'
+import { storedWantsToRun } from './wants-to-run.ts'
 
 /** Throws VolumeInUse. Containers of every app are looked at: a claim can be mounted by several. */
 export async function refuseUsedVolume(paths: StatePaths, volume: StoredVolume): Promise<void> {
@@ -22,7 +22,7 @@ export async function refuseUsedVolume(paths: StatePaths, volume: StoredVolume):
     const path = printable(volume.record.path, 500)
     if (await isAlive(paths, record))
       throw inUse(`a container of ${name} mounts ${path}; first: fairlead down ${name}`)
-    if (wantsToRun(await apps.read(record.key)))
+    if (storedWantsToRun(await apps.read(record.key)))
       throw inUse(`${name} mounts ${path} and is to run; first: fairlead down ${name}`)
   }
 }

@@ -17,6 +17,7 @@ import { intervalOf, planInput, settledPlan } from './settled.ts'
 import { settledStatus, statusOf, type Facts } from '../reconcile/status.ts'
 import { imageStatus, type ImageFacts } from '../reconcile/status-image.ts'
 import type { Desired, Observed, Part, Plan, Step } from '../reconcile/types.ts'
+import { wantsToRun } from '../reconcile/wants-to-run.ts'
 import type { Logger } from '../log.ts'
 
 export interface ReconcileDeps<
@@ -202,12 +203,9 @@ function planFor<O extends Observed, A extends { readonly kind: string }>(
   observed: O,
 ): Plan<A> {
   const input = planInput(deps, stored, observed)
-  if (attempt.desired === undefined) return deps.engine.planKeepLast(input, wantsToRun(attempt.app))
+  if (attempt.desired === undefined)
+    return deps.engine.planKeepLast(input, attempt.app === undefined || wantsToRun(attempt.app.spec))
   return deps.engine.planTowards(input, attempt.desired)
-}
-
-function wantsToRun(app: App | undefined): boolean {
-  return app === undefined || (app.spec.suspend !== true && (app.spec.replicas ?? 1) > 0)
 }
 
 interface StepFailure {
@@ -270,7 +268,7 @@ function factsOf<O extends Observed, A extends { readonly kind: string }>(
     failedAt: failed?.failedAt,
     warnings: [...attempt.warnings, ...(plan.warnings ?? [])],
     desired,
-    running: app === undefined ? undefined : wantsToRun(app),
+    running: app === undefined ? undefined : wantsToRun(app.spec),
     targetId:
       desired === undefined
         ? deps.engine.settledTargetId?.(stored.key, observed)

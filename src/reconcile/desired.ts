@@ -26,6 +26,7 @@ import type { Sources } from './ports.ts'
 import { revisionOf } from './revision.ts'
 import type { Desired } from './types.ts'
 import { desiredVolumes } from './volumes.ts'
+import { wantsToRun } from './wants-to-run.ts'
 
 const DEFAULT_GRACE_SECONDS = 30
 /** podman's default; Kubernetes leaves it to the node. */
@@ -82,7 +83,7 @@ export function desiredState(input: DesiredInput): DesiredResult {
       hooks: hookWishes(app),
       limits: resourceLimits(spec.resources),
       security: securityWish(app),
-      running: spec.suspend !== true && (spec.replicas ?? 1) > 0,
+      running: wantsToRun(spec),
       graceSeconds: spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
       stopSignal: stop.signal,
       warnings: [...issues, ...stop.warnings],

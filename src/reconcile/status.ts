@@ -159,7 +159,7 @@ function previousCondition(facts: Facts, type: string): Condition | undefined {
 
 function readyCondition(facts: Facts): NextCondition {
   if (facts.error !== undefined) return condition(READY, 'False', facts.error.reason, facts.error.message)
-  if (isSuspended(facts))
+  if (isMeantToRun(facts) === false)
     return condition(READY, 'True', 'Suspended', 'suspended: everything but the workload is kept')
   const target = targetOf(facts)
   const denied = deniedVolumes(facts)
@@ -292,7 +292,7 @@ function availableCondition(facts: Facts): NextCondition {
       old ? `revision ${running.revision} still runs` : `revision ${running.revision} runs`,
     )
   }
-  if (isSuspended(facts)) return condition(WORKLOAD_AVAILABLE, 'False', 'Suspended', 'suspended')
+  if (isMeantToRun(facts) === false) return condition(WORKLOAD_AVAILABLE, 'False', 'Suspended', 'suspended')
   return { ...workloadTrouble(facts, lastRun(facts.observed.instances)), type: WORKLOAD_AVAILABLE }
 }
 
@@ -322,7 +322,7 @@ function reconcilingCondition(facts: Facts): NextCondition[] {
     return []
   // A failed question about the tag that only an edit can help is no progress to wait for.
   const asksAgain = facts.resolveError?.retry === 'backoff'
-  const busy = facts.error !== undefined || asksAgain || (wantsMore(facts) && !isUp)
+  const busy = facts.error !== undefined || asksAgain || (isMeantToRun(facts) === true && !isUp)
   const message =
     facts.error?.message ??
     facts.resolveError?.message ??
@@ -345,13 +345,9 @@ function outdatedCondition(facts: Facts): NextCondition[] {
   return [condition(IMAGE_OUTDATED, 'True', 'TagMoved', message)]
 }
 
-/** Nothing is meant to run: a settled app is known by its resource alone. */
-function isSuspended(facts: Facts): boolean {
-  return (facts.desired?.running ?? (facts.settled ? facts.running : undefined)) === false
-}
-
-function wantsMore(facts: Facts): boolean {
-  return (facts.desired?.running ?? (facts.settled ? facts.running : undefined)) === true
+/** Whether anything is meant to run; a settled app is known by its resource alone. undefined: nothing could be decided. */
+function isMeantToRun(facts: Facts): boolean | undefined {
+  return facts.desired?.running ?? (facts.settled ? facts.running : undefined)
 }
 
 function inventoryOf(facts: Facts): readonly InventoryItem[] {

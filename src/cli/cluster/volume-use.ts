@@ -5,7 +5,7 @@ import { CONTAINER_APPS, PODS } from '../../engine/kubernetes/resources.ts'
 import { ExpectedError, printable } from '../../errors.ts'
 import type { KubeObject, ObservedClaim } from '../../reconcile/kubernetes/types.ts'
 import { appId } from '../../reconcile/names.ts'
-import { wantsToRun } from '../wants-to-run.ts'
+import { storedWantsToRun } from '../wants-to-run.ts'
 import type { AppClaim } from './children.ts'
 import { storedApp } from './target.ts'
 
@@ -25,7 +25,7 @@ export async function refuseUsedClaim(client: KubeClient, { key, claim }: AppCla
   const declared = stored?.status?.volumes?.filter(({ origin }) => origin !== 'Orphaned')
   // Without a status nobody knows: an app that was just applied again is about to find its data.
   const isDeclared = declared?.some(({ path }) => claim.paths.includes(path)) ?? true
-  if (wantsToRun(stored) && isDeclared)
+  if (storedWantsToRun(stored) && isDeclared)
     throw inUse(`${name} uses the claim ${claim.name} and is to run; suspend or delete it first`)
 }
 

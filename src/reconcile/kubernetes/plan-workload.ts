@@ -2,6 +2,7 @@
  * The last stages: the Service, the workload, and its pods. A workload of the other kind goes first and its pods with
  * it, so that no claim ever has two.
  */
+import { APPLIED } from '../../crd/labels.ts'
 import { keepTemplate } from './render.ts'
 import { applyTo, createOf, deleteOf, isApplied, mendOf, objectId, withReplicas } from './documents.ts'
 import { GO_ON, isOver, stopFor, type PlanContext, type Stage } from './plan-context.ts'
@@ -65,7 +66,7 @@ function isAdopted({ name, controllerUid, deleting }: ObservedPod, workload: str
 function isWanted(current: ObservedWorkload, wanted: KubeObject, inputs: string): boolean {
   if (current.drifted || current.ownerUid === undefined) return false
   // A document that is too large for an annotation is known by what it was made from.
-  if (wanted.metadata.annotations?.['fairlead.dev/applied'] === undefined && current.applied === undefined)
+  if (wanted.metadata.annotations?.[APPLIED] === undefined && current.applied === undefined)
     return current.inputs === inputs
   return isApplied(current.applied, wanted)
 }

@@ -6,6 +6,7 @@
 import { IMAGE_DIGEST, IMAGE_REFERENCE, REVISION, REVISION_LABEL } from '../../crd/labels.ts'
 import { fieldsOf, itemsOf, type Fields } from '../../crd/view.ts'
 import type { Desired } from '../types.ts'
+import { wantsToRun } from '../wants-to-run.ts'
 import { compactFields, kubeObject } from './compact.ts'
 import { appContainer } from './container.ts'
 import { childLabels, ownerReferences, selectorLabels } from './metadata.ts'
@@ -45,7 +46,7 @@ export function renderWorkload(
 }
 
 function replicasOf({ app }: Desired): number {
-  return app.spec.suspend === true ? 0 : (app.spec.replicas ?? 1)
+  return wantsToRun(app.spec) ? (app.spec.replicas ?? 1) : 0
 }
 
 /** Two pods on one node can't have one port of it: then the old one goes first. */
