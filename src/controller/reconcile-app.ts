@@ -14,8 +14,9 @@ import { imageRequest, nextResolveAtMs, type ImageRequest } from '../reconcile/i
 import { appId, type AppKey } from '../reconcile/names.ts'
 import type { AppStore, Engine, Images, PreparedImage, StoredApp } from '../reconcile/ports.ts'
 import { intervalOf, planInput, settledPlan } from './settled.ts'
-import { settledStatus, statusOf, type Facts } from '../reconcile/status.ts'
-import { imageStatus, type ImageFacts } from '../reconcile/status-image.ts'
+import { pinnedStatus, settledStatus, statusOf, type Facts } from '../reconcile/status.ts'
+import type { ImageFacts } from '../reconcile/status-image.ts'
+import { tellAtMs } from '../reconcile/status-pace.ts'
 import type { Desired, Observed, Part, Plan, Step } from '../reconcile/types.ts'
 import { wantsToRun } from '../reconcile/wants-to-run.ts'
 import type { Logger } from '../log.ts'
@@ -66,10 +67,26 @@ export async function reconcileApp<O extends Observed, A extends { readonly kind
   const after = await deps.engine.observe(key)
   const facts = { ...factsOf(deps, stored, attempt, plan, failure, after), settled: settled !== undefined }
   const status = settled === undefined ? statusOf(facts) : settledStatus(facts, stored.status)
-  if (changed(stored.status, status)) await deps.apps.writeStatus(key, status) // [write status]
+  const told = await tell(deps, stored, status) //                                 [write status]
   const error = facts.error ?? facts.resolveError
-  const wakeAtMs = earliest(plan.wakeAtMs, nextQuestionAtMs(deps, attempt.app, status))
-  return { wakeAtMs, retry: error?.retry === 'backoff' ? error : undefined, status, before }
+  const wakeAtMs = earliest(
+    told.againAtMs,
+    earliest(plan.wakeAtMs, nextQuestionAtMs(deps, attempt.app, status)),
+  )
+  return { wakeAtMs, retry: error?.retry === 'backoff' ? error : undefined, status: told.status, before }
+}
+
+/** Writes the status when it is news; small steps of a rollout are told a moment later, all at once. */
+async function tell(
+  deps: Pick<ReconcileDeps, 'apps' | 'now'>,
+  stored: StoredApp,
+  status: AppStatus,
+): Promise<{ readonly status: AppStatus | undefined; readonly againAtMs: number | undefined }> {
+  if (!changed(stored.status, status)) return { status, againAtMs: undefined }
+  const againAtMs = tellAtMs(stored.status, status, deps.now())
+  if (againAtMs !== undefined) return { status: stored.status, againAtMs }
+  await deps.apps.writeStatus(stored.key, status)
+  return { status, againAtMs: undefined }
 }
 
 /** How far this pass got on the way to a desired state. */
@@ -181,7 +198,7 @@ async function pinEarly(deps: AnyDeps, stored: StoredApp, image: ImageFacts): Pr
   const before = stored.status?.image
   if (before?.digest === image.resolved.digest && before.reference === image.resolved.reference.original)
     return
-  const status = { ...stored.status, image: imageStatus(image, before, new Date(deps.now()).toISOString()) }
+  const status = pinnedStatus(stored, image, deps.now())
   await deps.apps.writeStatus(stored.key, status)
   Object.assign(stored, { status })
 }

@@ -18,6 +18,11 @@ export function isDigest(text: string): text is Digest {
   return text.length <= 135 && DIGEST.test(text)
 }
 
+/** The digest that a text of others is; undefined when it is none. */
+export function digestIn(text: string | undefined): Digest | undefined {
+  return text !== undefined && isDigest(text) ? text : undefined
+}
+
 /** Throws InvalidReference that says which part of the digest is wrong. */
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text

@@ -23,9 +23,11 @@ export function volumeStatuses(
 }
 
 function told(words: VolumeWords | undefined): Partial<VolumeStatus> {
-  if (words === undefined) return {}
-  const { phase, seededFrom } = words
-  return { phase, ...(seededFrom === undefined ? {} : { seededFrom }), ...storageWords(words) }
+  return words === undefined ? {} : { phase: words.phase, ...storageWords(words) }
+}
+
+function seedWords({ seeded, seededFrom }: ObservedVolume): Pick<VolumeStatus, 'seeded' | 'seededFrom'> {
+  return { seeded, ...(seededFrom === undefined ? {} : { seededFrom }) }
 }
 
 function storageWords({
@@ -62,6 +64,7 @@ export function settledVolumes(
     return {
       ...rest,
       phase: stored.phase === 'Bound' ? 'Ready' : 'Pending',
+      ...seedWords(stored),
       ...storageWords({ capacityBytes, message }),
     }
   })
@@ -76,7 +79,7 @@ function declaredVolume(volume: DesiredVolume, observed: Observed): VolumeStatus
     origin: volume.origin,
     phase: !ours || stored?.phase === 'Bound' ? 'Ready' : 'Pending',
     exec: execOf(observed.execByPath.get(volume.path)),
-    seeded: stored?.seeded ?? false,
+    ...(stored === undefined ? { seeded: false } : seedWords(stored)),
   }
 }
 
@@ -86,7 +89,7 @@ function orphan(volume: ObservedVolume, origin: VolumeStatus['origin']): VolumeS
     claimName: volume.claimName,
     origin,
     phase: volume.phase === 'Bound' ? 'Ready' : 'Pending',
-    seeded: volume.seeded,
+    ...seedWords(volume),
   }
 }
 

@@ -26,6 +26,7 @@ import type { ExpectedError, Issue, Reason } from '../errors.ts'
 import { imageStatus, type ImageFacts } from './status-image.ts'
 import { settledVolumes, volumeStatuses } from './status-volumes.ts'
 import { lastRun } from './plan.ts'
+import type { StoredApp } from './ports.ts'
 import { targetOf, workloadStatus, workloadTrouble } from './status-workload.ts'
 import type { Desired, DesiredVolume, Observed, Part, Trouble, VolumeWords } from './types.ts'
 
@@ -88,6 +89,29 @@ export function statusOf(facts: Facts): AppStatus {
     ...(lastHandledRequest === undefined ? {} : { lastHandledRequest }),
     inventory: inventoryOf(facts),
     conditions: mergeConditions(facts.previous?.conditions ?? [], next, facts.generation, now),
+  }
+}
+
+/** The status as soon as the digest is chosen, before anything is made; what else was told stays. */
+export function pinnedStatus(
+  { generation, status: previous = {} }: Pick<StoredApp, 'generation' | 'status'>,
+  image: ImageFacts,
+  nowMs: number,
+): AppStatus {
+  const now = new Date(nowMs).toISOString()
+  const pinned = imageStatus(image, previous.image, now)
+  if (previous.conditions !== undefined) return { ...previous, image: pinned }
+  const message = `${resolvedMessage(image)}; what it needs is made next`
+  const first = [
+    condition(READY, 'False', 'Progressing', message),
+    resolvedCondition(image),
+    condition(RECONCILING, 'True', 'Progressing', message),
+  ]
+  return {
+    ...previous,
+    observedGeneration: generation,
+    image: pinned,
+    conditions: mergeConditions([], first, generation, now),
   }
 }
 
@@ -179,17 +203,19 @@ function imageCondition(facts: Facts): NextCondition {
       `${facts.resolveError.message}; what was pinned stays`,
     )
   }
-  if (facts.image !== undefined)
-    return condition(
-      IMAGE_RESOLVED,
-      'True',
-      'Resolved',
-      `${facts.image.resolved.canonical} is ${facts.image.resolved.digest}`,
-    )
+  if (facts.image !== undefined) return resolvedCondition(facts.image)
   return (
     previousCondition(facts, IMAGE_RESOLVED) ??
     condition(IMAGE_RESOLVED, 'Unknown', 'Pending', 'not resolved yet')
   )
+}
+
+function resolvedCondition(image: ImageFacts): NextCondition {
+  return condition(IMAGE_RESOLVED, 'True', 'Resolved', resolvedMessage(image))
+}
+
+function resolvedMessage({ resolved }: ImageFacts): string {
+  return `${resolved.canonical} is ${resolved.digest}`
 }
 
 function renderedCondition(facts: Facts): NextCondition {

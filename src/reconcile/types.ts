@@ -106,6 +106,8 @@ export interface ObservedVolume {
   readonly claimName: string
   readonly phase: 'Bound' | 'Pending'
   readonly seeded: boolean
+  /** The image whose content it was seeded with; undefined when none was, or nobody knows. */
+  readonly seededFrom?: Digest | undefined
   readonly retain: 'Retain' | 'Delete'
   /** What it holds, where the engine knows. */
   readonly capacityBytes?: bigint | undefined
@@ -172,7 +174,6 @@ export interface Plan<Action = Step> {
 export interface VolumeWords {
   readonly path: string
   readonly phase: NonNullable<VolumeStatus['phase']>
-  readonly seededFrom: Digest | undefined
   /** Capacity that the volume has, in bytes; undefined before it is bound. */
   readonly capacityBytes: bigint | undefined
   /** Why it is not ready, or what its growing waits for. */

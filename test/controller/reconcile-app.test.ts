@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { findCondition } from '../../src/crd/conditions.ts'
 import { RESOLVE_REQUESTED_AT, ROLLBACK_TO } from '../../src/crd/labels.ts'
 import { aResource, digest, KEY } from '../support/builders.ts'
 import {
@@ -14,6 +15,7 @@ import {
   running,
   theOnly,
 } from './passes.ts'
+import { reconcileApp } from '../../src/controller/reconcile-app.ts'
 import { World } from './world.ts'
 
 test('a new app is resolved, pinned, made and started, in this order', async () => {
@@ -38,6 +40,30 @@ test('a new app is resolved, pinned, made and started, in this order', async () 
     'no Reconciling',
     'no Stalled',
   ])
+})
+
+test('the steps of a rollout are told at its begin, and then once they have gone on for a while', async () => {
+  const world = fresh()
+  let steps = 0
+  const planTowards = () => ({
+    steps: [],
+    wakeAtMs: undefined,
+    waiting: { reason: 'Progressing' as const, message: `step ${++steps}` },
+  })
+  const deps = { ...world.deps, engine: { ...world.deps.engine, planTowards } }
+  const beganMs = world.nowMs
+  const look = (atMs: number) => {
+    world.nowMs = beganMs + atMs
+    return reconcileApp(deps, KEY, new AbortController().signal)
+  }
+  const first = await look(0)
+  expect(world.statusWrites).toHaveLength(1)
+  expect(first).toMatchObject({ wakeAtMs: beganMs + 2000, status: world.status(KEY) })
+  await look(1000)
+  expect(world.statusWrites).toHaveLength(1)
+  await look(2000)
+  expect(world.statusWrites).toHaveLength(2)
+  expect(findCondition(world.status(KEY)?.conditions ?? [], 'Ready')?.message).toBe('step 3')
 })
 
 test('an app that nobody knows is left alone', async () => {
@@ -258,20 +284,22 @@ test('a bug is thrown, not written into the status', async () => {
   expect(world.statusWrites).toEqual([])
 })
 
-test.each(['resolve', 'pull', 'check'])(
-  'asked to stop during %s, nothing is written and nothing is done',
-  async (call) => {
-    const world = fresh()
-    const stopping = new AbortController()
-    world.failures.set(call, OUTAGE)
-    stopping.abort()
-    await expect(pass(world, stopping.signal)).rejects.toThrow(
-      expect.objectContaining({ name: 'AbortError' }) as Error,
-    )
-    expect(world.steps()).toEqual([])
-    expect(conditions(world)).toEqual(['no Ready'])
-  },
-)
+test.each([
+  ['resolve', 'no Ready'],
+  // The digest was chosen before.
+  ['pull', 'Ready=False/Progressing'],
+  ['check', 'Ready=False/Progressing'],
+])('asked to stop during %s, nothing but the pin is written and nothing is done', async (call, ready) => {
+  const world = fresh()
+  const stopping = new AbortController()
+  world.failures.set(call, OUTAGE)
+  stopping.abort()
+  await expect(pass(world, stopping.signal)).rejects.toThrow(
+    expect.objectContaining({ name: 'AbortError' }) as Error,
+  )
+  expect(world.steps()).toEqual([])
+  expect(conditions(world)).toEqual([ready])
+})
 
 describe('a removal', () => {
   test('stops the container, keeps the volumes and forgets the resource', async () => {

@@ -1,4 +1,5 @@
 /** What is there: the containers and volumes of an app, read from the file contract and the kernel. Writes nothing. */
+import { digestIn } from '../../image/digest.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 import type { Observed, ObservedInstance, ObservedVolume } from '../../reconcile/types.ts'
 import type { InstanceRecord, InstanceStore } from './instance-store.ts'
@@ -6,6 +7,7 @@ import { mountFlagsOf } from './mount-flags.ts'
 import type { StatePaths } from './paths.ts'
 import { readRun, type RunState } from './run-state.ts'
 import { isUp } from './supervisor.ts'
+import type { VolumeRecord } from './volume-record.ts'
 import type { VolumeStore } from './volume-store.ts'
 
 export async function observeApp(
@@ -26,14 +28,21 @@ export async function observeApp(
   const stored = await volumes.list(key)
   return {
     instances: observed,
-    volumes: stored.map(({ record }): ObservedVolume => ({
-      path: record.path,
-      claimName: record.claimName,
-      phase: record.phase === 'Ready' ? 'Bound' : 'Pending',
-      seeded: record.phase === 'Ready' && record.seededFrom !== undefined,
-      retain: record.retain,
-    })),
+    volumes: stored.map(({ record }) => observedVolume(record)),
     execByPath: flags,
+  }
+}
+
+function observedVolume(record: VolumeRecord): ObservedVolume {
+  const isReady = record.phase === 'Ready'
+  const from = isReady ? digestIn(record.seededFrom) : undefined
+  return {
+    path: record.path,
+    claimName: record.claimName,
+    phase: isReady ? 'Bound' : 'Pending',
+    seeded: isReady && record.seededFrom !== undefined,
+    ...(from === undefined ? {} : { seededFrom: from }),
+    retain: record.retain,
   }
 }
 

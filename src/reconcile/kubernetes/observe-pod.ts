@@ -12,7 +12,7 @@ import {
   timeAt,
   wordAt,
 } from './observe-fields.ts'
-import { digestIn } from './observe-workload.ts'
+import { imageDigestIn } from './observe-workload.ts'
 import { PREFLIGHT_CONTAINER } from './preflight-pod.ts'
 import type { KubeObject, ObservedContainer, ObservedPod } from './types.ts'
 
@@ -39,7 +39,7 @@ export function observePod(object: KubeObject): ObservedPod | undefined {
     templateHash: labels['controller-revision-hash'],
     taskPaths: role === 'preflight' ? taskPathsIn(spec) : undefined,
     revision: annotations[REVISION] ?? labels[REVISION_LABEL] ?? '',
-    digest: digestIn(annotations),
+    digest: imageDigestIn(annotations),
     phase: PHASES.find((phase) => phase === status['phase']) ?? 'Unknown',
     ready: conditionOf(status, 'Ready')['status'] === 'True',
     nodeName: wordAt(spec, 'nodeName'),

@@ -1,7 +1,7 @@
 /** What planning needs to know of a StatefulSet, a Deployment or a Service. Pure; tolerant of any shape. */
 import { APPLIED, IMAGE_DIGEST, INPUTS, REVISION, REVISION_LABEL } from '../../crd/labels.ts'
 import { fieldsOf, type Fields } from '../../crd/view.ts'
-import { isDigest } from '../../image/digest.ts'
+import { digestIn } from '../../image/digest.ts'
 import type { Digest } from '../../image/types.ts'
 import { appliedOf, driftOf } from './drift.ts'
 import {
@@ -32,7 +32,7 @@ export function observeWorkload(object: KubeObject): ObservedWorkload | undefine
   return {
     ...common,
     revision: marks[REVISION] ?? textsOf(template['labels'])[REVISION_LABEL] ?? annotations[REVISION] ?? '',
-    digest: digestIn(marks) ?? digestIn(annotations),
+    digest: imageDigestIn(marks) ?? imageDigestIn(annotations),
     inputs: annotations[INPUTS],
     drifted: hasDrifted(object, applied),
     get applied() {
@@ -71,9 +71,8 @@ export function observeService(object: KubeObject): ObservedService | undefined 
 }
 
 /** The digest that annotations name, when it is one. */
-export function digestIn(annotations: Readonly<Record<string, string>>): Digest | undefined {
-  const text = annotations[IMAGE_DIGEST]
-  return text !== undefined && isDigest(text) ? text : undefined
+export function imageDigestIn(annotations: Readonly<Record<string, string>>): Digest | undefined {
+  return digestIn(annotations[IMAGE_DIGEST])
 }
 
 function hasDrifted(object: KubeObject, read: () => KubeObject | undefined): boolean {

@@ -1,6 +1,6 @@
 /** Puts together what was seen of one app in the cluster: the engine-neutral view, and all that planning needs. Pure. */
 import type { InventoryItem } from '../../crd/status.ts'
-import { isDigest } from '../../image/digest.ts'
+import { digestIn } from '../../image/digest.ts'
 import type { AppKey } from '../names.ts'
 import type { ObservedVolume } from '../types.ts'
 import { instancesOf } from './instances.ts'
@@ -110,11 +110,13 @@ function volumesOf(claims: readonly ObservedClaim[]): readonly ObservedVolume[] 
 }
 
 function volumeOf(claim: ObservedClaim, path: string): ObservedVolume {
+  const from = digestIn(claim.seeded[path])
   return {
     path,
     claimName: claim.name,
     phase: claim.phase === 'Bound' ? 'Bound' : 'Pending',
-    seeded: isDigest(claim.seeded[path] ?? ''),
+    seeded: from !== undefined,
+    ...(from === undefined ? {} : { seededFrom: from }),
     retain: claim.retain,
     capacityBytes: claim.capacityBytes,
     message: claim.resize?.message,

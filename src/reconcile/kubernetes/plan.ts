@@ -3,7 +3,7 @@
  * touched; claims, then the Service; the preflight pod proves image, volumes and mounts; only then the workload is
  * switched, and only after that the old pod goes. Whatever holds a stage up, what ran before goes on.
  */
-import type { Plan } from '../types.ts'
+import type { Plan, VolumeWords } from '../types.ts'
 import { planClaims } from './plan-claims.ts'
 import { planConflicts } from './plan-conflicts.ts'
 import {
@@ -17,7 +17,7 @@ import { collectPreflights, planPreflight } from './plan-preflight.ts'
 import { holdWorkload, planService, planWorkload } from './plan-workload.ts'
 import { planRollout } from './rollout.ts'
 import type { ClusterStep, ObservedWorkload } from './types.ts'
-import { volumeWords, type VolumeWords } from './volume-words.ts'
+import { volumeWords } from './volume-words.ts'
 
 export interface ClusterPlan extends Plan<ClusterStep> {
   /** To be handed to the next plan of the app; undefined: nothing failed. */

@@ -1,21 +1,9 @@
 /** What the status says about the volumes of a cluster, beside what every engine says of them. Pure. */
-import type { VolumeStatus } from '../../crd/status.ts'
-import { isDigest } from '../../image/digest.ts'
-import type { Digest } from '../../image/types.ts'
+import type { VolumeWords } from '../types.ts'
 import { isOver, type PlanContext } from './plan-context.ts'
 import { claimNameOf } from './preflight-need.ts'
 import { isVolumePrepared } from './seeded.ts'
 import type { ObservedClaim } from './types.ts'
-
-export interface VolumeWords {
-  readonly path: string
-  readonly phase: NonNullable<VolumeStatus['phase']>
-  readonly seededFrom: Digest | undefined
-  /** Capacity that the volume has, in bytes; undefined before it is bound. */
-  readonly capacityBytes: bigint | undefined
-  /** Why it is not ready, or what its growing waits for. */
-  readonly message: string | undefined
-}
 
 /** One entry for each wanted volume that is on a claim. */
 export function volumeWords(context: PlanContext): readonly VolumeWords[] {
@@ -24,12 +12,10 @@ export function volumeWords(context: PlanContext): readonly VolumeWords[] {
     if (name === undefined) return []
     const seen = context.claim(name)
     const own = volume.storage.kind === 'own'
-    const from = seen?.seeded[volume.path] ?? context.facts.get(volume.path)?.seeded ?? ''
     return [
       {
         path: volume.path,
         phase: phaseOf(context, volume.path, seen, own),
-        seededFrom: own && isDigest(from) ? from : undefined,
         capacityBytes: seen?.capacityBytes,
         message: messageOf(name, seen),
       },

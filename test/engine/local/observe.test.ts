@@ -123,7 +123,14 @@ test.each([
   }
   await writeFile(files.record, JSON.stringify(record))
   expect((await observe()).volumes).toEqual([
-    { path: '/data', claimName: 'c', phase: expected, seeded, retain: 'Retain' },
+    {
+      path: '/data',
+      claimName: 'c',
+      phase: expected,
+      seeded,
+      ...(seeded ? { seededFrom: digest('a1') } : {}),
+      retain: 'Retain',
+    },
   ])
 })
 
