@@ -103,36 +103,73 @@ interface Attempt {
 
 async function towardsDesired(deps: AnyDeps, stored: StoredApp, signal: AbortSignal): Promise<Attempt> {
   const attempt: Attempt = { warnings: [] }
+  const chosen = await tried(attempt, signal, () => chooseImage(deps, stored, attempt, signal))
+  if (chosen === undefined) return attempt
+  // A pin that could not be written says nothing about the app: the pass ends here and is made again.
+  await pinEarly(deps, stored, chosen.image)
+  await tried(attempt, signal, () => render(deps, stored, attempt, chosen, signal))
+  return attempt
+}
+
+/** What an expected failure says about the app is kept in the attempt. */
+async function tried<T>(
+  attempt: Attempt,
+  signal: AbortSignal,
+  part: () => Promise<T>,
+): Promise<T | undefined> {
   try {
-    attempt.failedAt = 'resource'
-    const app = (attempt.app = parsedApp(stored))
-    attempt.warnings.push(...refuseErrors(deps.engine.support(app)))
-    attempt.failedAt = 'image'
-    attempt.image = await resolveImage(deps, app, stored, attempt, signal)
-    await pinEarly(deps, stored, attempt.image)
-    attempt.prepared = await deps.images.prepare(app, stored, attempt.image.resolved, signal)
-    attempt.failedAt = 'rendering'
-    const sources = await deps.engine.sources(app)
-    const basis = deps.engine.revisionBasis?.(app, attempt.image.resolved)
-    const result = desiredState({
-      key: stored.key,
-      app,
-      image: attempt.image.resolved,
-      tree: attempt.prepared.tree,
-      sources,
-      ...(basis === undefined ? {} : { revision: basis }),
-    })
-    if ('issues' in result) throw new IssuesError(result.issues)
-    attempt.warnings.push(...attempt.prepared.warnings, ...result.desired.warnings)
-    attempt.warnings.push(...refuseErrors(await deps.engine.check(result.desired, attempt.prepared)))
-    attempt.desired = result.desired
-    delete attempt.failedAt
+    return await part()
   } catch (error) {
     // Asked to stop: what failed because of that is no news about the app.
     signal.throwIfAborted()
     attempt.error = expected(error)
+    return undefined
   }
-  return attempt
+}
+
+interface Chosen {
+  readonly app: App
+  readonly image: ImageFacts
+}
+
+async function chooseImage(
+  deps: AnyDeps,
+  stored: StoredApp,
+  attempt: Attempt,
+  signal: AbortSignal,
+): Promise<Chosen> {
+  attempt.failedAt = 'resource'
+  const app = (attempt.app = parsedApp(stored))
+  attempt.warnings.push(...refuseErrors(deps.engine.support(app)))
+  attempt.failedAt = 'image'
+  const image = (attempt.image = await resolveImage(deps, app, stored, attempt, signal))
+  return { app, image }
+}
+
+async function render(
+  deps: AnyDeps,
+  stored: StoredApp,
+  attempt: Attempt,
+  { app, image: { resolved } }: Chosen,
+  signal: AbortSignal,
+): Promise<void> {
+  const prepared = (attempt.prepared = await deps.images.prepare(app, stored, resolved, signal))
+  attempt.failedAt = 'rendering'
+  const sources = await deps.engine.sources(app)
+  const basis = deps.engine.revisionBasis?.(app, resolved)
+  const result = desiredState({
+    key: stored.key,
+    app,
+    image: resolved,
+    tree: prepared.tree,
+    sources,
+    ...(basis === undefined ? {} : { revision: basis }),
+  })
+  if ('issues' in result) throw new IssuesError(result.issues)
+  attempt.warnings.push(...prepared.warnings, ...result.desired.warnings)
+  attempt.warnings.push(...refuseErrors(await deps.engine.check(result.desired, prepared)))
+  attempt.desired = result.desired
+  delete attempt.failedAt
 }
 
 /** The resource as submitted; a stored file that no longer parses is told with all its problems. */

@@ -277,6 +277,20 @@ describe('imagePolicy Interval', () => {
   })
 })
 
+test('a pin that could not be written is no failure of the app: nothing is done, and the pass is made again', async () => {
+  const world = await running()
+  edit(world, { image: NEXT })
+  let writes = 0
+  const { apps } = world.deps
+  const writeStatus: typeof apps.writeStatus = (key, status) =>
+    (writes += 1) === 1 ? Promise.reject(OUTAGE) : apps.writeStatus(key, status)
+  const deps = { ...world.deps, apps: { ...apps, writeStatus } }
+  const before = world.steps()
+  await expect(reconcileApp(deps, KEY, new AbortController().signal)).rejects.toBe(OUTAGE)
+  expect(world.steps()).toEqual(before)
+  expect(conditions(world)).toEqual(['Ready=True/Running'])
+})
+
 test('a bug is thrown, not written into the status', async () => {
   const world = await running()
   world.failures.set('pull', new TypeError('bug'))
