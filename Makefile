@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 TYPESCRIPT := src test bench scripts
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fairlead
 
-.PHONY: help setup demo images check test unit e2e cluster clustertest generate format bench build clean
+.PHONY: help setup demo images check test unit e2e cluster clustertest generate format bench build clean run-e2e run-cluster
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,16 +31,19 @@ check: setup ## types, lint, format, generated files: fast
 	node scripts/check-generated.ts
 
 test: check images ## everything: check, unit tests, tests on real runtimes and a real Kubernetes (needs root)
-	vitest run
+	vitest run --project unit
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going run-e2e run-cluster
+
+# Side by side, because both mostly wait.
+run-e2e run-cluster: run-%:
+	vitest run --project $*
 
 unit: setup ## unit tests only; need neither root nor runtimes
 	vitest run --project unit
 
-e2e: images ## end-to-end tests only (needs root)
-	vitest run --project e2e
+e2e: images run-e2e ## end-to-end tests only (needs root)
 
-clustertest: images ## tests on a real Kubernetes only (needs root)
-	vitest run --project cluster
+clustertest: images run-cluster ## tests on a real Kubernetes only (needs root)
 
 cluster: images ## start a Kubernetes to play with; prints what to export, stays until Ctrl-C (needs root)
 	@node scripts/cluster.ts

@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config'
 // `cluster` needs root and the Kubernetes that `make images` builds as well.
 export default defineConfig({
   test: {
+    // No summary that is drawn anew all the time: `make test` runs two of the projects side by side.
+    reporters: [['default', { summary: false }]],
     projects: [
       {
         test: {
@@ -11,6 +13,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/cluster/**'],
           testTimeout: 30_000,
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
@@ -20,8 +23,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 240_000,
           hookTimeout: 600_000,
-          // One file at a time, and only when the unit tests are through: the tests share two cores, real runtimes
-          // and the host's network.
+          // One file at a time: the tests share the host's network, and its groups for limits.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
@@ -33,7 +35,8 @@ export default defineConfig({
           globalSetup: ['test/cluster/bed/global-setup.ts'],
           testTimeout: 240_000,
           hookTimeout: 600_000,
-          fileParallelism: false,
+          // Most of the time they wait for pods. Files share a bed in namespaces of their own, or have their own bed.
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },

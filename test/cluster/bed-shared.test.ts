@@ -40,8 +40,6 @@ describe.skipIf(await isClusterMissing())('a test file', () => {
       const { bed } = shared
       expect(await bed?.node.run('hostname')).not.toBe('')
       expect((await bed?.plane.auditEvents())?.length).toBeGreaterThan(0)
-      await bed?.plane.stopApiServer('SIGKILL')
-      await bed?.plane.startApiServer()
       expect(await shared.kubectl(['get', 'nodes', '-o', 'name'])).toBe('node/node0\n')
     },
   )

@@ -300,16 +300,16 @@ describe('hostile input', () => {
       'more than 100 aliases',
     ],
   ])('refuses %s within seconds', (_title, text, says) => {
-    const started = performance.now()
+    const before = process.cpuUsage()
     expect(linesOf(text)[0]).toContain(says)
-    expect(performance.now() - started).toBeLessThan(10_000)
+    expect(secondsSince(before)).toBeLessThan(10)
   })
 
   test('reads a hundred thousand keys within seconds', () => {
     const keys = Array.from({ length: 50_000 }, (_, index) => `  k${index}: v`).join('\n')
-    const started = performance.now()
+    const before = process.cpuUsage()
     expect(linesOf(configMap(`data:\n${keys}`))).toEqual([])
-    expect(performance.now() - started).toBeLessThan(10_000)
+    expect(secondsSince(before)).toBeLessThan(10)
   })
 
   test('never throws', () => {
@@ -350,3 +350,9 @@ test('reads the sample of the reference', () => {
   expect(sample).toContain('kind: ContainerApp')
   expect(linesOf(sample)).toEqual([])
 })
+
+/** Of this process's own time: a busy machine makes nothing slower by it. */
+function secondsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1e6
+}
