@@ -70,7 +70,7 @@ describe('WWW-Authenticate', () => {
         expect(Array.isArray(parseChallenges(header))).toBe(true)
       }),
     )
-    const start = performance.now()
+    const before = process.cpuUsage()
     for (const hostile of [
       '"\\'.repeat(50_000),
       'a='.repeat(50_000),
@@ -78,6 +78,6 @@ describe('WWW-Authenticate', () => {
       ',='.repeat(50_000),
     ])
       parseChallenges(hostile)
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
 })

@@ -32,6 +32,7 @@ export function observePod(object: KubeObject): ObservedPod | undefined {
   const spec = fieldsOf(object['spec'])
   const status = fieldsOf(object['status'])
   const controller = owners.find((owner) => owner['controller'] === true)
+  const containers = containersIn(status, 'containerStatuses')
   return {
     ...common,
     role,
@@ -40,16 +41,30 @@ export function observePod(object: KubeObject): ObservedPod | undefined {
     taskPaths: role === 'preflight' ? taskPathsIn(spec) : undefined,
     revision: annotations[REVISION] ?? labels[REVISION_LABEL] ?? '',
     digest: imageDigestIn(annotations),
-    phase: PHASES.find((phase) => phase === status['phase']) ?? 'Unknown',
+    phase: (role === 'preflight' ? preflightEnd(containers) : undefined) ?? phaseIn(status),
     ready: conditionOf(status, 'Ready')['status'] === 'True',
     nodeName: wordAt(spec, 'nodeName'),
     unschedulable: unschedulableIn(status),
     createdAtMs: timeAt(fieldsOf(object.metadata), 'creationTimestamp') ?? 0,
     initContainers: containersIn(status, 'initContainerStatuses'),
-    containers: containersIn(status, 'containerStatuses'),
+    containers,
     reason: wordAt(status, 'reason'),
     message: sentenceAt(status, 'message'),
   }
+}
+
+function phaseIn(status: Fields): ObservedPod['phase'] {
+  return PHASES.find((phase) => phase === status['phase']) ?? 'Unknown'
+}
+
+/**
+ * A preflight pod is over when our container is: a mesh's sidecar that an admission webhook put beside it never ends by
+ * itself, and the phase of the pod with it.
+ */
+function preflightEnd(containers: readonly ObservedContainer[]): 'Succeeded' | 'Failed' | undefined {
+  const ours = containers.find(({ name }) => name === PREFLIGHT_CONTAINER)
+  if (ours?.state !== 'terminated') return undefined
+  return ours.exitCode === 0 ? 'Succeeded' : 'Failed'
 }
 
 function unschedulableIn(status: Fields): string | undefined {

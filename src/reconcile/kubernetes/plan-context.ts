@@ -95,7 +95,7 @@ export function planContext(input: ClusterPlanInput): PlanContext {
   }
 }
 
-/** No container of the pod runs or ever will again. */
+/** No container of ours, or of the app, runs in the pod or ever will again. */
 export function isOver({ phase }: ObservedPod): boolean {
   return phase === 'Succeeded' || phase === 'Failed'
 }

@@ -319,6 +319,30 @@ describe('an app as every engine shows it', () => {
 })
 
 describe('a preflight pod', () => {
+  const labels = { ...LABELS, 'fairlead.dev/component': 'preflight' }
+  const sidecar = { name: 'mesh-proxy', state: { running: {} } }
+  const ended = (exitCode: number) => ({ name: 'preflight', state: { terminated: { exitCode } } })
+
+  test.each([
+    ['runs', 'Running', [sidecar, { name: 'preflight', state: { running: {} } }], 'Running'],
+    ['has done its work beside a sidecar that never ends', 'Running', [sidecar, ended(0)], 'Succeeded'],
+    ['failed beside a sidecar that never ends', 'Running', [sidecar, ended(1)], 'Failed'],
+    ['has done its work, and a sidecar was killed', 'Failed', [ended(0), sidecar], 'Succeeded'],
+    ['was evicted before it could begin', 'Failed', [], 'Failed'],
+  ])('that %s', (_title, phase, containerStatuses, seen) => {
+    const object = live('Pod', { status: { phase, containerStatuses } }, { labels })
+    expect(observePod(object)?.phase).toBe(seen)
+  })
+
+  test("is alone in that: an app's pod is as alive as its phase", () => {
+    const object = live(
+      'Pod',
+      { status: { phase: 'Running', containerStatuses: [ended(0)] } },
+      { labels: { ...LABELS, 'fairlead.dev/component': 'app' } },
+    )
+    expect(observePod(object)?.phase).toBe('Running')
+  })
+
   test('keeps its report as it is, and the order of its task', () => {
     const report = JSON.stringify({ version: 1, volumes: ['cx'], note: 'n'.repeat(900) })
     const pod = observePod(
