@@ -82,7 +82,7 @@ describe('roles', () => {
     ['', 'configmaps', []],
     ['apps', 'statefulsets', ['create', 'delete', 'get', 'list', 'patch', 'watch']],
     ['apps', 'deployments', ['create', 'delete', 'get', 'list', 'patch', 'watch']],
-    ['events.k8s.io', 'events', ['create', 'patch']],
+    ['events.k8s.io', 'events', ['create', 'list', 'patch']],
     [GROUP, PLURAL, ['get', 'list', 'watch']],
     ['', 'nodes', []],
     ['', 'namespaces', []],

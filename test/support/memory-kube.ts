@@ -4,6 +4,7 @@
  * lite form: maps are merged by key and a manager's dropped fields are removed, lists are one value. Every answer is a
  * frozen copy. What needs more than that belongs in a test against the real server.
  */
+import { fieldsOf } from '../../src/crd/view.ts'
 import { ExpectedError, type Reason } from '../../src/errors.ts'
 import type {
   DeleteOptions,
@@ -307,15 +308,15 @@ function checkPreconditions(
 
 function selects({ namespace, labelSelector, fieldSelector }: ListOptions, object: KubeObject): boolean {
   const { metadata } = object
-  const fields: Readonly<Record<string, string | undefined>> = {
-    'metadata.name': metadata.name,
-    'metadata.namespace': metadata.namespace,
-  }
   return (
     (namespace === undefined || metadata.namespace === namespace) &&
     pairs(labelSelector).every(([key, value]) => metadata.labels?.[key] === value) &&
-    pairs(fieldSelector).every(([key, value]) => fields[key] === value)
+    pairs(fieldSelector).every(([field, value]) => valueAt(object, field) === value)
   )
+}
+
+function valueAt(object: KubeObject, field: string): unknown {
+  return field.split('.').reduce<unknown>((value, name) => fieldsOf(value)[name], object)
 }
 
 /** Equality only: enough for tests, and anything else fails loudly. */

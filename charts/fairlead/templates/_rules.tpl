@@ -28,10 +28,10 @@
 - apiGroups: [""]
   resources: ["serviceaccounts"]
   verbs: ["get"]
-# Tells what happened, once for each transition.
+# Tells what happened, once for each transition; and a StatefulSet says only here why it can make no pod.
 - apiGroups: ["events.k8s.io"]
   resources: ["events"]
-  verbs: ["create","patch"]
+  verbs: ["list","create","patch"]
 {{- end }}
 
 {{- define "fairlead.rules.leader-election" -}}

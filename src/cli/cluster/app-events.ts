@@ -2,7 +2,7 @@
 import { KIND } from '../../crd/labels.ts'
 import { fieldsOf, textOf, type Fields } from '../../crd/view.ts'
 import type { KubeClient } from '../../engine/kubernetes/api/types.ts'
-import { countOf } from '../../engine/kubernetes/event-object.ts'
+import { countOf, eventTime } from '../../engine/kubernetes/event-object.ts'
 import { EVENTS } from '../../engine/kubernetes/resources.ts'
 import { ExpectedError, printable } from '../../errors.ts'
 import type { ClusterObserved, KubeObject } from '../../reconcile/kubernetes/types.ts'
@@ -65,25 +65,13 @@ function isReplicaSetOf(about: string, name: string): boolean {
 function rowOf(event: KubeObject): AppEventRow {
   const regarding = fieldsOf(event['regarding'])
   return {
-    time: timeOf(event),
+    time: eventTime(event),
     type: wordOf(event, 'type'),
     reason: wordOf(event, 'reason'),
     about: `${wordOf(regarding, 'kind')} ${wordOf(regarding, 'name')}`,
     note: printable(textOf(event['note']) ?? '', MAX_NOTE),
     count: Math.max(countOf(event), Number(event['deprecatedCount'] ?? 1) || 1),
   }
-}
-
-/** Old clients write the deprecated fields only. */
-function timeOf(event: KubeObject): string {
-  const candidates = [
-    fieldsOf(event['series'])['lastObservedTime'],
-    event['deprecatedLastTimestamp'],
-    event['eventTime'],
-    event.metadata.creationTimestamp,
-  ]
-  const time = candidates.find((value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)))
-  return typeof time === 'string' ? time : new Date(0).toISOString()
 }
 
 function wordOf(fields: Fields, name: string): string {

@@ -11,7 +11,11 @@ import { appId, type AppKey } from '../../reconcile/names.ts'
 import type { StoredApp } from '../../reconcile/ports.ts'
 
 /** Everything that carries the app's label, and the claims that its spec brings. */
-export async function observeApp(client: KubeClient, stored: StoredApp): Promise<ClusterObserved> {
+export async function observeApp(
+  client: KubeClient,
+  stored: StoredApp,
+  nowMs: number,
+): Promise<ClusterObserved> {
   const { key } = stored
   const selected = { namespace: key.namespace, labelSelector: `${APP_LABEL}=${key.name}` }
   const claimNames = broughtClaims(stored.resource)
@@ -27,6 +31,7 @@ export async function observeApp(client: KubeClient, stored: StoredApp): Promise
     children: [...byUid.values()].flatMap((object) => observeChild(object) ?? []),
     claimNames,
     expandable: undefined,
+    nowMs,
   })
 }
 

@@ -3,7 +3,7 @@ import { fieldsOf } from '../../crd/view.ts'
 import { printable } from '../../errors.ts'
 import type { ClusterObserved, ObservedPod, ObservedWorkload } from '../../reconcile/kubernetes/types.ts'
 import { currentWorkload } from '../../reconcile/kubernetes/observe.ts'
-import { oneTrouble, podTrouble } from '../../reconcile/kubernetes/trouble.ts'
+import { oneTrouble } from '../../reconcile/kubernetes/trouble.ts'
 import type { StoredApp } from '../../reconcile/ports.ts'
 import { notableConditions } from '../app-page.ts'
 import { imageOf, readyOf, stateOf } from '../app-view.ts'
@@ -64,6 +64,7 @@ export function explanationOf(
   stored: StoredApp,
   observed: ClusterObserved,
   events: readonly AppEventRow[] | undefined,
+  nowMs: number,
 ): Explanation {
   const { key, status } = stored
   const uid = fieldsOf(fieldsOf(stored.resource)['metadata'])['uid']
@@ -77,9 +78,9 @@ export function explanationOf(
     image: { words: imageOf(stored), ...(digest === undefined ? {} : { digest }), sentences: image },
     ...(workload === undefined ? {} : { workload: workloadFacts(workload) }),
     running,
-    pods: observed.pods.map(podFacts),
+    pods: observed.pods.map((pod) => podFacts(pod, nowMs)),
     volumes: volumeFacts(stored, observed),
-    findings: findingsOf(stored, observed, workload),
+    findings: findingsOf(stored, observed, workload, nowMs),
     ...(events === undefined ? {} : { events }),
   }
 }
@@ -95,7 +96,7 @@ function workloadFacts({ kind, name, revision, digest, specReplicas, readyReplic
   }
 }
 
-function podFacts(pod: ObservedPod): PodFacts {
+function podFacts(pod: ObservedPod, nowMs: number): PodFacts {
   const { name, role, revision, phase, ready, nodeName, digest } = pod
   return {
     name,
@@ -104,7 +105,7 @@ function podFacts(pod: ObservedPod): PodFacts {
     phase,
     ready,
     restarts: pod.containers.reduce((sum, { restarts }) => sum + restarts, 0),
-    state: pod.deleting ? 'Ending' : (oneTrouble(pod)?.reason ?? phase),
+    state: pod.deleting ? 'Ending' : (oneTrouble(pod, nowMs)?.reason ?? phase),
     ...(nodeName === undefined ? {} : { node: nodeName }),
     ...(digest === undefined ? {} : { digest }),
   }
@@ -137,8 +138,9 @@ function pathsOn(
 /** The conditions first, since they are what the controller concluded; then what the pods say themselves. */
 function findingsOf(
   { status }: StoredApp,
-  { pods }: ClusterObserved,
+  { pods, trouble: whole }: ClusterObserved,
   workload: ObservedWorkload | undefined,
+  nowMs: number,
 ): readonly Finding[] {
   const ready = readyOf(status)
   const conditions = [
@@ -146,10 +148,9 @@ function findingsOf(
     ...notableConditions(status),
   ]
   const ofPods = pods.flatMap((pod) => {
-    const trouble = oneTrouble(pod)
+    const trouble = oneTrouble(pod, nowMs)
     return trouble === undefined ? [] : [finding(`Pod ${pod.name}`, trouble)]
   })
-  const whole = podTrouble(pods, workload)
   const ofWorkload =
     whole === undefined || workload === undefined ? [] : [finding(`${workload.kind} ${workload.name}`, whole)]
   const all = [...conditions.map((condition) => finding(condition.type, condition)), ...ofPods, ...ofWorkload]

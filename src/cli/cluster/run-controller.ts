@@ -74,6 +74,7 @@ export async function runClusterController(run: RunOptions): Promise<void> {
     defaultVolumeSize: options.defaultVolumeSize,
     images: readImageSettings(options.registriesConfig, options.credentialProviders),
     log,
+    now: Date.now,
     onWake: wake,
   }))
   const servers = await startServers(options, {

@@ -82,10 +82,10 @@ const MANAGER: RoleDescription = {
       verbs: ['get'],
     },
     {
-      why: 'Tells what happened, once for each transition.',
+      why: 'Tells what happened, once for each transition; and a StatefulSet says only here why it can make no pod.',
       apiGroups: ['events.k8s.io'],
       resources: ['events'],
-      verbs: ['create', 'patch'],
+      verbs: ['list', 'create', 'patch'],
     },
   ],
 }

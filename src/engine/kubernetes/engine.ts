@@ -6,7 +6,12 @@ import type { Digest, ResolvedImage } from '../../image/types.ts'
 import type { RevisionBasis } from '../../reconcile/desired.ts'
 import { serviceAddresses } from '../../reconcile/kubernetes/addresses.ts'
 import { broughtClaims } from '../../reconcile/kubernetes/brought-claims.ts'
-import { clusterObserved, currentWorkload } from '../../reconcile/kubernetes/observe.ts'
+import {
+  clusterObserved,
+  currentWorkload,
+  setWithoutPods,
+  type ClusterObservedInput,
+} from '../../reconcile/kubernetes/observe.ts'
 import { observeClaim } from '../../reconcile/kubernetes/observe-claim.ts'
 import { planCluster } from '../../reconcile/kubernetes/plan.ts'
 import type { PreflightMemory } from '../../reconcile/kubernetes/plan-context.ts'
@@ -33,6 +38,7 @@ import { DEFERRED_SOURCES } from './deferred-sources.ts'
 import { executeStep } from './execute.ts'
 import { checkCluster } from './images/check-cluster.ts'
 import type { ClusterPreparedImage } from './images/cluster-images.ts'
+import type { RefusedPods } from './refused-pods.ts'
 import { CLAIMS } from './resources.ts'
 
 export interface ClusterEngineParts {
@@ -45,6 +51,9 @@ export interface ClusterEngineParts {
   readonly preflightImage: string
   readonly preflightPullSecrets: readonly string[]
   readonly defaultVolumeSize: string
+  readonly refusedPods: Pick<RefusedPods, 'look' | 'forget'>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
 export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
@@ -77,13 +86,14 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
     const resource = item?.resource
     const claimNames = broughtClaims(resource)
     const children = this.#parts.children.of(appId(key))
-    return clusterObserved({
+    return this.#withRefusal({
       key,
       appUid: this.#uidOf(key),
       children: [...children, ...(await this.#foreignClaims(key, claimNames, children))],
       claimNames,
       expandable: this.#parts.facts.expandable(),
       execBefore: execBefore(resource?.['status'] as AppStatus | undefined),
+      nowMs: this.#parts.now(),
     })
   }
 
@@ -106,7 +116,8 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
     app: App,
     pin: Digest,
   ): Plan<ClusterStep> | undefined {
-    return planSettled({ observed, app, appUid: this.#uidOf(key), pin })
+    const plan = planSettled({ observed, app, appUid: this.#uidOf(key), pin })
+    return plan === undefined ? undefined : waking(plan, observed)
   }
 
   planTowards(input: PlanInput<ClusterObserved>, desired: Desired): Plan<ClusterStep> {
@@ -124,13 +135,16 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
     })
     if (plan.memory === undefined) this.#memory.delete(appId(key))
     else this.#memory.set(appId(key), plan.memory)
-    return plan.note === undefined
-      ? plan
-      : { ...plan, warnings: [...(plan.warnings ?? []), preflightNote(plan.note)] }
+    const warnings = [
+      ...(plan.warnings ?? []),
+      ...(plan.note === undefined ? [] : [preflightNote(plan.note)]),
+    ]
+    return waking({ ...plan, warnings }, observed)
   }
 
   planKeepLast({ key, observed, nowMs }: PlanInput<ClusterObserved>, running: boolean): Plan<ClusterStep> {
-    return planKeepLastCluster({ observed, running, appUid: this.#uidOf(key), nowMs })
+    const plan = planKeepLastCluster({ observed, running, appUid: this.#uidOf(key), nowMs })
+    return waking(plan, observed)
   }
 
   /** A deleted resource takes its children along by their owner references; nobody has to plan it. */
@@ -159,6 +173,7 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
   /** The app is gone. */
   forget(key: AppKey): void {
     this.#memory.delete(appId(key))
+    this.#parts.refusedPods.forget(appId(key))
   }
 
   /** How apps of a namespace are rendered now. */
@@ -171,6 +186,20 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
       podSecurity: facts.podSecurity(namespace),
       defaultVolumeSize,
     }
+  }
+
+  /** A StatefulSet without pods is asked about: it says nowhere else why it can't make them. */
+  async #withRefusal(input: ClusterObservedInput): Promise<ClusterObserved> {
+    const { refusedPods } = this.#parts
+    const { key, appUid } = input
+    const observed = clusterObserved(input)
+    const workload = setWithoutPods(observed, appUid)
+    if (workload === undefined) {
+      refusedPods.forget(appId(key))
+      return observed
+    }
+    const { refusal, wakeAtMs } = await refusedPods.look(appId(key), key.namespace, workload)
+    return waking(refusal === undefined ? observed : clusterObserved({ ...input, refusal }), { wakeAtMs })
   }
 
   #uidOf(key: AppKey): string {
@@ -191,6 +220,15 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
     )
     return objects.flatMap((object) => (object === undefined ? [] : (observeClaim(object) ?? [])))
   }
+}
+
+/** The same, looked at again no later than `other` wants it. */
+function waking<Waker extends { readonly wakeAtMs?: number | undefined }>(
+  waker: Waker,
+  { wakeAtMs }: { readonly wakeAtMs?: number | undefined },
+): Waker {
+  if (wakeAtMs === undefined) return waker
+  return { ...waker, wakeAtMs: Math.min(waker.wakeAtMs ?? Infinity, wakeAtMs) }
 }
 
 function preflightNote(message: string): Issue {

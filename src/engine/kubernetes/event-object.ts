@@ -1,6 +1,7 @@
 /** An Event of events.k8s.io/v1 within the server's bounds. Computes only. */
 import { createHash } from 'node:crypto'
 import { GROUP } from '../../crd/labels.ts'
+import { fieldsOf } from '../../crd/view.ts'
 import { printable } from '../../errors.ts'
 import type { AppEvent } from '../../reconcile/events.ts'
 import type { KubeObject } from '../../reconcile/kubernetes/types.ts'
@@ -63,6 +64,18 @@ export function seriesOf(count: number, nowMs: number): Readonly<Record<string, 
 export function countOf(event: KubeObject): number {
   const { count } = (event['series'] ?? {}) as { readonly count?: unknown }
   return typeof count === 'number' && count >= 1 ? count : 1
+}
+
+/** When it was seen last, RFC 3339. Old clients write the deprecated fields only. */
+export function eventTime(event: KubeObject): string {
+  const candidates = [
+    fieldsOf(event['series'])['lastObservedTime'],
+    event['deprecatedLastTimestamp'],
+    event['eventTime'],
+    event.metadata.creationTimestamp,
+  ]
+  const time = candidates.find((value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)))
+  return typeof time === 'string' ? time : new Date(0).toISOString()
 }
 
 /** Printable, and at most as many bytes as the server takes; no character is cut in two. */

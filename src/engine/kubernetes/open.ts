@@ -14,6 +14,7 @@ import {
   trustAuthorities,
   type ImagesConfig,
 } from './images/images-config.ts'
+import { RefusedPods } from './refused-pods.ts'
 import { clusterSecretReader } from './images/secret-reader.ts'
 
 export interface OpenClusterOptions {
@@ -33,6 +34,8 @@ export interface OpenClusterOptions {
   readonly defaultVolumeSize: string
   readonly images: ImagesConfig
   readonly log: Logger
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   /** `edit`: the user's words changed; `normal`: something that was made changed; `resync`: found at the start. */
   readonly onWake: (app: string, why: 'edit' | 'normal' | 'resync') => void
 }
@@ -50,7 +53,7 @@ export interface Cluster {
 }
 
 export function openCluster(options: OpenClusterOptions): Cluster {
-  const { client, writer, makeInformer, namespace, log, onWake } = options
+  const { client, writer, makeInformer, namespace, log, now, onWake } = options
   const namespaces = options.namespaces ?? [undefined]
   const facts = new ClusterFacts({
     client,
@@ -76,7 +79,7 @@ export function openCluster(options: OpenClusterOptions): Cluster {
     secrets: clusterSecretReader(client, { namespace, serviceAccount: options.serviceAccount }),
     platforms: () => facts.platforms(),
     log,
-    now: Date.now,
+    now,
     env: process.env,
     arch: process.arch,
   })
@@ -90,6 +93,8 @@ export function openCluster(options: OpenClusterOptions): Cluster {
     preflightImage,
     preflightPullSecrets,
     defaultVolumeSize,
+    refusedPods: new RefusedPods({ client, now, log }),
+    now,
   })
   let factsKnown = false
   return {

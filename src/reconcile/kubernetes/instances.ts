@@ -4,6 +4,7 @@
  */
 import { instanceId, type AppKey } from '../names.ts'
 import type { ObservedInstance, Termination } from '../types.ts'
+import { podSteadyAtMs } from './steady.ts'
 import type { ObservedContainer, ObservedPod, ObservedWorkload } from './types.ts'
 
 /** Stands in where no annotation names the digest; no real one is equal to it. */
@@ -13,6 +14,7 @@ export function instancesOf(
   key: AppKey,
   workload: ObservedWorkload | undefined,
   pods: readonly ObservedPod[],
+  nowMs: number,
 ): readonly ObservedInstance[] {
   const appPods = pods.filter(({ role, ours }) => role === 'app' && ours)
   const revisions = new Set(appPods.map(({ revision }) => revision))
@@ -26,6 +28,7 @@ export function instancesOf(
         revision,
         workload,
         appPods.filter((pod) => pod.revision === revision),
+        nowMs,
       ),
     )
 }
@@ -35,11 +38,12 @@ function instanceOf(
   revision: string,
   workload: ObservedWorkload | undefined,
   pods: readonly ObservedPod[],
+  nowMs: number,
 ): ObservedInstance {
   const isTarget = workload?.revision === revision
   const containers = pods.flatMap((pod) => pod.containers)
   const restarts = containers.reduce((sum, container) => sum + container.restarts, 0)
-  const state = stateOf(isTarget ? workload : undefined, pods)
+  const state = stateOf(isTarget ? workload : undefined, pods, nowMs)
   const lastEnd = latest(containers.flatMap((container) => endsOf(container)))
   return {
     id: instanceId(key, revision),
@@ -60,11 +64,14 @@ function instanceOf(
 function stateOf(
   target: ObservedWorkload | undefined,
   pods: readonly ObservedPod[],
+  nowMs: number,
 ): ObservedInstance['state'] {
   const alive = pods.filter(({ phase }) => phase !== 'Succeeded' && phase !== 'Failed')
+  const staying = alive.filter(({ deleting }) => !deleting)
+  const steady = staying.filter((pod) => podSteadyAtMs(pod, nowMs) === undefined)
   if (target?.kind === 'Deployment') {
-    if (isRolledOut(target)) return 'running'
-  } else if (alive.some(({ ready, deleting }) => ready && !deleting)) return 'running'
+    if (isRolledOut(target) && steady.length === staying.length) return 'running'
+  } else if (steady.some(({ ready }) => ready)) return 'running'
   if (alive.length === 0) return pods.length === 0 ? noPods(target) : 'ended'
   return alive.every(hasEnded) ? 'ended' : 'starting'
 }

@@ -10,6 +10,7 @@ import { observePod } from './observe-pod.ts'
 import { observeService, observeWorkload } from './observe-workload.ts'
 import { preflightResult } from './preflight-report.ts'
 import type { ExecSeen } from './seeded.ts'
+import { podSteadyAtMs } from './steady.ts'
 import { podTrouble } from './trouble.ts'
 import type {
   ChildKind,
@@ -39,10 +40,14 @@ export interface ClusterObservedInput {
   readonly expandable: ClusterObserved['expandable']
   /** Mount flags of volumes that no claim of ours remembers: from the status before, or the last preflight's report. */
   readonly execBefore?: ReadonlyMap<string, ExecSeen> | undefined
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number
+  /** Why the workload's controller can make no pods, where it does not say so itself. */
+  readonly refusal?: ObservedWorkload['trouble']
 }
 
 export function clusterObserved(input: ClusterObservedInput): ClusterObserved {
-  const { key, appUid, claimNames, expandable } = input
+  const { key, appUid, claimNames, expandable, nowMs } = input
   const children = input.children.map((child) => ({
     ...child,
     ours: child.ours && child.app === key.name,
@@ -56,9 +61,10 @@ export function clusterObserved(input: ClusterObservedInput): ClusterObserved {
   )
   const service = ofKind<ObservedService>(children, 'Service').find(({ name }) => name === key.name)
   const workload = currentWorkload(workloads, appUid)
-  const trouble = podTrouble(pods, workload)
+  const trouble = podTrouble(pods, workload, nowMs, input.refusal)
+  const wakeAtMs = soonest(pods.flatMap((pod) => podSteadyAtMs(pod, nowMs) ?? []))
   return {
-    instances: instancesOf(key, workload, pods),
+    instances: instancesOf(key, workload, pods, nowMs),
     volumes: volumesOf(claims.filter(({ ours }) => ours)),
     execByPath: execByPath(claims, pods, input.execBefore),
     workload: {
@@ -73,7 +79,12 @@ export function clusterObserved(input: ClusterObservedInput): ClusterObserved {
     claims,
     pods,
     expandable,
+    wakeAtMs,
   }
+}
+
+function soonest(times: readonly number[]): number | undefined {
+  return times.length === 0 ? undefined : Math.min(...times)
 }
 
 /** The workload that is, or is to be, this app's: not another's, and not one that is going away. */
@@ -83,6 +94,20 @@ export function currentWorkload(
 ): ObservedWorkload | undefined {
   const mine = workloads.filter(({ ours, ownerUid }) => ours && (ownerUid ?? appUid) === appUid)
   return mine.find(({ deleting }) => !deleting) ?? mine[0]
+}
+
+/** A StatefulSet that wants pods and has none: only Events say why (`refusal`). */
+export function setWithoutPods(
+  { workloads, pods }: Pick<ClusterObserved, 'workloads' | 'pods'>,
+  appUid: string,
+): ObservedWorkload | undefined {
+  const workload = currentWorkload(workloads, appUid)
+  const waits =
+    workload?.kind === 'StatefulSet' &&
+    workload.specReplicas > 0 &&
+    !workload.deleting &&
+    !pods.some(({ role }) => role === 'app')
+  return waits ? workload : undefined
 }
 
 function isWorkload({ kind }: ObservedObject): boolean {

@@ -64,7 +64,7 @@ function startPreflight(context: PlanContext, need: PreflightNeed): Stage {
 }
 
 function underWay(context: PlanContext, pod: ObservedPod): Stage {
-  const trouble = oneTrouble(pod)
+  const trouble = oneTrouble(pod, context.nowMs)
   const giveUpAtMs = pod.createdAtMs + UNSCHEDULED_MS
   if (pod.unschedulable !== undefined && giveUpAtMs <= context.nowMs)
     return {

@@ -1,6 +1,7 @@
 /** Why an app of a cluster is not (fully) ready, from its pods and its workload. Pure; the first cause wins. */
 import { printable, type Reason, type Retry } from '../../errors.ts'
 import type { Trouble } from '../types.ts'
+import { STEADY_MS, podSteadyAtMs, steadyAtMs } from './steady.ts'
 import type { ObservedContainer, ObservedPod, ObservedWorkload } from './types.ts'
 
 export interface PodTrouble extends Trouble {
@@ -9,6 +10,8 @@ export interface PodTrouble extends Trouble {
 }
 
 const MAX_MESSAGE = 500
+/** A container that ran for so long begins anew for the kubelet: its pauses are short again. */
+const FORGIVEN_MS = 10 * 60_000
 
 /** What the kubelet says while a container waits, in our words. */
 const WAITING_REASONS: Readonly<Record<string, Reason>> = {
@@ -31,24 +34,27 @@ const WAITING_REASONS: Readonly<Record<string, Reason>> = {
 export function podTrouble(
   pods: readonly ObservedPod[],
   workload: ObservedWorkload | undefined,
+  nowMs: number,
+  refusal: ObservedWorkload['trouble'] = workload?.trouble,
 ): PodTrouble | undefined {
   const wanted = workload?.specReplicas ?? 0
   const alive = pods.filter(({ role, deleting }) => role === 'app' && !deleting)
-  const bad = alive.filter(({ ready }) => !ready)
+  const bad = alive.filter((pod) => !pod.ready || podSteadyAtMs(pod, nowMs) !== undefined)
   if (workload === undefined || wanted === 0) return undefined
   if (bad.length === 0 && alive.length >= wanted && workload.readyReplicas >= wanted) return undefined
   const cause = newestFirst(bad)
-    .map(oneTrouble)
+    .map((pod) => oneTrouble(pod, nowMs))
     .find((found) => found !== undefined)
-  return cause ?? workloadTrouble(workload, alive.length, wanted) ?? endingPods(pods) ?? starting(bad[0])
+  const refused = alive.length < wanted ? refusal : undefined
+  return cause ?? workloadTrouble(workload, refused) ?? endingPods(pods) ?? starting(bad[0])
 }
 
 /** What keeps one pod from being ready, when its state says so. */
-export function oneTrouble(pod: ObservedPod): PodTrouble | undefined {
+export function oneTrouble(pod: ObservedPod, nowMs: number): PodTrouble | undefined {
   if (pod.unschedulable !== undefined)
     return told('Unschedulable', `no node takes the pod ${pod.name}: ${pod.unschedulable}`)
   for (const container of [...pod.initContainers, ...pod.containers]) {
-    const found = containerTrouble(pod, container)
+    const found = containerTrouble(pod, container, nowMs)
     if (found !== undefined) return found
   }
   if (pod.phase === 'Failed')
@@ -59,7 +65,11 @@ export function oneTrouble(pod: ObservedPod): PodTrouble | undefined {
   return undefined
 }
 
-function containerTrouble(pod: ObservedPod, container: ObservedContainer): PodTrouble | undefined {
+function containerTrouble(
+  pod: ObservedPod,
+  container: ObservedContainer,
+  nowMs: number,
+): PodTrouble | undefined {
   const { name, state, reason, message } = container
   if (state === 'waiting' && reason === 'CrashLoopBackOff') return crashed(container)
   const known = state === 'waiting' && reason !== undefined ? WAITING_REASONS[reason] : undefined
@@ -67,20 +77,31 @@ function containerTrouble(pod: ObservedPod, container: ObservedContainer): PodTr
     return told(known, `container ${name} of the pod ${pod.name} can't start: ${message ?? reason ?? ''}`)
   // An init container that ended well has done its work.
   if (state === 'terminated' && container.exitCode !== 0) return ended(container, 'ended')
-  return undefined
+  return steadyAtMs(container, nowMs) === undefined ? undefined : cameBack(container)
 }
 
-function crashed(container: ObservedContainer): PodTrouble {
-  const { name, last, restarts } = container
+function crashed({ name, last, restarts }: ObservedContainer): PodTrouble {
   if (last?.reason === 'OOMKilled') return oom(name)
-  const how =
-    last === undefined
-      ? 'ends again and again'
-      : `ended with exit code ${last.exitCode}${words(last.message)}`
   return told(
     'CrashLoopBackOff',
-    `container ${name} ${how}; started ${restarts + 1} times, the kubelet waits before the next`,
+    `container ${name} ${lastEnd(last)}; started ${restarts + 1} times, the kubelet waits before the next`,
   )
+}
+
+/** It runs, as it did each time before it ended. */
+function cameBack({ name, last, restarts }: ObservedContainer): PodTrouble {
+  if (last?.reason === 'OOMKilled') return oom(name)
+  const ranMs = last === undefined ? 0 : last.finishedAtMs - last.startedAtMs
+  return told(
+    restarts > 1 && ranMs < FORGIVEN_MS ? 'CrashLoopBackOff' : 'Exited',
+    `container ${name} ${lastEnd(last)}; it was started again and counts as ready when it has run for ${STEADY_MS / 1000} s`,
+  )
+}
+
+function lastEnd(last: ObservedContainer['last']): string {
+  return last === undefined
+    ? 'ends again and again'
+    : `ended with exit code ${last.exitCode}${words(last.message)}`
 }
 
 function ended({ name, exitCode, reason, message }: ObservedContainer, verb: string): PodTrouble {
@@ -103,13 +124,17 @@ function words(message: string | undefined): string {
 
 /** The workload's controller can't make a pod: what it says is the API server's answer to it. */
 function workloadTrouble(
-  { kind, name, trouble }: ObservedWorkload,
-  pods: number,
-  wanted: number,
+  { kind, name }: ObservedWorkload,
+  refusal: ObservedWorkload['trouble'],
 ): PodTrouble | undefined {
-  if (trouble === undefined || pods >= wanted) return undefined
-  const reason = /exceeded quota|quota/i.test(trouble.message) ? 'QuotaExceeded' : 'ClusterRejected'
-  return told(reason, `${kind} ${name} can't make its pods: ${trouble.message}`)
+  if (refusal === undefined) return undefined
+  return told(refusalReason(refusal.message), `${kind} ${name} can't make its pods: ${refusal.message}`)
+}
+
+/** 403 has many senders; each has its own words. */
+function refusalReason(message: string): Reason {
+  if (/quota/i.test(message)) return 'QuotaExceeded'
+  return message.includes('violates PodSecurity') ? 'PodSecurityRestricted' : 'ClusterRejected'
 }
 
 function endingPods(pods: readonly ObservedPod[]): PodTrouble | undefined {

@@ -208,6 +208,8 @@ export interface ClusterObserved extends Observed {
   /** StorageClasses by name: whether claims may grow; absent where we may not read them. */
   readonly expandable: Readonly<Record<string, boolean>> | undefined
   readonly inventory: readonly InventoryItem[]
+  /** When time alone will change what is seen; nobody tells it then. Milliseconds since the epoch. */
+  readonly wakeAtMs?: number | undefined
 }
 
 /** One thing to do in a cluster. */

@@ -32,6 +32,8 @@ export class SimulatedCluster {
   readonly down = new Set<string>()
   /** How the next preflight pods end: without a report, or with this text. */
   readonly preflightAnswers: (string | undefined)[] = []
+  /** What the API server answers to a StatefulSet's pods; undefined: it takes them. */
+  refusal: string | undefined
   /** Digests whose containers end at once, again and again. */
   readonly broken = new Set<string>()
   readonly #kube: MemoryKube
@@ -110,11 +112,31 @@ export class SimulatedCluster {
     const { replicas, hash, template } = workloadOf(set)
     const name = `${set.metadata.name}-0`
     const pod = this.#all('pods').find(({ metadata }) => metadata.name === name)
-    if (pod === undefined && replicas > 0) await this.#makePod(set, name, hash, template)
+    if (pod === undefined && replicas > 0) {
+      if (this.refusal === undefined) await this.#makePod(set, name, hash, template)
+      else await this.#tellRefusal(set, this.refusal)
+    }
     if (pod !== undefined && replicas === 0)
       await this.#kube.delete(resources.PODS, set.metadata.namespace, name)
     await settle()
     await this.#count(resources.STATEFUL_SETS, set, hash)
+  }
+
+  /** As its controller does, by the old API: times in seconds, and once for what is said again. */
+  async #tellRefusal({ metadata }: KubeObject, refusal: string): Promise<void> {
+    const { namespace = '', name, uid } = metadata
+    const event = {
+      apiVersion: 'events.k8s.io/v1',
+      kind: 'Event',
+      metadata: { name: `${name}.refused`, namespace },
+      type: 'Warning',
+      reason: 'FailedCreate',
+      note: `create Pod ${name}-0 in StatefulSet ${name} failed error: ${refusal}`,
+      regarding: { kind: 'StatefulSet', namespace, name, uid },
+      deprecatedLastTimestamp: new Date(this.#now()).toISOString(),
+    }
+    if ((await this.#kube.get(resources.EVENTS, namespace, event.metadata.name)) === undefined)
+      await this.#kube.create(resources.EVENTS, event, BY_CLUSTER)
   }
 
   /** As many new ones as are wanted; the old ones go when those are ready. */

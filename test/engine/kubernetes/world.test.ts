@@ -1,5 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { PODS } from '../../../src/engine/kubernetes/resources.ts'
+import { KEY } from '../../support/builders.ts'
 import { claimsOf } from '../../support/stubbed-kubelet.ts'
 import { IMAGES, writeImages } from './world-images.ts'
 import { World, type Process } from './world.ts'
@@ -23,6 +25,11 @@ const names = (plural: string) => world.objects(plural).map(({ metadata }) => me
 const apply = async (spec: object = {}, metadata: object = {}) => {
   await world.submit({ ports: PORTS, ...spec }, { ...metadata })
   await controller.toRest()
+}
+const patchPod = async (status: object) => {
+  const name = names('pods')[0] ?? ''
+  const options = { fieldManager: 'kubelet', subresource: 'status' as const }
+  await world.kube.mergePatch(PODS, KEY.namespace, name, { status }, options)
 }
 const podDigest = () => world.objects('pods')[0]?.metadata.annotations?.['fairlead.dev/image-digest']
 
@@ -65,6 +72,50 @@ describe('an app', () => {
     expect(names('deployments')).toEqual(['mattermost'])
     expect(names('pods')).toHaveLength(2)
     expect(controller.written.filter((write) => write.startsWith('create Pod'))).toEqual([])
+  })
+})
+
+describe('an app that ran', () => {
+  test('is Ready again only when its container has run for a while after it ended', async () => {
+    await apply()
+    world.cluster.down.add('kubelet')
+    const startedAt = new Date(world.nowMs).toISOString()
+    const terminated = { exitCode: 3, startedAt, finishedAt: startedAt }
+    await patchPod({
+      conditions: [{ type: 'Ready', status: 'True' }],
+      containerStatuses: [
+        {
+          name: 'app',
+          ready: true,
+          restartCount: 1,
+          state: { running: { startedAt } },
+          lastState: { terminated },
+        },
+      ],
+    })
+    const since = world.nowMs
+    await expect.poll(() => controller.round().then(() => world.condition('Ready'))).toBe('False Exited')
+    await controller.toRest()
+    expect(await world.condition('Ready')).toBe('True Running')
+    expect(world.nowMs - since).toBe(10_000)
+  })
+
+  test('says what the API server answers when its StatefulSet can make no pod any more', async () => {
+    await apply()
+    const [pod] = world.objects('pods')
+    world.cluster.refusal = 'pods "mattermost-0" is forbidden: exceeded quota: small, limited: pods=0'
+    await world.kube.delete(PODS, KEY.namespace, pod?.metadata.name ?? '')
+    const rounds = async () => {
+      await controller.toRest()
+      return (await world.status())?.conditions?.find(({ type }) => type === 'Ready')
+    }
+    expect(await rounds()).toMatchObject({
+      reason: 'QuotaExceeded',
+      message:
+        'StatefulSet mattermost can\'t make its pods: pods "mattermost-0" is forbidden: exceeded quota: small, limited: pods=0',
+    })
+    world.cluster.refusal = undefined
+    expect(await rounds()).toMatchObject({ status: 'True', reason: 'Running' })
   })
 })
 

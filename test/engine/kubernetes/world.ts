@@ -180,6 +180,7 @@ export class Process {
       defaultVolumeSize: '10Gi',
       images: { ...NO_IMAGES_CONFIG, layouts: [{ prefix: 'registry.test/apps/', path: images }] },
       log,
+      now: () => world.nowMs,
       onWake: (app) => this.#dirty.add(app),
     })
     this.#deps = {

@@ -24,7 +24,8 @@ function live(
 }
 
 function observe(children: readonly ObservedObject[], claimNames: readonly string[] = []) {
-  return clusterObserved(frozen({ key: KEY, appUid: APP_UID, children, claimNames, expandable: undefined }))
+  const input = { key: KEY, appUid: APP_UID, children, claimNames, expandable: undefined, nowMs: NOW_MS }
+  return clusterObserved(frozen(input))
 }
 
 describe('what an API server may send', () => {
@@ -254,6 +255,21 @@ describe('an app as every engine shows it', () => {
     expect(observe([workload, ...pods]).instances).toMatchObject([{ revision: 'old', state }])
   })
 
+  test.each(['StatefulSet', 'Deployment'] as const)(
+    'is not yet believed when its container came back after an end: a %s',
+    (kind) => {
+      const last = { exitCode: 3, reason: 'Error', message: undefined, startedAtMs: 1, finishedAtMs: 2 }
+      const pod = (startedAtMs: number) =>
+        aSeenPod({ containers: [aContainer({ restarts: 1, last, startedAtMs })] })
+      const young = observe([aSeenWorkload({ kind }), pod(NOW_MS - 1000)])
+      expect(young.instances).toMatchObject([{ state: 'starting' }])
+      expect([young.trouble?.reason, young.wakeAtMs]).toEqual(['Exited', NOW_MS + 9000])
+      const old = observe([aSeenWorkload({ kind }), pod(NOW_MS - 10_000)])
+      expect(old.instances).toMatchObject([{ state: 'running' }])
+      expect([old.trouble, old.wakeAtMs]).toEqual([undefined, undefined])
+    },
+  )
+
   test('tells the last end, and counts the restarts of all its containers', () => {
     const last = { exitCode: 137, reason: 'OOMKilled', message: undefined, startedAtMs: 1, finishedAtMs: 2 }
     const containers = [aContainer({ restarts: 2, last }), aContainer({ name: 'sidecar', restarts: 1 })]
@@ -297,6 +313,7 @@ describe('an app as every engine shows it', () => {
           claimNames: [],
           expandable: undefined,
           execBefore,
+          nowMs: NOW_MS,
         }).execByPath,
       )
     expect(seen([claim])).toEqual({ '/brought': 'exec', '/data': 'exec' })

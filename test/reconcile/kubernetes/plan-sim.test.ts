@@ -101,6 +101,7 @@ class Play {
         children: this.sim.snapshot().flatMap((object) => observeChild(object) ?? []),
         claimNames: [],
         expandable: undefined,
+        nowMs: this.sim.nowMs,
       }),
     )
   }

@@ -5,6 +5,7 @@ import type {
   ObservedPod,
   ObservedWorkload,
 } from '../../../src/reconcile/kubernetes/types.ts'
+import { NOW_MS } from '../../support/builders.ts'
 import { aContainer, aSeenPod, aSeenWorkload } from './seen.ts'
 
 const UNREADY = aSeenWorkload({ readyReplicas: 0 })
@@ -12,6 +13,11 @@ const END = { exitCode: 3, reason: 'Error', message: 'no database', startedAtMs:
 
 function unready(container: Partial<ObservedContainer>, pod: Partial<ObservedPod> = {}): ObservedPod {
   return aSeenPod({ ready: false, containers: [aContainer({ ready: false, ...container })], ...pod })
+}
+
+/** Runs since a moment, after it had ended. */
+function cameBack(changes: Partial<ObservedContainer> = {}): ObservedContainer {
+  return aContainer({ restarts: 4, startedAtMs: NOW_MS - 9000, last: END, ...changes })
 }
 
 function waits(reason: string, message?: string): ObservedPod {
@@ -56,6 +62,48 @@ describe('why an app is not ready', () => {
       UNREADY,
       'CrashLoopBackOff',
       'exit code 3: no database; started 5 times',
+    ],
+    [
+      'it ended again and again and was just started',
+      [aSeenPod({ containers: [cameBack()] })],
+      aSeenWorkload(),
+      'CrashLoopBackOff',
+      'exit code 3: no database; it was started again and counts as ready when it has run for 10 s',
+    ],
+    [
+      'it ended once and was just started',
+      [aSeenPod({ containers: [cameBack({ restarts: 1 })] })],
+      aSeenWorkload({ kind: 'Deployment' }),
+      'Exited',
+      'it was started again',
+    ],
+    [
+      'it ended after a long time and was just started',
+      [aSeenPod({ containers: [cameBack({ last: { ...END, finishedAtMs: 700_000 } })] })],
+      aSeenWorkload(),
+      'Exited',
+      'it was started again',
+    ],
+    [
+      'a sidecar of it was killed and just started',
+      [aSeenPod({ initContainers: [cameBack({ name: 'mesh', last: { ...END, reason: 'OOMKilled' } })] })],
+      aSeenWorkload(),
+      'OutOfMemory',
+      'container mesh',
+    ],
+    [
+      'it ended again and again and has run for a while since',
+      [aSeenPod({ containers: [cameBack({ startedAtMs: NOW_MS - 10_000 })] })],
+      aSeenWorkload(),
+      undefined,
+      '',
+    ],
+    [
+      "it ended, and the node's clock is far ahead of ours",
+      [aSeenPod({ containers: [cameBack({ startedAtMs: NOW_MS + 60_000 })] })],
+      aSeenWorkload(),
+      undefined,
+      '',
     ],
     [
       'it used too much memory',
@@ -113,8 +161,18 @@ describe('why an app is not ready', () => {
         readyReplicas: 0,
         trouble: { reason: 'FailedCreate', message: 'violates PodSecurity "restricted:latest"' },
       }),
-      'ClusterRejected',
+      'PodSecurityRestricted',
       'violates PodSecurity',
+    ],
+    [
+      'a webhook refuses the pod',
+      [],
+      aSeenWorkload({
+        readyReplicas: 0,
+        trouble: { reason: 'FailedCreate', message: 'admission webhook "x" denied the request' },
+      }),
+      'ClusterRejected',
+      'denied the request',
     ],
     [
       'an init container that ended well is no trouble',
@@ -131,7 +189,7 @@ describe('why an app is not ready', () => {
       '',
     ],
   ])('%s', (_title, pods, workload, reason, words) => {
-    const found = podTrouble(pods, workload)
+    const found = podTrouble(pods, workload, NOW_MS)
     expect(found?.reason).toBe(reason)
     expect(found?.message ?? '').toContain(words)
   })
@@ -139,7 +197,11 @@ describe('why an app is not ready', () => {
   test('the newest pod is told of first, and no words are endless or move the cursor', () => {
     const message = `\u001b[31m${'x'.repeat(9000)}`
     const old = { ...waits('CrashLoopBackOff'), name: 'old', createdAtMs: 1 }
-    const found = podTrouble([old, { ...waits('ImagePullBackOff', message), createdAtMs: 2 }], UNREADY)
+    const found = podTrouble(
+      [old, { ...waits('ImagePullBackOff', message), createdAtMs: 2 }],
+      UNREADY,
+      NOW_MS,
+    )
     expect(found?.reason).toBe('ImageNotPullable')
     expect(found?.message.length).toBeLessThan(600)
     expect(found?.message).not.toContain('\u001b')

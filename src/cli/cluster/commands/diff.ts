@@ -101,6 +101,7 @@ async function changesOf(
   const observed = await observeApp(
     client,
     storedApp(live ?? (submissionOf(document).resource as KubeObject)),
+    context.now(),
   )
   const podSecurity = call.options.text('podSecurity') ?? (await enforcedIn({ client }, metadata.namespace))
   const options = { ...settings.options, podSecurity: podSecurity as ClusterOptions['podSecurity'] }

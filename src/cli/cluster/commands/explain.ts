@@ -17,9 +17,9 @@ export async function clusterExplain(
   const format = outputFormat(call)
   const { stdout } = context
   const stored = await requireClusterApp(target, namedClusterApp(call, target))
-  const observed = await observeApp(target.client, stored)
+  const observed = await observeApp(target.client, stored, context.now())
   const events = await appEvents(target.client, stored.key, observed)
-  const explanation = explanationOf(stored, observed, events)
+  const explanation = explanationOf(stored, observed, events, context.now())
   await writeAnswer(context, format, explanation, () =>
     explainPage(explanation, context.now(), stdout.columns, painter(context, stdout)),
   )

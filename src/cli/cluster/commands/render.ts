@@ -51,8 +51,16 @@ function firstPreflight(
   invariant(options.fairleadImage !== '', 'a preflight pod has an image')
   const { key, app } = desired
   const appUid = app.metadata.uid ?? ''
-  const observed = clusterObserved({ key, appUid, children: [], claimNames: [], expandable: undefined })
-  const context = planContext({ appUid, observed, desired, rendered, options, nowMs: 0 })
+  const nowMs = 0
+  const observed = clusterObserved({
+    key,
+    appUid,
+    children: [],
+    claimNames: [],
+    expandable: undefined,
+    nowMs,
+  })
+  const context = planContext({ appUid, observed, desired, rendered, options, nowMs })
   const need = preflightNeed(context)
   return need === undefined ? [] : [renderPreflight({ ...need, desired, rendered, options })]
 }
