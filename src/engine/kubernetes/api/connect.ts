@@ -10,6 +10,8 @@ export interface ApiConnection {
   readonly url: URL
   /** PEM. undefined: the authorities that Node trusts. */
   readonly ca: string | Buffer | undefined
+  /** In place of `ca` where they may change: asked before every request. */
+  readonly readCa?: () => Promise<string>
   /** Client certificate and its key, PEM. */
   readonly cert?: string | Buffer | undefined
   readonly key?: string | Buffer | undefined
@@ -34,8 +36,11 @@ export interface InClusterOptions {
 }
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
-/** The kubelet renews a token long before it expires, so one that is a few seconds old is as good as the newest. */
-const TOKEN_AGE_MS = 10_000
+/**
+ * The kubelet renews a token long before it expires, and authorities long before the old ones go, so what is a few
+ * seconds old is as good as the newest.
+ */
+const FILE_AGE_MS = 10_000
 
 /**
  * The connection of a pod. Throws ClusterUnavailable where this is no pod, or one without a service account token.
@@ -47,34 +52,39 @@ export async function connectInCluster(options: InClusterOptions = {}): Promise<
   if (host === '') throw notInCluster('KUBERNETES_SERVICE_HOST is not set')
   const address = `https://${host.includes(':') ? `[${host}]` : host}:${port}`
   if (!URL.canParse(address)) throw notInCluster(`${printable(address)} is no address`)
-  const [ca, namespace] = await Promise.all([readOwn(folder, 'ca.crt'), readOwn(folder, 'namespace')])
-  const token = new TokenFile(folder, now)
+  const namespace = await readOwn(folder, 'namespace')
+  const authorities = new RenewedFile(folder, 'ca.crt', now)
+  const token = new RenewedFile(folder, 'token', now)
   await token.read()
   return {
     url: new URL(address),
-    ca,
+    ca: await authorities.read(),
+    readCa: () => authorities.read(),
     namespace: namespace.trim(),
-    headers: async () => ({ authorization: `Bearer ${await token.read()}` }),
+    headers: async () => ({ authorization: `Bearer ${(await token.read()).trim()}` }),
     refresh: () => token.forget(),
   }
 }
 
-class TokenFile {
+/** A file of the service account that the kubelet writes anew from time to time. */
+class RenewedFile {
   readonly #folder: string
+  readonly #name: string
   readonly #now: () => number
-  #token = ''
+  #text = ''
   #readAt = Number.NEGATIVE_INFINITY
 
-  constructor(folder: string, now: () => number) {
+  constructor(folder: string, name: string, now: () => number) {
     this.#folder = folder
+    this.#name = name
     this.#now = now
   }
 
   async read(): Promise<string> {
-    if (this.#now() - this.#readAt < TOKEN_AGE_MS) return this.#token
-    this.#token = (await readOwn(this.#folder, 'token')).trim()
+    if (this.#now() - this.#readAt < FILE_AGE_MS) return this.#text
+    this.#text = await readOwn(this.#folder, this.#name)
     this.#readAt = this.#now()
-    return this.#token
+    return this.#text
   }
 
   forget(): void {

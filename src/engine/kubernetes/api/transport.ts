@@ -69,7 +69,9 @@ function agentOf(connection: ApiConnection, pool: { maxSockets?: number; timeout
   if (connection.agent !== undefined) return connection.agent
   const options = { keepAlive: true, scheduling: 'lifo', ...pool } as const
   if (connection.url.protocol === 'http:') return new HttpAgent(options)
-  const { ca, cert, key, servername } = connection
+  const { cert, key, servername } = connection
+  // What an agent has wins over what a request has.
+  const ca = connection.readCa === undefined ? connection.ca : undefined
   return new HttpsAgent({
     ...options,
     minVersion: 'TLSv1.2',
@@ -106,12 +108,15 @@ async function exchange(
 ): Promise<IncomingMessage> {
   request.signal?.throwIfAborted()
   const credentials = await connection.headers()
+  const ca = await connection.readCa?.()
   request.signal?.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const isTls = connection.url.protocol === 'https:'
   const client = (isTls ? requestHttps : requestHttp)({
     ...target(connection.url, request),
     headers: { ...headersOf(request, options.userAgent), ...credentials },
+    // Connections that trust others are kept apart: the pool is keyed by what is trusted.
+    ...(ca === undefined ? {} : { ca }),
     agent,
     maxHeaderSize: MAX_HEADER_BYTES,
     ...(request.signal === undefined ? {} : { signal: request.signal }),

@@ -43,6 +43,32 @@ describe('in a pod', () => {
     expect(await headers()).toEqual({ authorization: 'Bearer three' })
   })
 
+  test('trusts renewed authorities within a minute, without a new client', async () => {
+    const certificates = await Promise.all([makeCertificate(), makeCertificate()])
+    const [old, renewed] = certificates
+    const server = createServer({ cert: old.cert, key: old.key }, (_request, response) => response.end('{}'))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    let now = 0
+    const served = {
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT: String((server.address() as AddressInfo).port),
+    }
+    await writeFile(path.join(folder, 'ca.crt'), old.cert)
+    const connection = await connectInCluster({ env: served, folder, now: () => now })
+    const client = openKubeClient(connection, { wait: () => Promise.resolve() })
+    expect(await client.read('/version')).toBe('{}')
+    server.setSecureContext({ cert: renewed.cert, key: renewed.key })
+    server.closeAllConnections()
+    const error: unknown = await client.read('/version').catch((failed: unknown) => failed)
+    expect(error).toMatchObject({ reason: 'ClusterUnavailable' })
+    await writeFile(path.join(folder, 'ca.crt'), renewed.cert)
+    now = 60_000
+    expect(await client.read('/version')).toBe('{}')
+    client.close()
+    server.close()
+    for (const each of certificates) await rm(each.folder, { recursive: true })
+  })
+
   test.each([
     ['no pod', {}, undefined, 'KUBERNETES_SERVICE_HOST is not set'],
     ['an odd host', { KUBERNETES_SERVICE_HOST: 'a b' }, undefined, 'is no address'],
