@@ -46,6 +46,17 @@ export function isWholeQuantity(text: string | number): boolean {
   return units !== undefined && units * 10n ** 9n === nano
 }
 
+/** The largest unit that leaves a whole number: `5Gi`, `1500Mi`. */
+export function binaryQuantity(bytes: bigint): string {
+  const units = ['', ...BINARY_SUFFIXES]
+  let [value, unit] = [bytes, 0]
+  while (value > 0n && value % 1024n === 0n && unit < units.length - 1) {
+    value /= 1024n
+    unit += 1
+  }
+  return `${value}${units[unit] ?? ''}`
+}
+
 function scaled(input: string | number, extraExponent: number): bigint | undefined {
   const text = String(input)
   if (text.length > MAX_LENGTH) return undefined

@@ -1,6 +1,7 @@
 /** `status.volumes`: every volume of the app, also the ones that nothing declares any more (rule V10). Pure. */
 import type { AppStatus, VolumeStatus } from '../crd/status.ts'
 import { MAX_CONDITION_MESSAGE } from '../crd/conditions.ts'
+import { binaryQuantity } from '../crd/quantity.ts'
 import type { Desired, DesiredVolume, Observed, ObservedVolume, VolumeWords } from './types.ts'
 
 export function volumeStatuses(
@@ -38,17 +39,6 @@ function storageWords({
     ...(capacityBytes === undefined ? {} : { size: binaryQuantity(capacityBytes) }),
     ...(message === undefined ? {} : { message: message.slice(0, MAX_CONDITION_MESSAGE) }),
   }
-}
-
-/** The largest unit that leaves a whole number: `5Gi`, `1500Mi`. */
-function binaryQuantity(bytes: bigint): string {
-  const units = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
-  let [value, unit] = [bytes, 0]
-  while (value > 0n && value % 1024n === 0n && unit < units.length - 1) {
-    value /= 1024n
-    unit += 1
-  }
-  return `${value}${units[unit] ?? ''}`
 }
 
 /** What was told last, with what is seen of the storage now. */

@@ -48,7 +48,7 @@ describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)('
     await bench.deleteApp('grows')
   })
 
-  test('a class that can’t grow is told, and the app runs on', async () => {
+  test('a class that can’t grow is told, the app runs on, and the wish can be taken back', async () => {
     await run('fixed', { volumeDefaults: { ...SMALL, storageClassName: 'no-expand' } })
     const pod = (await bench.pod('fixed')).metadata.uid
     await bench.patch('fixed', { volumes: [{ path: '/data', size: '128Mi' }] })
@@ -57,6 +57,13 @@ describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)('
       { type: 'VolumesReady', status: 'False', reason: 'VolumeNotExpandable' },
       { type: 'WorkloadAvailable', status: 'True' },
     ])
+    await bench.patch('fixed', { volumes: [{ path: '/data', size: '32Mi' }] })
+    await bench.untilConditions('fixed', [
+      { type: 'Ready', status: 'False', reason: 'InvalidSpec', message: /ask for 64Mi or more/ },
+      { type: 'WorkloadAvailable', status: 'True' },
+    ])
+    await bench.patch('fixed', { volumes: [{ path: '/data', size: '64Mi' }] })
+    await bench.untilReady('fixed')
     expect((await bench.pod('fixed')).metadata.uid).toBe(pod)
     expect(await bench.sh('fixed', 'cat /data/shipped')).toBe('shipped with 1\n')
     await bench.deleteApp('fixed')

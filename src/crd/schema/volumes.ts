@@ -82,7 +82,8 @@ const dataSourceRefSchema = z.strictObject({
 /** Fields that a volume and the defaults share. */
 const common = {
   size: quantity('5Gi').optional().meta({
-    description: 'Capacity to ask for. May grow, never shrink. For medium: Memory the limit of the tmpfs.',
+    description:
+      'Capacity to ask for. May grow, where its class allows it; less than a claim has is refused in the status. For medium: Memory the limit of the tmpfs.',
   }),
   storageClassName: text(253)
     .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$/, 'the name of a StorageClass, or "" for none')
@@ -112,13 +113,6 @@ const common = {
   readOnly: z.boolean().optional().meta({ description: 'true: the container cannot write.' }),
 }
 
-/** Storage can't be made smaller without losing what is on it. */
-const NO_SHRINK = {
-  rule: '!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0',
-  message: 'size can grow but not shrink',
-  fieldPath: '.size',
-}
-
 export const volumeSchema = z
   .strictObject({
     path: absolutePath().meta({
@@ -135,7 +129,6 @@ export const volumeSchema = z
   })
   .meta({
     'x-kubernetes-validations': [
-      NO_SHRINK,
       {
         rule: "!has(self.medium) || self.medium != 'Memory' || !(has(self.source) || has(self.storageClassName) || has(self.accessModes) || has(self.dataSourceRef) || has(self.retain))",
         message: 'medium: Memory excludes source, storageClassName, accessModes, dataSourceRef and retain',
@@ -144,15 +137,13 @@ export const volumeSchema = z
     ],
   })
 
-export const volumeDefaultsSchema = z
-  .strictObject({
-    layout: z.enum(LAYOUTS).optional().meta({
-      description:
-        'ClaimPerPath (default): a claim for each path. OneClaim: one claim with a folder for each path, where the number of disks a node can attach is short.',
-    }),
-    ...common,
-  })
-  .meta({ 'x-kubernetes-validations': [NO_SHRINK] })
+export const volumeDefaultsSchema = z.strictObject({
+  layout: z.enum(LAYOUTS).optional().meta({
+    description:
+      'ClaimPerPath (default): a claim for each path. OneClaim: one claim with a folder for each path, where the number of disks a node can attach is short.',
+  }),
+  ...common,
+})
 
 /** Another layout would leave the data on claims that nobody mounts any more. On the spec, so that removing counts. */
 export const LAYOUT_STAYS = {

@@ -10,20 +10,30 @@ import type { Issue } from '../../errors.ts'
 import { factAnnotations, hasNews, type VolumeFacts } from './seeded.ts'
 import type { ClusterObserved, KubeObject, ObservedClaim, RenderedClaim } from './types.ts'
 
-/** Whether the claim is asked to grow, and whether its class can. A class that can't be read is tried. */
-export type Growth = 'none' | 'grow' | 'refused'
+/**
+ * Whether the claim is asked to grow, and whether its class can: a class that can't be read is tried. `shrink`: it is
+ * asked for less than it has, which no storage can give.
+ */
+export type Growth = 'none' | 'grow' | 'refused' | 'shrink'
 
 export function growthOf(
   rendered: RenderedClaim,
   seen: ObservedClaim,
   expandable: ClusterObserved['expandable'],
 ): Growth {
-  if (seen.requestBytes === undefined || rendered.sizeBytes <= seen.requestBytes) return 'none'
+  if (seen.requestBytes === undefined) return 'none'
+  if (rendered.sizeBytes < leastBytes(seen)) return 'shrink'
+  if (rendered.sizeBytes <= seen.requestBytes) return 'none'
   // Only what is bound can grow; it is looked at again when it is.
   if (seen.phase !== 'Bound') return 'none'
   const name = seen.storageClassName ?? ''
   const known = expandable !== undefined && Object.hasOwn(expandable, name) ? expandable[name] : undefined
   return known === false ? 'refused' : 'grow'
+}
+
+/** The smallest size that may be asked for: what it has, also where more was asked for once and could not be given. */
+export function leastBytes({ requestBytes = 0n, capacityBytes = requestBytes }: ObservedClaim): bigint {
+  return capacityBytes < requestBytes ? capacityBytes : requestBytes
 }
 
 /** Whether the user named a size: another default of the operator changes no app that is there. */

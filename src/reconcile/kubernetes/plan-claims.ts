@@ -2,6 +2,7 @@
  * The stage of the claims: made when missing, adopted by label, grown, never shrunk, never deleted. Nothing here writes
  * a claim that the user brought.
  */
+import { binaryQuantity } from '../../crd/quantity.ts'
 import { ExpectedError, type Issue } from '../../errors.ts'
 import type { Trouble } from '../types.ts'
 import {
@@ -9,6 +10,7 @@ import {
   claimDocument,
   growthOf,
   isSizeAsked,
+  leastBytes,
   unheededFields,
   type Growth,
 } from './claim-document.ts'
@@ -24,11 +26,11 @@ export function planClaims(context: PlanContext): Stage {
   const emptied = planEmptied(context)
   if (emptied.stop) return emptied
   const plans = context.rendered.claims.map((claim) => planClaim(context, claim))
-  const refused = plans.find(({ growth }) => growth === 'refused')
+  const [problem] = plans.flatMap((plan) => sizeProblem(plan) ?? [])
   return {
     steps: plans.flatMap(({ steps }) => steps),
     warnings: plans.flatMap(({ warnings }) => warnings),
-    ...(refused === undefined ? {} : { problem: { error: notExpandable(refused.seen), part: 'volumes' } }),
+    ...(problem === undefined ? {} : { problem: { error: problem, part: 'volumes' } }),
   }
 }
 
@@ -37,24 +39,33 @@ interface ClaimPlan {
   readonly warnings: readonly Issue[]
   readonly growth: Growth
   readonly seen: ObservedClaim | undefined
+  readonly paths: readonly string[]
 }
 
 function planClaim({ claim, facts, observed, desired }: PlanContext, rendered: RenderedClaim): ClaimPlan {
   const seen = claim(rendered.name)
+  const paths = rendered.volumes.map(({ path }) => path)
   if (seen === undefined) {
     const object = claimDocument(rendered, undefined, facts, 'none')
-    return { steps: [createOf(object)], warnings: [], growth: 'none', seen }
+    return { steps: [createOf(object)], warnings: [], growth: 'none', seen, paths }
   }
   const growth = isSizeAsked(desired.app, rendered) ? growthOf(rendered, seen, observed.expandable) : 'none'
   const steps = claimDiffers(rendered, seen, facts, growth)
     ? [applyTo(seen, claimDocument(rendered, seen, facts, growth))]
     : []
-  return { steps, warnings: unheededFields(rendered, seen), growth, seen }
+  return { steps, warnings: unheededFields(rendered, seen), growth, seen, paths }
 }
 
-function notExpandable(seen: ObservedClaim | undefined): ExpectedError {
-  const message = `claim ${seen?.name ?? ''} can't grow: its StorageClass ${seen?.storageClassName ?? ''} does not allow it; set allowVolumeExpansion on the class, or move the data to a larger claim`
-  return new ExpectedError('VolumeNotExpandable', message)
+/** A size that can't be had stops nothing: what runs goes on with what the claim has. */
+function sizeProblem({ growth, seen, paths }: ClaimPlan): ExpectedError | undefined {
+  if (seen === undefined || (growth !== 'refused' && growth !== 'shrink')) return undefined
+  if (growth === 'refused') {
+    const message = `claim ${seen.name} can't grow: its StorageClass ${seen.storageClassName ?? ''} does not allow it; set allowVolumeExpansion on the class, move the data to a larger claim, or put size back to ${binaryQuantity(leastBytes(seen))}`
+    return new ExpectedError('VolumeNotExpandable', message)
+  }
+  const has = binaryQuantity(leastBytes(seen))
+  const message = `the size of ${paths.join(', ')} is less than the ${has} that claim ${seen.name} has, and storage can't be made smaller; ask for ${has} or more`
+  return new ExpectedError('InvalidSpec', message, { path: 'spec.volumes' })
 }
 
 /** Another layout would mount empty claims where data was: the data is elsewhere. */

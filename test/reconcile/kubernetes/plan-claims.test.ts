@@ -35,7 +35,15 @@ describe('claims', () => {
       ['apply PersistentVolumeClaim'],
     ],
     ['can’t grow in some classes', grown, { storageClassName: 'fixed' }, ['problem VolumeNotExpandable']],
-    ['never shrink', CASE, { requestBytes: 50n * GIB }, []],
+    ['never shrink', CASE, { requestBytes: 50n * GIB, capacityBytes: 50n * GIB }, ['problem InvalidSpec']],
+    [
+      'never shrink before they are bound',
+      CASE,
+      { requestBytes: 50n * GIB, capacityBytes: undefined },
+      ['problem InvalidSpec'],
+    ],
+    ['that could not grow may be asked for what they have', CASE, { requestBytes: 50n * GIB }, []],
+    ['that got more than was asked for are good', CASE, { capacityBytes: 50n * GIB }, []],
     ['that are not bound can’t grow yet', grown, { phase: 'Pending' }, []],
     [
       'are owned when they are not retained',
