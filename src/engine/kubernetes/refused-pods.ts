@@ -98,4 +98,4 @@ export function refusalIn(events: readonly KubeObject[]): Refusal | undefined {
 
 /** The controller's own words before those of the API server; and those of a client that sums up similar events. */
 const PREAMBLE =
-  /^(?:\(combined from similar events\): )?(?:create Pod \S+ in StatefulSet \S+ failed error: )?/
+  /^(?:\(combined from similar events\): )?(?:create Pod \S+ in StatefulSet \S+ failed error: )?/i

@@ -18,7 +18,7 @@ function event(name: string, fields: Readonly<Record<string, unknown>>): KubeObj
     kind: 'Event',
     metadata: { name, namespace: KEY.namespace },
     reason: 'FailedCreate',
-    note: 'create Pod a-0 in StatefulSet a failed error: exceeded quota: small',
+    note: 'Create Pod a-0 in StatefulSet a failed error: exceeded quota: small',
     regarding: { uid: SET.uid },
     ...fields,
   }
@@ -51,7 +51,7 @@ describe('the newest word about making a pod', () => {
       [
         event('a', {
           deprecatedLastTimestamp: at(0),
-          note: '(combined from similar events): create Pod a-0 in StatefulSet a failed error: no',
+          note: '(combined from similar events): Create Pod a-0 in StatefulSet a failed error: no',
         }),
       ],
       'no',

@@ -131,7 +131,7 @@ export class SimulatedCluster {
       metadata: { name: `${name}.refused`, namespace },
       type: 'Warning',
       reason: 'FailedCreate',
-      note: `create Pod ${name}-0 in StatefulSet ${name} failed error: ${refusal}`,
+      note: `Create Pod ${name}-0 in StatefulSet ${name} failed error: ${refusal}`,
       regarding: { kind: 'StatefulSet', namespace, name, uid },
       deprecatedLastTimestamp: new Date(this.#now()).toISOString(),
     }
