@@ -16,6 +16,8 @@ export interface AppWorkerOptions<O extends Observed, A extends { readonly kind:
   readonly deps: ReconcileDeps<O, A>
   /** How many apps are worked on at a time. */
   readonly width: number
+  /** Before every pass; must not fail. */
+  readonly begins?: (key: AppKey) => Promise<void>
   /** After every pass over an app that is still there. */
   readonly worked?: (key: AppKey, outcome: Outcome) => void | Promise<void>
   /** The app is gone: whatever is remembered of it may go, too. */
@@ -71,6 +73,7 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
 
   async #pass(id: string, key: AppKey): Promise<PassResult | undefined> {
     try {
+      await this.#options.begins?.(key)
       const outcome = await reconcileApp(this.#options.deps, key, this.#abort.signal)
       this.#settle(id, key, outcome)
       await this.#options.worked?.(key, outcome)

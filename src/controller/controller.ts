@@ -4,7 +4,8 @@
  */
 import { appId, type AppKey } from '../reconcile/names.ts'
 import type { Logger } from '../log.ts'
-import { AppWorker } from './app-worker.ts'
+import type { Observed, Step } from '../reconcile/types.ts'
+import { AppWorker, type AppWorkerOptions } from './app-worker.ts'
 import type { OutdatedWatch } from './outdated.ts'
 import type { ReconcileDeps } from './reconcile-app.ts'
 
@@ -25,6 +26,10 @@ export class Controller {
   readonly #options: ControllerOptions
   readonly #log: Logger
   readonly #worker: ReturnType<typeof workerOf>
+  /**
+   * As seen before the last pass, never after it: a container that ends while the pass writes its status would be taken
+   * for known, and nobody would look again. So a pass that changes something is followed by one that finds nothing to do.
+   */
   readonly #pulses = new Map<string, string>()
   #ticker: NodeJS.Timeout | undefined
   #unwatch: (() => void) | undefined
@@ -34,7 +39,7 @@ export class Controller {
     this.#options = options
     this.#log = options.deps.log
     this.#worker = workerOf(options, {
-      worked: async (key) => {
+      begins: async (key) => {
         this.#pulses.set(appId(key), await this.#pulseOf(key))
       },
       forget: (key) => {
@@ -103,7 +108,6 @@ export class Controller {
     const id = appId(key)
     const pulse = await this.#pulseOf(key)
     if (this.#pulses.get(id) !== pulse) {
-      this.#pulses.set(id, pulse)
       this.#worker.queue.add(id)
     } else if (this.#options.outdated.nextAtMs(key) <= this.#options.deps.now()) {
       const stored = await this.#options.deps.apps.read(key)
@@ -115,13 +119,12 @@ export class Controller {
 
 function workerOf(
   { deps, width, random }: ControllerOptions,
-  hooks: { readonly worked: (key: AppKey) => Promise<void>; readonly forget: (key: AppKey) => void },
+  hooks: Pick<AppWorkerOptions<Observed, Step>, 'begins' | 'forget'>,
 ) {
   return new AppWorker({
     deps,
     width,
     ...(random === undefined ? {} : { random }),
-    worked: (key, { status }) => (status === undefined ? undefined : hooks.worked(key)),
-    forget: hooks.forget,
+    ...hooks,
   })
 }

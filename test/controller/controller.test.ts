@@ -94,6 +94,23 @@ test('a container that ends is started again without anybody asking', async () =
   expect(count(world, 'execute start')).toBe(2)
 })
 
+test('a container that ends while the pass that started it is still writing is started again', async () => {
+  const world = fresh()
+  const { writeStatus } = world.deps.apps
+  let ended = false
+  vi.spyOn(world.deps.apps, 'writeStatus').mockImplementation(async (key, status) => {
+    await writeStatus(key, status)
+    const [id] = world.instances.keys()
+    if (id === undefined || ended) return
+    ended = true
+    world.end(id, { startedAtMs: 0, finishedAtMs: 0 })
+  })
+  await run(world)
+  await wait(2 * PULSE_MS)
+  expect(ended).toBe(true)
+  expect(count(world, 'execute start')).toBe(2)
+})
+
 test('a container that keeps ending waits as Kubernetes does', async () => {
   const world = fresh()
   await run(world)
