@@ -11,10 +11,10 @@ import type {
 import { seeding } from './copy.ts'
 import { probeExec, sweepProbes, type ExecAnswer } from './exec-probe.ts'
 import { namesOf, openBelow, type Missing } from './folders.ts'
-import { lossNote, noLosses } from './losses.ts'
+import { lossNote, noLosses, type Losses } from './losses.ts'
 import { isMountPoint, ownMounts } from './mountinfo.ts'
 import { errnoOf, problemOf } from './problems.ts'
-import { seedVolume } from './seed.ts'
+import { endSeeding, seedVolume, type SeedJob } from './seed.ts'
 import type { RunTool } from './tools.ts'
 
 type Did = 'c' | 'k' | 'o' | '-'
@@ -22,17 +22,30 @@ type Did = 'c' | 'k' | 'o' | '-'
 /** What is known of one volume so far. */
 interface Progress {
   readonly volume: PreflightVolume
+  /** `c` only when nothing of the seeding is left in the volume. */
   did: Did
   exec: ExecAnswer
-  note?: string | undefined
+  /** All of the image's files are in place, and the mark of the seeding is still there. */
+  isCopied: boolean
+  readonly losses: Losses
 }
 
 /** Never throws: whatever goes wrong is told in the report, with what was done until then. */
 export async function runPreflight(task: PreflightTask, runTool: RunTool): Promise<PreflightReport> {
-  const all = task.volumes.map((volume): Progress => ({ volume, did: '-', exec: '?' }))
+  const all = task.volumes.map((volume): Progress => ({
+    volume,
+    did: '-',
+    exec: '?',
+    isCopied: false,
+    losses: noLosses(),
+  }))
   const error = await failureIn(all, async (progress) => prove(progress))
-  const failure = error ?? (await failureIn(all, (progress) => prepare(progress, task, runTool)))
-  const notes = all.flatMap(({ note }) => note ?? [])
+  const unprepared = error ?? (await failureIn(all, (progress) => prepare(progress, task, runTool)))
+  // The marks go last and all at once: a pod that is taken away before is followed by one that tells the same copies.
+  const copied = all.filter(({ isCopied }) => isCopied)
+  const unended = await failureIn(copied, (progress) => endCopy(progress, task, runTool))
+  const failure = unprepared ?? unended
+  const notes = all.flatMap(({ volume, losses }) => lossNote(volume.path, losses) ?? [])
   return {
     version: 1,
     volumes: all.map(({ did, exec }) => `${did}${exec}`),
@@ -81,24 +94,38 @@ async function prove(progress: Progress): Promise<void> {
 }
 
 async function prepare(progress: Progress, task: PreflightTask, runTool: RunTool): Promise<void> {
-  const { volume } = progress
-  if (volume.action === 'Check') return
+  if (progress.volume.action === 'Check') return
+  await withJob(progress, task, runTool, async (job) => {
+    const did = await seedVolume(job)
+    if (did === 'c') progress.isCopied = true
+    else progress.did = did
+  })
+}
+
+async function endCopy(progress: Progress, task: PreflightTask, runTool: RunTool): Promise<void> {
+  await withJob(progress, task, runTool, endSeeding)
+  progress.did = 'c'
+}
+
+async function withJob(
+  { volume, losses }: Progress,
+  task: PreflightTask,
+  runTool: RunTool,
+  work: (job: SeedJob) => Promise<void>,
+): Promise<void> {
   const source = openSource(task, volume)
-  const losses = noLosses()
   try {
-    await inFolder(volume, 'create', async (folder) => {
-      const leftOut = leftOutOf(task, volume)
-      progress.did = await seedVolume({
+    await inFolder(volume, 'create', (folder) =>
+      work({
         volume,
         folder,
         source,
-        leftOut,
+        leftOut: leftOutOf(task, volume),
         lenient: task.restricted,
         losses,
         runTool,
-      })
-    })
-    progress.note = lossNote(volume.path, losses)
+      }),
+    )
   } finally {
     if (source !== undefined) closeSync(source)
   }

@@ -47,7 +47,10 @@ export type CopyJob = SeedJob & { readonly source: number }
 
 const isRoot = () => process.geteuid?.() === 0
 
-/** `c` copied, `k` kept what was there, `o` owner and mode set. */
+/**
+ * `c` copied, `k` kept what was there, `o` owner and mode set. The mark of a copy stays in the volume, so that it is
+ * told again to whoever asks, until `endSeeding` takes it away.
+ */
 export async function seedVolume(job: SeedJob): Promise<'c' | 'k' | 'o'> {
   const { folder, source, volume } = job
   const { seed, hasContent } = stateOf(folder)
@@ -98,7 +101,7 @@ async function prepare(job: CopyJob): Promise<void> {
   }
 }
 
-/** From a whole copy to a volume without a trace of the seeding. Every step may have been done before. */
+/** From a whole copy to a volume with the image's files, and the mark. Every step may have been done before. */
 async function finish(job: CopyJob): Promise<void> {
   await inSeedFolder(job.folder, async (seed) => {
     if (!isThere(seed, TREE)) return
@@ -112,9 +115,15 @@ async function finish(job: CopyJob): Promise<void> {
   })
   crashPoint('root attributes')
   await flush(job)
+}
+
+/** Leaves no trace of a copy; the app may have the volume from then on. */
+export async function endSeeding(job: SeedJob): Promise<void> {
+  const { source } = job
+  if (source === undefined) return
   endSeed(job.folder)
-  if (!isRoot()) narrow(job)
-  await copyTimes(job, job.source, job.folder)
+  if (!isRoot()) narrow({ ...job, source })
+  await copyTimes(job, source, job.folder)
   await flush(job)
 }
 

@@ -360,6 +360,32 @@ describe('a disk that is full', () => {
   })
 })
 
+test('a run that was killed over its second volume tells the copy on the first again', async () => {
+  for (const name of ['one', 'two']) {
+    await mkdir(imageFolder(name))
+    await writeFile(path.join(imageFolder(name), 'file'), name)
+  }
+  const [one, two] = [await mountClaim('folder'), await mountClaim('folder')]
+  const task = aTask(image, [aPreflightVolume(one, '/one'), aPreflightVolume(two, '/two')])
+  // Five writes make a copy of one file, three more take the mark away.
+  const { signal } = await preflightProcess(task, { FAIRLEAD_CRASH_AFTER_WRITE: '7' })
+  expect(signal).toBe('SIGKILL')
+  expect(await readdir(one)).toContain('file')
+  expect(await readdir(two)).not.toContain('file')
+  expect((await preflight(task)).volumes).toEqual(['cx', 'cx'])
+  expect(await Promise.all([readdir(one), readdir(two)])).toEqual([['file'], ['file']])
+})
+
+test('a copy whose neighbour fails is told, and leaves no mark', async () => {
+  await writeFile(path.join(imageFolder(), 'plain/big'), Buffer.alloc(600_000, 1))
+  const [good, full] = [await mountClaim('folder'), await mountClaim('tmpfs', 'size=512k')]
+  const { volumes, error } = await preflight(
+    aTask(image, [aPreflightVolume(good), aPreflightVolume(full, '/data/plain')]),
+  )
+  expect([volumes, error?.reason]).toEqual([['cx', '-x'], 'DiskFull'])
+  expect(await picture(good)).toEqual(await picture(imageFolder()))
+})
+
 test('a run that was killed at its very end is still told as a copy', async () => {
   const claim = await mountClaim('folder')
   const task = aTask(image, [aPreflightVolume(claim)])
