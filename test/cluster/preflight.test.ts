@@ -31,6 +31,36 @@ function mountsImage(pod: SeenPod): boolean {
   return itemsOf(fieldsOf(pod.spec)['volumes']).some((volume) => fieldsOf(volume)['image'] !== undefined)
 }
 
+const ADMISSION = 'admissionregistration.k8s.io/v1'
+
+/** What a service mesh's webhook does: one more container in every pod, which never ends. */
+function meshPolicy(name: string, image: string) {
+  const sidecar = `Object.spec.containers{name: "mesh-proxy", image: "${image}"}`
+  const expression = `[JSONPatch{op: "add", path: "/spec/containers/0", value: ${sidecar}}]`
+  const pods = { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }
+  return {
+    apiVersion: ADMISSION,
+    kind: 'MutatingAdmissionPolicy',
+    metadata: { name },
+    spec: {
+      failurePolicy: 'Fail',
+      reinvocationPolicy: 'Never',
+      matchConstraints: { resourceRules: [pods] },
+      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression } }],
+    },
+  }
+}
+
+function meshBinding(name: string, namespace: string) {
+  const matchLabels = { 'kubernetes.io/metadata.name': namespace }
+  return {
+    apiVersion: ADMISSION,
+    kind: 'MutatingAdmissionPolicyBinding',
+    metadata: { name },
+    spec: { policyName: name, matchResources: { namespaceSelector: { matchLabels } } },
+  }
+}
+
 describe.skipIf(MISSING)('preflight', () => {
   let bench: Workbench
   let image: string
@@ -80,6 +110,55 @@ describe.skipIf(MISSING)('preflight', () => {
     await bench.untilReady('limited')
     await bench.deleteApp('limited')
     await bench.kubectl('delete', 'quota', 'few-pods')
+  })
+
+  test("pods that are refused later on are told of, too, in the API server's words", async () => {
+    const quota = (pods: string) => ({
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'no-more-pods' },
+      spec: { hard: { pods } },
+    })
+    await bench.apply('refused', image, SMALL)
+    await bench.untilReady('refused')
+    await bench.applyObject(quota('0'))
+    await bench.until(
+      'the quota counts',
+      async () => (await bench.object('quota', 'no-more-pods')).status !== undefined,
+    )
+    await bench.kubectl('delete', 'pod', 'refused-0')
+    await bench.untilConditions('refused', [
+      {
+        type: 'Ready',
+        status: 'False',
+        reason: 'QuotaExceeded',
+        message:
+          /^StatefulSet refused can't make its pods: pods "refused-0" is forbidden: exceeded quota: no-more-pods/,
+      },
+    ])
+    await bench.kubectl('delete', 'quota', 'no-more-pods')
+    // Its controller tries again in its own time, which grows; a change of the object makes it try now.
+    await bench.kubectl('annotate', 'statefulset', 'refused', 'example.com/nudge=1')
+    await bench.untilReady('refused')
+    await bench.deleteApp('refused')
+  })
+
+  test('a sidecar that an admission policy puts beside it holds nothing up', async () => {
+    const name = `mesh-${bench.namespace}`
+    await bench.applyObject(meshPolicy(name, image))
+    await bench.applyObject(meshBinding(name, bench.namespace))
+    await bench.until('the policy works', async () => {
+      const probe = await bench.kubectl('run', 'probe', `--image=${image}`, '--dry-run=server', '-o', 'json')
+      return probe.includes('mesh-proxy')
+    })
+    await bench.apply('meshed', image, SMALL)
+    const pod = await preflightOf(bench, 'meshed')
+    expect(pod.spec.containers.map((container) => container.name)).toContain('mesh-proxy')
+    await bench.untilReady('meshed')
+    expect(await bench.sh('meshed', 'cat /data/shipped')).toBe('shipped with 1\n')
+    await bench.until('its pod is gone', async () => (await bench.preflights('meshed')).length === 0)
+    await bench.kubectl('delete', 'mutatingadmissionpolicybinding,mutatingadmissionpolicy', name)
+    await bench.deleteApp('meshed')
   })
 
   test('a quota on storage is told of the claim, and raising it is enough', async () => {
