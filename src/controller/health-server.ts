@@ -3,9 +3,10 @@
  * requests, few at a time, no keep-alive, nothing of an error but that it happened, no log line for a request.
  */
 import { once } from 'node:events'
-import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { createServer as createHttp } from '../node-http.ts'
 import { METRICS_CONTENT_TYPE } from './metric-families.ts'
 import type { KeyQueue } from './queue.ts'
 

@@ -1,12 +1,12 @@
 /** Connection pools. A socket is reused only for requests with the same trust, proxy and permission to dial. */
 import { readFileSync } from 'node:fs'
-import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { LookupFunction, Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, getCACertificates } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 import { callbackify } from 'node:util'
 import { ExpectedError, printable } from '../errors.ts'
+import { Agent as HttpAgent } from '../node-http.ts'
 import { bareHost } from './addresses.ts'
 import { guardedLookup } from './dial.ts'
 import type { Sender } from './dial.ts'

@@ -1,8 +1,8 @@
 /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY as curl and Go read them; the tunnel is made with CONNECT for both schemes. */
 import { BlockList, isIP } from 'node:net'
-import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import { ExpectedError, printable } from '../errors.ts'
+import { request } from '../node-http.ts'
 import { bareHost, isLoopbackHost } from './addresses.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>

@@ -1,8 +1,8 @@
 /** One HTTP request, with a time limit for every step and nothing followed, repeated or believed. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { ExpectedError, printable } from '../errors.ts'
+import { request as requestHttp } from '../node-http.ts'
 import { bareHost, networkOf } from './addresses.ts'
 import type { Network } from './addresses.ts'
 import { AgentPool } from './agents.ts'

@@ -18,18 +18,30 @@ interface Room {
 
 /** They compute on what they are given; `node:stream` because zlib's engines are streams. */
 const PURE_MODULES = ['node:crypto', 'node:zlib', 'node:stream', 'node:path/posix']
-const ENGINE = ['errors', 'log', 'reconcile', 'bundle', 'rootfs', 'image', 'crd', 'registry', 'host']
+const ENGINE = [
+  'errors',
+  'log',
+  'reconcile',
+  'bundle',
+  'rootfs',
+  'image',
+  'crd',
+  'registry',
+  'host',
+  'node-http',
+]
 
 const ROOMS: Readonly<Record<string, Room>> = {
   errors: { mayImport: [], pure: true, filesMin: 1 },
   host: { mayImport: ['image'], filesMin: 2 },
+  'node-http': { mayImport: [], filesMin: 1 },
   log: { mayImport: ['errors'], packages: ['pino'], filesMin: 1 },
   crd: { mayImport: ['errors'], packages: ['zod', 'yaml'], pure: true, filesMin: 20 },
   image: { mayImport: ['errors'], packages: ['zod'], pure: true, filesMin: 3 },
   rootfs: { mayImport: ['errors', 'image'], pure: true, filesMin: 1 },
   bundle: { mayImport: ['errors', 'rootfs', 'image'], pure: true, filesMin: 10 },
   reconcile: { mayImport: ['errors', 'bundle', 'rootfs', 'image', 'crd'], pure: true, filesMin: 3 },
-  registry: { mayImport: ['errors', 'image'], packages: ['p-queue'], filesMin: 1 },
+  registry: { mayImport: ['errors', 'image', 'node-http'], packages: ['p-queue'], filesMin: 1 },
   'engine/local': { mayImport: ENGINE, packages: ['p-queue', 'yaml', 'pino'], filesMin: 5 },
   'engine/kubernetes': { mayImport: ENGINE, packages: ['@kubernetes/client-node', 'pino'], filesMin: 1 },
   preflight: {
@@ -37,7 +49,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     filesMin: 3,
   },
   controller: {
-    mayImport: ['errors', 'log', 'reconcile', 'crd', 'image'],
+    mayImport: ['errors', 'log', 'reconcile', 'crd', 'image', 'node-http'],
     packages: ['p-queue', 'pino'],
     filesMin: 3,
   },
@@ -96,6 +108,12 @@ describe('imports', () => {
 
   test('follow the table', () => {
     expect(files.flatMap(violations)).toEqual([])
+  })
+
+  test('take nothing but types from node:http: what else it brings costs each process megabytes', () => {
+    const values = /^import (?!type\b)[^'";]*from 'node:http'/m
+    expect(values.test(`import {\n  Agent,\n} from 'node:http'`)).toBe(true)
+    expect(files.filter(({ code }) => values.test(code)).map((file) => file.path)).toEqual([])
   })
 
   test.each([

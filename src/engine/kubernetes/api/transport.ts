@@ -1,6 +1,7 @@
 /** One request to the API server over a pooled connection, with a limit for every step. Nothing is followed. */
-import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps, type RequestOptions } from 'node:https'
+import { Agent as HttpAgent, request as requestHttp } from '../../../node-http.ts'
 import { networkFailure } from './api-error.ts'
 import { chunksOf, decoded, words } from './body.ts'
 import type { ApiConnection } from './connect.ts'
