@@ -1,7 +1,8 @@
 /** How a controller of a cluster would render, as far as nobody but its operator knows: options with its own defaults. */
 import { resolve } from 'node:path'
 import { parseQuantity } from '../../crd/quantity.ts'
-import { readImagesConfig, type LayoutMapping } from '../../engine/kubernetes/images/images-config.ts'
+import type { ImagesConfig, LayoutMapping } from '../../engine/kubernetes/images/image-settings.ts'
+import { readImagesConfig } from '../../engine/kubernetes/images/images-config.ts'
 import type { ClusterOptions } from '../../reconcile/kubernetes/types.ts'
 import type { CommandCall } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
@@ -14,7 +15,7 @@ export interface RenderSettings {
   readonly options: ClusterOptions
   readonly layouts: readonly LayoutMapping[]
   /** In place of the host's own configuration; undefined without `--registries-config`. */
-  readonly registries: ReturnType<typeof readImagesConfig>['registries'] | undefined
+  readonly registries: ImagesConfig['registries'] | undefined
 }
 
 export function renderSettings(context: CliContext, { options }: CommandCall): RenderSettings {

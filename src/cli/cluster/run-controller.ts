@@ -19,7 +19,8 @@ import { electLeader, type Election } from '../../engine/kubernetes/leader.ts'
 import type { LeaderTerm } from '../../engine/kubernetes/leader-term.ts'
 import { leaseWatch } from '../../engine/kubernetes/lease-watch.ts'
 import { metricsAccess } from '../../engine/kubernetes/metrics-access.ts'
-import { openCluster, readImageSettings, type Cluster } from '../../engine/kubernetes/open.ts'
+import { readImageSettings } from '../../engine/kubernetes/images/image-settings.ts'
+import { openCluster, type Cluster } from '../../engine/kubernetes/open.ts'
 import { endlessTerm, writerOf, type Writer } from '../../engine/kubernetes/writer.ts'
 import { ExpectedError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
@@ -45,6 +46,7 @@ export interface RunOptions {
 /** Returns when asked to stop. Throws ControllerUnavailable when the Lease was lost. */
 export async function runClusterController(run: RunOptions): Promise<void> {
   const { connection, options, log, signal } = run
+  const images = await readImageSettings(options.registriesConfig, options.credentialProviders)
   const state: { cluster?: Cluster; worker?: Worker } = {}
   const metrics = new ControllerMetrics({
     controller: CONTROLLER,
@@ -72,7 +74,7 @@ export async function runClusterController(run: RunOptions): Promise<void> {
     preflightImage: options.preflightImage,
     preflightPullSecrets: options.preflightPullSecrets,
     defaultVolumeSize: options.defaultVolumeSize,
-    images: readImageSettings(options.registriesConfig, options.credentialProviders),
+    images,
     log,
     now: Date.now,
     onWake: wake,

@@ -7,13 +7,7 @@ import { Children, type MakeInformer } from './children.ts'
 import { ClusterFacts } from './cluster-facts.ts'
 import { ClusterEngine } from './engine.ts'
 import { ClusterImages } from './images/cluster-images.ts'
-import {
-  NO_IMAGES_CONFIG,
-  readCredentialProviders,
-  readImagesConfig,
-  trustAuthorities,
-  type ImagesConfig,
-} from './images/images-config.ts'
+import type { ImagesConfig } from './images/image-settings.ts'
 import { RefusedPods } from './refused-pods.ts'
 import { clusterSecretReader } from './images/secret-reader.ts'
 
@@ -120,16 +114,4 @@ export function openCluster(options: OpenClusterOptions): Cluster {
       images.close()
     },
   }
-}
-
-/** The operator's files about images. Authorities of a file are trusted from here on. */
-export function readImageSettings(
-  file: string | undefined,
-  providers: { readonly config: string; readonly binDir: string } | undefined,
-): ImagesConfig {
-  const config = file === undefined ? NO_IMAGES_CONFIG : readImagesConfig(file)
-  if (config.caFile !== undefined) trustAuthorities(config.caFile)
-  if (providers === undefined) return config
-  const listed = readCredentialProviders(providers.config, providers.binDir)
-  return { ...config, providers: [...config.providers, ...listed] }
 }

@@ -5,7 +5,7 @@
 import { reconcileApp, type Outcome, type ReconcileDeps } from '../../../src/controller/reconcile-app.ts'
 import type { AppStatus } from '../../../src/crd/status.ts'
 import { collectionPath } from '../../../src/engine/kubernetes/api/paths.ts'
-import { NO_IMAGES_CONFIG } from '../../../src/engine/kubernetes/images/images-config.ts'
+import { NO_IMAGES_CONFIG } from '../../../src/engine/kubernetes/images/image-settings.ts'
 import { openCluster, type Cluster } from '../../../src/engine/kubernetes/open.ts'
 import * as resources from '../../../src/engine/kubernetes/resources.ts'
 import { KUBERNETES_BACKOFF } from '../../../src/reconcile/backoff.ts'

@@ -6,7 +6,7 @@ import type { ImageSource } from '../../../image/source.ts'
 import type { LayoutReference, RegistryReference, ResolvedImage } from '../../../image/types.ts'
 import { openSource, type SourceOptions } from '../../../registry/open.ts'
 import { ExpectedError, printable } from '../../../errors.ts'
-import type { LayoutMapping } from './images-config.ts'
+import type { LayoutMapping } from './image-settings.ts'
 
 /** The app's reference, which nodes must be able to pull. Throws InvalidReference and ImageNotPullable. */
 export function pullableReference(image: string): RegistryReference {

@@ -5,33 +5,9 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { readSource } from '../../../crd/yaml-source.ts'
 import { parseReference } from '../../../image/reference.ts'
 import { parseRegistriesConfig } from '../../../registry/registries-config.ts'
-import type { RegistriesConfig } from '../../../registry/types.ts'
 import { ExpectedError, printable } from '../../../errors.ts'
 import { parseCredentialProviders, type CredentialProvider } from './credential-provider-config.ts'
-
-/** Repositories below a prefix, and the folder on this machine that they are read from instead of the registry. */
-export interface LayoutMapping {
-  /** `registry.example.com/team/`, canonical. */
-  readonly prefix: string
-  /** An OCI layout, or a folder of layouts named by the rest of the repository. */
-  readonly path: string
-}
-
-export interface ImagesConfig {
-  /** Per host: mirrors, CA file, plain http. */
-  readonly registries: RegistriesConfig
-  readonly layouts: readonly LayoutMapping[]
-  readonly providers: readonly CredentialProvider[]
-  /** PEM file of authorities that are trusted for every host; see `trustAuthorities`. */
-  readonly caFile: string | undefined
-}
-
-export const NO_IMAGES_CONFIG: ImagesConfig = {
-  registries: {},
-  layouts: [],
-  providers: [],
-  caFile: undefined,
-}
+import type { ImagesConfig, LayoutMapping } from './image-settings.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 

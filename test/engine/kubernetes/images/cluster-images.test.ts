@@ -6,7 +6,7 @@ import { ClusterImages } from '../../../../src/engine/kubernetes/images/cluster-
 import {
   NO_IMAGES_CONFIG,
   type ImagesConfig,
-} from '../../../../src/engine/kubernetes/images/images-config.ts'
+} from '../../../../src/engine/kubernetes/images/image-settings.ts'
 import type { SecretReader } from '../../../../src/engine/kubernetes/images/secret-reader.ts'
 import type { App } from '../../../../src/crd/types.ts'
 import { ExpectedError } from '../../../../src/errors.ts'

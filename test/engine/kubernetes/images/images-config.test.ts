@@ -6,6 +6,9 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   NO_IMAGES_CONFIG,
+  readImageSettings,
+} from '../../../../src/engine/kubernetes/images/image-settings.ts'
+import {
   parseImagesConfig,
   readImagesConfig,
   trustAuthorities,
@@ -57,6 +60,16 @@ credentialProviders: { config: ${providers}, binDir: /opt/bin }
       layouts: [{ prefix: 'registry.example.com/team/', path: '/layouts/x' }],
       caFile: '/etc/ca.pem',
       providers: [{ name: 'ecr', program: '/opt/bin/ecr', defaultCacheMs: 43_200_000 }],
+    })
+  })
+
+  test('come from the files that the operator names, if any', async () => {
+    const providers = { config: write('providers.yaml', PROVIDERS), binDir: '/opt/bin' }
+    const file = write('images.yaml', 'layouts: [{ prefix: a.example.com, path: /layouts }]\n')
+    expect(await readImageSettings(undefined, undefined)).toEqual(NO_IMAGES_CONFIG)
+    expect(await readImageSettings(file, providers)).toMatchObject({
+      layouts: [{ prefix: 'a.example.com/', path: '/layouts' }],
+      providers: [{ name: 'ecr', program: '/opt/bin/ecr' }],
     })
   })
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkCluster } from '../../../../src/engine/kubernetes/images/check-cluster.ts'
 import { ClusterImages } from '../../../../src/engine/kubernetes/images/cluster-images.ts'
-import { NO_IMAGES_CONFIG } from '../../../../src/engine/kubernetes/images/images-config.ts'
+import { NO_IMAGES_CONFIG } from '../../../../src/engine/kubernetes/images/image-settings.ts'
 import { clusterSecretReader } from '../../../../src/engine/kubernetes/images/secret-reader.ts'
 import { SECRETS } from '../../../../src/engine/kubernetes/resources.ts'
 import { IssuesError } from '../../../../src/errors.ts'
