@@ -11,6 +11,8 @@ import type { AppStore, StoredApp } from '../../reconcile/ports.ts'
 import { invariant } from '../../errors.ts'
 import type { Informer, InformerChange, InformerItem, KubeClient } from './api/types.ts'
 import type { MakeInformer } from './children.ts'
+import { TextPacker, type PackedText } from './packed-text.ts'
+import { Recent } from './recent.ts'
 import { CONTAINER_APPS } from './resources.ts'
 
 export interface AppItem extends InformerItem {
@@ -20,7 +22,7 @@ export interface AppItem extends InformerItem {
   readonly requests: string
   /** Status of the condition Ready. */
   readonly ready: 'True' | 'False' | 'Unknown'
-  /** The resource without what only the API server needs. Parsed anew for each reader. */
+  /** The resource without what only the API server needs. Shared by its readers: nobody may change it. */
   readonly resource: KubeObject
 }
 
@@ -36,6 +38,7 @@ export interface AppStoreOptions {
 export class ClusterAppStore implements AppStore {
   readonly #options: AppStoreOptions
   readonly #informers: readonly Informer<AppItem>[]
+  readonly #texts: AppTexts = { packer: new TextPacker(), recent: new Recent() }
 
   constructor(options: AppStoreOptions) {
     this.#options = options
@@ -44,7 +47,7 @@ export class ClusterAppStore implements AppStore {
         type: CONTAINER_APPS,
         namespace,
         labelSelector: options.labelSelector,
-        project: projectApp,
+        project: (object) => new CachedApp(object, this.#texts),
         onChange: (change) => this.#changed(change),
       }),
     )
@@ -143,11 +146,15 @@ function saysSomethingNew(before: AppItem, after: AppItem): boolean {
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
-function projectApp(object: KubeObject): AppItem {
-  return new CachedApp(object)
+/** How the apps of one store are kept. */
+interface AppTexts {
+  readonly packer: TextPacker
+  readonly recent: Recent<CachedApp, KubeObject>
 }
 
-/** Ten thousand apps are kept in memory: as text each takes a third of what its objects take. */
+const NO_REQUESTS = canonicalJson({})
+
+/** Ten thousand apps are kept in memory: packed, each takes a tenth of what its objects take. */
 class CachedApp implements AppItem {
   readonly key: string
   readonly uid: string
@@ -156,9 +163,10 @@ class CachedApp implements AppItem {
   readonly deleting: boolean
   readonly requests: string
   readonly ready: AppItem['ready']
-  readonly #text: string
+  readonly #texts: AppTexts
+  readonly #text: PackedText
 
-  constructor(object: KubeObject) {
+  constructor(object: KubeObject, texts: AppTexts) {
     const { metadata } = object
     const slim = slimMetadata(metadata)
     this.key = `${metadata.namespace ?? ''}/${metadata.name}`
@@ -166,13 +174,16 @@ class CachedApp implements AppItem {
     this.resourceVersion = metadata.resourceVersion ?? ''
     this.generation = metadata.generation ?? 0
     this.deleting = metadata.deletionTimestamp !== undefined
-    this.requests = canonicalJson(slim.annotations ?? {})
+    this.requests = slim.annotations === undefined ? NO_REQUESTS : canonicalJson(slim.annotations)
     this.ready = readyOf(object['status'])
-    this.#text = JSON.stringify({ ...object, apiVersion: API_VERSION, kind: KIND, metadata: slim })
+    const text = JSON.stringify({ ...object, apiVersion: API_VERSION, kind: KIND, metadata: slim })
+    this.#texts = texts
+    this.#text = texts.packer.pack(text)
   }
 
   get resource(): KubeObject {
-    return JSON.parse(this.#text) as KubeObject
+    const { packer, recent } = this.#texts
+    return recent.get(this, () => JSON.parse(packer.unpack(this.#text)) as KubeObject)
   }
 }
 

@@ -4,23 +4,28 @@
  */
 import { APP_LABEL } from '../../crd/labels.ts'
 import type { AppKey } from '../../reconcile/names.ts'
-import type { ChildKind, KubeObject, ObservedObject } from '../../reconcile/kubernetes/types.ts'
+import type {
+  ChildKind,
+  KubeObject,
+  ObservedClaim,
+  ObservedObject,
+} from '../../reconcile/kubernetes/types.ts'
+import { invariant } from '../../errors.ts'
 import type { Informer, InformerChange, InformerItem, InformerOptions } from './api/types.ts'
+import { TextPacker, type PackedText } from './packed-text.ts'
+import { Recent } from './recent.ts'
 import { CHILD_TYPES } from './resources.ts'
 
 /** A projected child with what the cache needs to find it. */
 export interface ChildItem extends InformerItem {
   /** `namespace/name` of the app that its label names. */
   readonly app: string
+  readonly kind: ChildKind
   readonly kept: KeptChild
 }
 
-/** A child whose largest part is kept as text: parsed, the documents of ten thousand apps take three times as much. */
-interface KeptChild {
-  readonly observed: ObservedObject
-  /** JSON of `applied`, of kinds that have it. */
-  readonly applied: string | undefined
-}
+/** Packed where it can be JSON: as objects, the children of ten thousand apps take six times as much. */
+type KeptChild = PackedText | ObservedClaim
 
 export type MakeInformer = <Item extends InformerItem>(options: InformerOptions<Item>) => Informer<Item>
 
@@ -38,8 +43,11 @@ const KINDS = Object.keys(CHILD_TYPES) as readonly ChildKind[]
 export class Children {
   readonly #options: ChildrenOptions
   readonly #informers: readonly { readonly kind: ChildKind; readonly informer: Informer<ChildItem> }[]
-  /** Keys of children by app: `StatefulSet namespace/name`. */
-  readonly #byApp = new Map<string, Map<string, KeptChild>>()
+  /** Each app has a handful. */
+  readonly #byApp = new Map<string, readonly ChildItem[]>()
+  /** Children of a kind are much alike. */
+  readonly #packers = new Map(KINDS.map((kind) => [kind, new TextPacker()]))
+  readonly #recent = new Recent<ChildItem, ObservedObject>()
 
   constructor(options: ChildrenOptions) {
     this.#options = options
@@ -50,8 +58,8 @@ export class Children {
           type: CHILD_TYPES[kind],
           namespace,
           labelSelector: APP_LABEL,
-          project: (object) => this.#item(object),
-          onChange: (change) => this.#changed(kind, change),
+          project: (object) => this.#item(kind, object),
+          onChange: (change) => this.#changed(change),
         }),
       })),
     )
@@ -74,8 +82,9 @@ export class Children {
     await Promise.all(this.#informers.map(({ informer }) => informer.stop()))
   }
 
+  /** Shared by its readers: nobody may change them. */
   of(app: string): readonly ObservedObject[] {
-    return [...(this.#byApp.get(app)?.values() ?? [])].map(whole)
+    return (this.#byApp.get(app) ?? []).map((item) => this.#recent.get(item, () => this.#whole(item)))
   }
 
   /** What the server answered to a write of ours. */
@@ -94,48 +103,59 @@ export class Children {
     return this.#informers.filter((entry) => entry.kind === kind)[index]?.informer
   }
 
-  #item(object: KubeObject): ChildItem {
+  #item(kind: ChildKind, object: KubeObject): ChildItem {
     const { namespace = '', name, uid = '', resourceVersion = '', labels } = object.metadata
     const observed = this.#options.project(object) ?? unreadable(object)
+    const key = `${namespace}/${name}`
+    const label = labels?.[APP_LABEL] ?? ''
     return {
-      key: `${namespace}/${name}`,
+      key,
       uid,
       resourceVersion,
-      app: `${namespace}/${labels?.[APP_LABEL] ?? ''}`,
-      kept: kept(observed),
+      app: label === name ? key : `${namespace}/${label}`,
+      kind,
+      kept: isClaim(observed) ? observed : this.#packer(kind).pack(JSON.stringify(observed)),
     }
   }
 
-  #changed(kind: ChildKind, { kind: what, item, previous, initial }: InformerChange<ChildItem>): void {
-    const id = `${kind} ${item.key}`
-    if (previous !== undefined && previous.app !== item.app) this.#drop(previous.app, id)
-    if (what === 'deleted') this.#drop(item.app, id)
-    else this.#put(item.app, id, item.kept)
+  #whole({ kind, kept }: ChildItem): ObservedObject {
+    return typeof kept === 'string' ? (JSON.parse(this.#packer(kind).unpack(kept)) as ObservedObject) : kept
+  }
+
+  #packer(kind: ChildKind): TextPacker {
+    const packer = this.#packers.get(kind)
+    invariant(packer !== undefined, `${kind} is a kind that is cached`)
+    return packer
+  }
+
+  #changed({ kind: what, item, previous, initial }: InformerChange<ChildItem>): void {
+    if (previous !== undefined && previous.app !== item.app) this.#drop(previous)
+    if (what === 'deleted') this.#drop(item)
+    else this.#put(item)
     this.#options.onWake(item.app, initial)
   }
 
-  #put(app: string, id: string, child: KeptChild): void {
-    const known = this.#byApp.get(app)
-    if (known === undefined) this.#byApp.set(app, new Map([[id, child]]))
-    else known.set(id, child)
+  /** A new array each time: one that grows by itself keeps room for sixteen more. */
+  #put(item: ChildItem): void {
+    const known = this.#byApp.get(item.app) ?? []
+    const at = known.findIndex((other) => isSame(other, item))
+    this.#byApp.set(item.app, at === -1 ? [...known, item] : known.with(at, item))
   }
 
-  #drop(app: string, id: string): void {
-    const known = this.#byApp.get(app)
-    known?.delete(id)
-    if (known?.size === 0) this.#byApp.delete(app)
+  #drop(item: ChildItem): void {
+    const rest = (this.#byApp.get(item.app) ?? []).filter((other) => !isSame(other, item))
+    if (rest.length === 0) this.#byApp.delete(item.app)
+    else this.#byApp.set(item.app, rest)
   }
 }
 
-function kept(observed: ObservedObject): KeptChild {
-  if (!('applied' in observed) || observed.applied === undefined) return { observed, applied: undefined }
-  const { applied, ...rest } = observed
-  return { observed: rest, applied: JSON.stringify(applied) }
+function isSame(a: ChildItem, b: ChildItem): boolean {
+  return a.kind === b.kind && a.key === b.key
 }
 
-function whole({ observed, applied }: KeptChild): ObservedObject {
-  if (applied === undefined) return observed
-  return Object.assign({}, observed, { applied: JSON.parse(applied) as KubeObject })
+/** Sizes of claims are no JSON: they are larger than its numbers. */
+function isClaim(observed: ObservedObject): observed is ObservedClaim {
+  return observed.kind === 'PersistentVolumeClaim'
 }
 
 /** What the projection does not understand is still there, and not ours. */

@@ -8,6 +8,7 @@ import type {
   ObjectMeta,
   ObservedObject,
 } from '../../../src/reconcile/kubernetes/types.ts'
+import { observeClaim } from '../../../src/reconcile/kubernetes/observe-claim.ts'
 import { aResource, KEY } from '../../support/builders.ts'
 import { HandFedInformers } from './hand-fed-informer.ts'
 
@@ -133,13 +134,21 @@ function project({ kind, metadata }: KubeObject): ObservedObject | undefined {
   }
 }
 
-function children(namespaces: readonly (string | undefined)[] = [undefined]) {
+function withStatus(object: KubeObject): ObservedObject | undefined {
+  const observed = project(object)
+  return observed === undefined ? undefined : Object.assign(observed, { status: object['status'] })
+}
+
+function children(
+  namespaces: readonly (string | undefined)[] = [undefined],
+  projection: (object: KubeObject) => ObservedObject | undefined = project,
+) {
   const informers = new HandFedInformers()
   const woken: string[] = []
   const cache = new Children({
     makeInformer: informers.make,
     namespaces,
-    project,
+    project: projection,
     onWake: (id) => woken.push(id),
   })
   return { cache, informers, woken }
@@ -182,6 +191,31 @@ describe('the caches of children', () => {
     const { cache } = children(['blog', 'chat'])
     cache.observeWrite('Pod', child('Pod', 'mattermost-0'))
     expect(cache.of(ID)).toHaveLength(1)
+  })
+
+  test('give everything back as it was projected, sizes of claims as well', () => {
+    const { cache, informers } = children([undefined], (object) => observeClaim(object) ?? withStatus(object))
+    const claim = child('PersistentVolumeClaim', 'data')
+    informers.of('PersistentVolumeClaim').feed('added', {
+      ...claim,
+      spec: { resources: { requests: { storage: '9007199254740993' } } },
+    })
+    for (const name of ['first', 'ünlike \u{1F600} the other', 'x'.repeat(20_000)])
+      informers.of('Pod').feed('added', { ...child('Pod', name), status: { message: `says ${name}` } })
+    expect(cache.of(ID)).toMatchObject([
+      { kind: 'PersistentVolumeClaim', requestBytes: 9007199254740993n },
+      { name: 'first', status: { message: 'says first' } },
+      { status: { message: 'says ünlike \u{1F600} the other' } },
+      { name: 'x'.repeat(20_000) },
+    ])
+  })
+
+  test('give a child as it is now, also right after it was read', () => {
+    const { cache, informers } = children()
+    informers.of('Pod').feed('added', child('Pod', 'p'))
+    expect(cache.of(ID)).toMatchObject([{ resourceVersion: '1' }])
+    informers.of('Pod').feed('updated', child('Pod', 'p', { resourceVersion: '2' }))
+    expect(cache.of(ID)).toMatchObject([{ resourceVersion: '2' }])
   })
 
   test('take what they do not understand for somebody else’s', () => {
