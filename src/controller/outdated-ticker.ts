@@ -1,4 +1,5 @@
 /** Asks for moved tags of many apps, a few at a time, without a timer for each of them. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AppKey } from '../reconcile/names.ts'
 import { appId } from '../reconcile/names.ts'
 import type { AppStore } from '../reconcile/ports.ts'
@@ -13,6 +14,9 @@ export interface OutdatedTickerOptions {
   readonly log: Logger
   readonly tickMs: number
 }
+
+/** So many apps are read without a turn of the event loop: some milliseconds of work. */
+const BURST = 16
 
 export class OutdatedTicker {
   readonly #options: OutdatedTickerOptions
@@ -41,9 +45,13 @@ export class OutdatedTicker {
   async tick(): Promise<void> {
     this.#busy = true
     try {
+      let read = 0
       for (const key of await this.#options.apps.list()) {
         if (this.#abort.signal.aborted) return
-        if (this.#options.outdated.nextAtMs(key) <= this.#options.now()) await this.#ask(key)
+        if (this.#options.outdated.nextAtMs(key) > this.#options.now()) continue
+        // At the first round all are due, and a cache answers at once: edits and probes must get in between.
+        if (++read % BURST === 0) await nextTurn()
+        await this.#ask(key)
       }
     } finally {
       this.#busy = false

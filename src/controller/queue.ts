@@ -31,8 +31,8 @@ export interface QueueObserver {
 
 /** A timer holds at most 2^31-1 ms; looking early is harmless. */
 const TIMER_MAX_MS = 2_147_483_647
-/** So many keys are begun without a turn of the event loop: some milliseconds of work. */
-const BURST = 16
+/** So many keys are begun without a turn of the event loop: a few milliseconds of work. */
+const BURST = 4
 
 export class KeyQueue {
   readonly #options: KeyQueueOptions
@@ -159,6 +159,7 @@ export class KeyQueue {
 
   #pump(): void {
     while (this.#working.size < this.#options.width) {
+      if (this.#begun >= BURST) return this.#pumpSoon()
       const key = this.#lines.take()
       if (key === undefined) return
       const now = this.#elapsed()

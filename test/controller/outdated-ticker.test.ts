@@ -104,6 +104,20 @@ describe('the ticker', () => {
     expect(logged).toHaveLength(1)
   })
 
+  test('lets the event loop have its turns while it looks at many', async () => {
+    const { ticker, apps } = world(() => digest('a1'))
+    const { read } = apps
+    let looked = 0
+    apps.list = async () =>
+      Array.from({ length: 1000 }, (_one, n) => ({ namespace: 'chat', name: `app-${n}` }))
+    apps.read = (key) => ((looked += 1), read(key))
+    const round = ticker.tick()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(looked).toBeLessThan(50)
+    await round
+    expect(looked).toBe(1000)
+  })
+
   test('asks nobody once it was stopped', async () => {
     const { ticker, asked, advance } = world(() => digest('a1'))
     await ticker.tick()
