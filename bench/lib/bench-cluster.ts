@@ -17,6 +17,8 @@ export const NAMESPACES = 10
 const IMAGES = 10
 export const SYSTEM = 'fairlead-system'
 export const USER = 'bench-user'
+/** Every app has a Service, and every Service an address: the bed's range has 254. `octets`: 10.96 to 10.99. */
+export const SERVICE_ADDRESSES = { range: '10.96.0.0/14', octets: [10, 96, 99] } as const
 
 export interface BenchCluster extends AsyncDisposable {
   readonly plane: ControlPlane
@@ -30,8 +32,7 @@ export interface BenchCluster extends AsyncDisposable {
 }
 
 export async function startBenchCluster(): Promise<BenchCluster> {
-  // Every app has a Service, and every Service an address: the bed's range has 254.
-  const flags = ['--audit-log-maxsize=4000', '--service-cluster-ip-range=10.96.0.0/14']
+  const flags = ['--audit-log-maxsize=4000', `--service-cluster-ip-range=${SERVICE_ADDRESSES.range}`]
   const plane = await startControlPlane({ apiServerFlags: flags })
   const registry = await startBedRegistry(plane)
   for (let n = 0; n < IMAGES; n += 1)

@@ -1,11 +1,12 @@
 /**
  * Copies converged apps by the thousand, straight in etcd: what a restart finds is the same, and takes seconds to make
- * where the API server takes minutes. Names and uids are as long as before, so that the lengths inside of protobuf hold.
+ * where the API server takes minutes. Names, uids and addresses are as long as before, so that the lengths inside of
+ * protobuf hold.
  */
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ControlPlane } from '../../test/cluster/bed/control-plane.ts'
-import { appName } from './bench-cluster.ts'
+import { SERVICE_ADDRESSES, appName } from './bench-cluster.ts'
 
 interface Entry {
   readonly key: string
@@ -17,30 +18,85 @@ const PREFIXES = [
   '/registry/deployments/',
   '/registry/services/specs/',
 ]
+/** Of each address one object: without it the API server repairs, with an Event for each Service, for minutes. */
+const ADDRESSES = '/registry/ipaddresses/'
 const AT_ONCE = 100
 
 /** Apps `templates` up to, but without, `to`, each a copy of the one whose number has the same remainder. */
 export async function seedApps(plane: ControlPlane, templates: number, to: number): Promise<void> {
   const etcd = await etcdOf(plane)
-  const entries = (await Promise.all(PREFIXES.map((prefix) => everythingBelow(etcd, prefix)))).flat()
+  const prefixes = [...PREFIXES, ADDRESSES]
+  const entries = (await Promise.all(prefixes.map((prefix) => everythingBelow(etcd, prefix)))).flat()
+  const sets = Array.from({ length: templates }, (_one, template) => templateOf(entries, template))
+  const free = new FreeAddresses(entries)
   let batch: Entry[] = []
   for (let n = templates; n < to; n += 1) {
-    batch.push(...copiesOf(entries, n % templates, n))
+    const template = sets[n % templates]
+    if (template !== undefined) batch.push(...copiesOf(template, n, free))
     if (batch.length < AT_ONCE && n < to - 1) continue
     await putAll(etcd, batch)
     batch = []
   }
 }
 
-function copiesOf(entries: readonly Entry[], template: number, n: number): readonly Entry[] {
-  const own = entries.filter(({ key }) => key.endsWith(`/${appName(template)}`))
+interface Template {
+  readonly name: string
+  readonly address: string
+  readonly uids: readonly string[]
+  readonly entries: readonly Entry[]
+}
+
+/** An app with what was made for it; the object of its address has another name, but names the Service. */
+function templateOf(entries: readonly Entry[], template: number): Template {
+  const name = appName(template)
+  const own = entries.filter(
+    ({ key, value }) => key.endsWith(`/${name}`) || (key.startsWith(ADDRESSES) && value.includes(name)),
+  )
+  const address = own.find(({ key }) => key.startsWith(ADDRESSES))?.key.slice(ADDRESSES.length)
+  if (address === undefined) throw new Error(`${name} has no Service with an address`)
   const uids = new Set(own.flatMap(({ value }) => value.toString('latin1').match(UID) ?? []))
-  const rename = (text: string) => text.replaceAll(appName(template), appName(n))
-  return own.map(({ key, value }) => {
+  return { name, address, uids: [...uids], entries: own }
+}
+
+function copiesOf(
+  { name, address, uids, entries }: Template,
+  n: number,
+  free: FreeAddresses,
+): readonly Entry[] {
+  const own = free.like(address)
+  const rename = (text: string) => text.replaceAll(name, appName(n)).replaceAll(address, own)
+  return entries.map(({ key, value }) => {
     let text = rename(value.toString('latin1'))
     for (const uid of uids) text = text.replaceAll(uid, uid.slice(0, -5) + String(n).padStart(5, '0'))
     return { key: rename(key), value: Buffer.from(text, 'latin1') }
   })
+}
+
+/** Addresses of Services that nobody has, by how long they are written. */
+class FreeAddresses {
+  readonly #byLength = new Map<number, string[]>()
+
+  constructor(entries: readonly Entry[]) {
+    const taken = new Set(entries.map(({ key }) => key.slice(ADDRESSES.length)))
+    const [prefix, first, last] = SERVICE_ADDRESSES.octets
+    for (let second = first; second <= last; second += 1)
+      // A range's first and last members are nobody's.
+      for (let low = 1; low < 65_535; low += 1)
+        this.#add(`${prefix}.${second}.${low >> 8}.${low & 255}`, taken)
+  }
+
+  like(address: string): string {
+    const found = this.#byLength.get(address.length)?.pop()
+    if (found === undefined) throw new Error(`no address as long as ${address} is free`)
+    return found
+  }
+
+  #add(address: string, taken: ReadonlySet<string>): void {
+    if (taken.has(address)) return
+    const known = this.#byLength.get(address.length)
+    if (known === undefined) this.#byLength.set(address.length, [address])
+    else known.push(address)
+  }
 }
 
 const UID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
