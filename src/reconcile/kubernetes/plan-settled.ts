@@ -2,18 +2,19 @@
  * Plans without a rendering: for an app of which nothing changed, and for one whose new revision could not be made. Both
  * know only what was applied before. Pure.
  */
+import { INPUTS } from '../../crd/labels.ts'
 import type { App } from '../../crd/types.ts'
 import type { Digest } from '../../image/types.ts'
 import type { Plan } from '../types.ts'
 import { claimsOf, mendOf } from './documents.ts'
-import { inputsHash } from './inputs.ts'
+import { inputsHash, serviceInputsHash } from './inputs.ts'
 import { currentWorkload } from './observe.ts'
 import { keep } from './plan.ts'
 import { isOver } from './plan-context.ts'
 import { collectPreflights } from './plan-preflight.ts'
 import { holdWorkload } from './plan-workload.ts'
 import { planRollout } from './rollout.ts'
-import type { ClusterObserved, ClusterStep, ObservedPod, ObservedWorkload } from './types.ts'
+import type { ClusterObserved, ClusterStep, ObservedPod, ObservedService, ObservedWorkload } from './types.ts'
 
 /** A finished preflight pod is kept this long for its words where nobody could act on them. */
 const KEPT_MS = 10 * 60_000
@@ -85,7 +86,7 @@ function isWhole(
     workload.applied !== undefined &&
     workload.ownerUid === appUid &&
     !workload.deleting &&
-    (wantsService ? serviceIsOurs && service.applied !== undefined : service?.ours !== true) &&
+    (wantsService ? serviceIsOurs && isRenderedFrom(service, app) : service?.ours !== true) &&
     [...mounted].every((name) =>
       claims.some((claim) => claim.name === name && !claim.deleting && claim.phase === 'Bound'),
     ) &&
@@ -96,6 +97,10 @@ function isWhole(
           paths.every((path) => seeded[path] !== undefined) && (ownerUid ?? appUid) === appUid,
       )
   )
+}
+
+function isRenderedFrom({ applied }: ObservedService, app: App): boolean {
+  return applied?.metadata.annotations?.[INPUTS] === serviceInputsHash(app)
 }
 
 function preflightsOf({ pods }: ClusterObserved): readonly ObservedPod[] {

@@ -1,6 +1,8 @@
 /** The Service in front of an app: it has the app's name, for ever, so that Ingress and Gateway can lean on it. */
+import { INPUTS } from '../../crd/labels.ts'
 import type { App } from '../../crd/types.ts'
 import { compactFields, kubeObject } from './compact.ts'
+import { serviceInputsHash } from './inputs.ts'
 import { childLabels, ownerReferences, selectorLabels } from './metadata.ts'
 import type { KubeObject } from './types.ts'
 
@@ -15,7 +17,7 @@ export function renderService(app: App): KubeObject | undefined {
       name,
       namespace,
       labels: childLabels(name, 'app'),
-      annotations: service?.annotations,
+      annotations: { ...service?.annotations, [INPUTS]: serviceInputsHash(app) },
       ownerReferences: ownerReferences(app),
     },
     compactFields({

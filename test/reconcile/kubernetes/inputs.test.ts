@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { inputsHash } from '../../../src/reconcile/kubernetes/inputs.ts'
+import { inputsHash, serviceInputsHash } from '../../../src/reconcile/kubernetes/inputs.ts'
 import { anApp, digest } from '../../support/builders.ts'
 import { rendered } from './rendering.ts'
 
@@ -15,6 +15,13 @@ test('the user’s words, the pin and a wished restart count', () => {
     hash({}, { annotations: { 'fairlead.dev/restart-requested-at': 'now' } }),
   ]
   expect(new Set(all).size).toBe(all.length)
+})
+
+test('the words about the Service count for the Service alone', () => {
+  const service = { annotations: { a: 'b' } }
+  expect(hash({ service })).toBe(hash())
+  const all = [{}, { service }, { ports: [{ port: 80 }] }, { ports: [{ port: 80 }], service }]
+  expect(new Set(all.map((spec) => serviceInputsHash(anApp(spec)))).size).toBe(all.length)
 })
 
 test.each<[string, Record<string, unknown>]>([

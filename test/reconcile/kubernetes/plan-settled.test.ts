@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { appliedOf } from '../../../src/reconcile/kubernetes/drift.ts'
 import { planKeepLastCluster, planSettled } from '../../../src/reconcile/kubernetes/plan-settled.ts'
 import type { ClusterObserved } from '../../../src/reconcile/kubernetes/types.ts'
 import { digest, frozen, NOW_MS } from '../../support/builders.ts'
 import {
+  CASE,
   CHANGES,
   CLAIM,
   DESIRED,
@@ -10,6 +12,7 @@ import {
   OLD_SET,
   POD,
   preflight,
+  RENDERED,
   RESTS,
   seenService,
   seenSet,
@@ -17,7 +20,12 @@ import {
   UID,
   word,
 } from './planning.ts'
+import { rendered } from './rendering.ts'
 import { aContainer, aSeenWorkload, seenCluster } from './seen.ts'
+
+const OTHER_SERVICE = appliedOf(
+  rendered({ spec: { ...CASE.spec, service: { annotations: { a: 'b' } } } }).service ?? RENDERED.workload,
+)
 
 function settled(seen: Partial<ClusterObserved>, pin = DESIRED.image.digest): readonly string[] | undefined {
   const observed = frozen(seenCluster({ ...RESTS, ...seen }))
@@ -49,6 +57,7 @@ describe('an app of which nothing changed', () => {
     ['its owner was taken away', { workloads: [{ ...SET, ownerUid: undefined }] }],
     ['there are two', { workloads: [SET, aSeenWorkload({ kind: 'Deployment', ownerUid: UID })] }],
     ['the Service is gone', { service: undefined }],
+    ['the Service was rendered from other words', { service: seenService({ applied: OTHER_SERVICE }) }],
     ['the Service is somebody else’s', { service: seenService({ ours: false }) }],
     ['a claim is gone', { claims: [] }],
     ['a claim is not bound', { claims: [{ ...CLAIM, phase: 'Pending' }] }],

@@ -235,6 +235,11 @@ describe('workload and Service', () => {
     ],
     ['without claims rolls by itself', { app: web, seen: { service: SERVICE } }, ['create Deployment']],
     [
+      'other words about the Service change nothing else',
+      { seen: RESTS, app: { spec: { ...CASE.spec, service: { annotations: { a: 'b' } } } } },
+      ['apply Service'],
+    ],
+    [
       'a Service that somebody removed is made again',
       { seen: { ...RESTS, service: undefined } },
       ['create Service'],
@@ -247,7 +252,7 @@ describe('workload and Service', () => {
     [
       'a Service that nobody wants any more goes',
       { app: { spec: { ...CASE.spec, service: { enabled: false } } }, seen: RESTS },
-      ['delete Service service-uid', 'apply StatefulSet x1'],
+      ['delete Service service-uid'],
     ],
     [
       'a foreign Service is nothing to an app without one',
