@@ -1,5 +1,5 @@
 -- Health of a ContainerApp for Argo CD. The rules are kstatus' own: a status of an older spec says nothing, Stalled
--- needs somebody's hand, Reconciling passes by itself, and Ready sums up.
+-- needs somebody's hand (also where it is tried again meanwhile), Reconciling may pass by itself, and Ready sums up.
 local function condition(conditions, kind)
   for _, entry in ipairs(conditions) do
     if entry.type == kind then
@@ -59,7 +59,7 @@ end
 if isTrue(ready) then
   return { status = "Healthy", message = say(ready, "Ready") }
 end
--- Ready=False without Stalled: it is being tried again, such as a crashing container or a registry that is away.
+-- Neither of the two: an app that ends again and again, for which waiting is no help.
 if ready ~= nil and ready.status == "False" then
   return { status = "Degraded", message = say(ready, "Not ready") }
 end
