@@ -15,6 +15,8 @@ test.each(generatedFiles())('$path is what "npm run generate" writes', ({ path, 
   expect(readFileSync(join(root, path), 'utf8')).toBe(content)
 })
 
+const WITH_QUANTITY: unknown = expect.stringMatching(/\d+Gi\b/)
+
 /** Every schema node with its path, `properties` and `items` left out of it. */
 function nodesOf(node: Fields, path: string): readonly (readonly [path: string, node: Fields])[] {
   const below = Object.entries(fieldsOf(node['properties'])).flatMap(([name, child]) =>
@@ -60,8 +62,15 @@ describe('the CRD', () => {
   })
 
   test('describes every field', () => {
-    const silent = nodes.filter(([path, node]) => /\.\w+$/.test(path) && node['description'] === undefined)
+    const silent = nodes.filter(([path, node]) => /\w$/.test(path) && node['description'] === undefined)
     expect(silent.map(([path]) => path)).toEqual([])
+  })
+
+  // kubectl explain calls a quantity an <Object> and shows no pattern: only the description can help.
+  test('shows what a quantity looks like', () => {
+    const quantities = nodes.filter(([path]) => /^spec.*\.(size|requests|limits)$/.test(path))
+    expect(quantities.length).toBeGreaterThan(3)
+    for (const [path, node] of quantities) expect([path, node['description']]).toEqual([path, WITH_QUANTITY])
   })
 
   test('says for every list how it is merged, and its keys are required', () => {

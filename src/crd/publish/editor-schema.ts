@@ -18,7 +18,7 @@ const resource = z
         annotations: z.record(z.string(), z.string()).optional(),
       })
       .meta({ description: 'As of every Kubernetes object.' }),
-    spec: specSchema.meta({ description: 'What should run.' }),
+    spec: specSchema,
     status: z.looseObject({}).optional().meta({ description: 'Written by Fairlead.' }),
   })
   .meta({ title: KIND, description: 'An app that Fairlead runs.' })

@@ -17,11 +17,13 @@ const quantities = z.record(z.string().max(317), quantity('500m or 1Gi'))
 
 export const resourcesSchema = z.strictObject({
   requests: quantities.optional().meta({
-    description: 'What is set aside: cpu, memory, ephemeral-storage and extended resources.',
+    description:
+      'What is set aside: cpu, memory, ephemeral-storage and extended resources; {cpu: 500m, memory: 1Gi}, say.',
     maxProperties: 16,
   }),
   limits: quantities.optional().meta({
-    description: 'What is not exceeded: cpu, memory, ephemeral-storage and extended resources.',
+    description:
+      'What is not exceeded: cpu, memory, ephemeral-storage and extended resources; {memory: 1Gi}, say.',
     maxProperties: 16,
   }),
 })

@@ -10,6 +10,7 @@ import {
   LAYOUT_STAYS,
   MANY_REPLICAS_MANY_WRITERS,
   MAX_VOLUMES,
+  MEMORY_HAS_SIZE,
   volumeDefaultsSchema,
   volumeSchema,
 } from './volumes.ts'
@@ -119,6 +120,8 @@ export const specSchema = z
     }),
   })
   .meta({
+    description:
+      'What should run: an image, and what differs from its own wishes. Nothing but image is needed. Fairlead never writes here.',
     'x-kubernetes-validations': [
       {
         rule: "!has(self.imagePolicy) || !has(self.imagePolicy.resolve) || self.imagePolicy.resolve != 'Never' || self.image.contains('@')",
@@ -126,6 +129,7 @@ export const specSchema = z
         fieldPath: '.image',
       },
       LAYOUT_STAYS,
+      MEMORY_HAS_SIZE,
       MANY_REPLICAS_MANY_WRITERS,
     ],
   })

@@ -70,6 +70,12 @@ const imageStatusSchema = z.object({
   configDigest: digest().optional().meta({ description: 'Digest of the image config.' }),
   platform: text(64).optional().meta({ description: 'The chosen platform.' }),
   resolvedAt: time().meta({ description: 'When the reference was resolved.' }),
+  rollback: z
+    .object({
+      reference: text(REFERENCE).optional().meta({ description: 'What it was resolved from at its time.' }),
+    })
+    .optional()
+    .meta({ description: 'Present while the digest is one that a rollback asked for.' }),
   availableDigest: digest()
     .optional()
     .meta({ description: 'What the tag points at now, where it has moved since. See ImageOutdated.' }),
@@ -90,6 +96,10 @@ const volumeStatusSchema = z.object({
   phase: z.enum(VOLUME_PHASES).meta({ description: 'Pending, Seeding, Ready, Failed or Lost.' }),
   exec: z.enum(VOLUME_EXEC).optional().meta({ description: 'What the mount was seen to allow.' }),
   seeded: z.boolean().optional().meta({ description: "Whether it was seeded with the image's files." }),
+  kept: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Whether the storage is older than this resource, and was found again.' }),
   seededFrom: digest().optional().meta({ description: 'Digest of the image that it was seeded from.' }),
   size: text(32).optional().meta({ description: 'Capacity that was asked for.' }),
   message: text(MAX_CONDITION_MESSAGE).optional().meta({ description: 'Why it is not ready.' }),
@@ -107,6 +117,7 @@ const workloadStatusSchema = z.object({
   replicas: whole(0, 1_000_000).optional().meta({ description: 'Containers that exist.' }),
   ready: whole(0, 1_000_000).optional().meta({ description: 'Containers that are ready.' }),
   revision: text(253).optional().meta({ description: 'Revision that runs.' }),
+  readyRevision: text(253).optional().meta({ description: 'Revision that was ready last.' }),
   selector: text(1024)
     .optional()
     .meta({ description: 'Label selector of the pods, for the scale subresource.' }),
@@ -136,38 +147,40 @@ export const conditionSchema = z.object({
   observedGeneration: z.int().min(0).optional().meta({ description: 'Generation that this speaks of.' }),
 })
 
-export const statusSchema = z.object({
-  observedGeneration: z
-    .int()
-    .min(0)
-    .optional()
-    .meta({ description: 'Generation of the spec that this speaks of.' }),
-  image: imageStatusSchema.optional().meta({ description: 'What the reference was resolved to.' }),
-  volumes: z
-    .array(volumeStatusSchema)
-    .max(4 * MAX_VOLUMES)
-    .optional()
-    .meta({
-      description: 'Every volume of the app, also the orphaned.',
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['path'],
-    }),
-  workload: workloadStatusSchema.optional().meta({ description: 'What runs.' }),
-  lastHandledRequest: text(1024)
-    .optional()
-    .meta({ description: 'Value of the last request annotation that was answered.' }),
-  inventory: z
-    .array(inventorySchema)
-    .max(512)
-    .optional()
-    .meta({ description: 'What Fairlead created for this app.', 'x-kubernetes-list-type': 'atomic' }),
-  conditions: z
-    .array(conditionSchema)
-    .max(32)
-    .optional()
-    .meta({
-      description: 'Ready sums up.',
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['type'],
-    }),
-})
+export const statusSchema = z
+  .object({
+    observedGeneration: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: 'Generation of the spec that this speaks of.' }),
+    image: imageStatusSchema.optional().meta({ description: 'What the reference was resolved to.' }),
+    volumes: z
+      .array(volumeStatusSchema)
+      .max(4 * MAX_VOLUMES)
+      .optional()
+      .meta({
+        description: 'Every volume of the app, also the orphaned.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['path'],
+      }),
+    workload: workloadStatusSchema.optional().meta({ description: 'What runs.' }),
+    lastHandledRequest: text(1024)
+      .optional()
+      .meta({ description: 'Value of the last request annotation that was answered.' }),
+    inventory: z
+      .array(inventorySchema)
+      .max(512)
+      .optional()
+      .meta({ description: 'What Fairlead created for this app.', 'x-kubernetes-list-type': 'atomic' }),
+    conditions: z
+      .array(conditionSchema)
+      .max(32)
+      .optional()
+      .meta({
+        description: 'Ready sums up.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['type'],
+      }),
+  })
+  .meta({ description: 'What Fairlead made of spec, and what it is waiting for. Nobody else writes here.' })

@@ -83,7 +83,7 @@ const dataSourceRefSchema = z.strictObject({
 const common = {
   size: quantity('5Gi').optional().meta({
     description:
-      'Capacity to ask for. May grow, where its class allows it; less than a claim has is refused in the status. For medium: Memory the limit of the tmpfs.',
+      'Capacity to ask for, such as 5Gi. May grow, where its class allows it; less than a claim has is refused in the status. For medium: Memory the limit of the tmpfs.',
   }),
   storageClassName: text(253)
     .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$/, 'the name of a StorageClass, or "" for none')
@@ -137,13 +137,23 @@ export const volumeSchema = z
     ],
   })
 
-export const volumeDefaultsSchema = z.strictObject({
-  layout: z.enum(LAYOUTS).optional().meta({
-    description:
-      'ClaimPerPath (default): a claim for each path. OneClaim: one claim with a folder for each path, where the number of disks a node can attach is short.',
-  }),
-  ...common,
-})
+export const volumeDefaultsSchema = z
+  .strictObject({
+    layout: z.enum(LAYOUTS).optional().meta({
+      description:
+        'ClaimPerPath (default): a claim for each path. OneClaim: one claim with a folder for each path, where the number of disks a node can attach is short.',
+    }),
+    ...common,
+  })
+  .meta({
+    'x-kubernetes-validations': [
+      {
+        rule: "!has(self.medium) || self.medium != 'Memory' || has(self.size)",
+        message: 'medium: Memory needs a limit, such as 64Mi',
+        fieldPath: '.size',
+      },
+    ],
+  })
 
 /** Another layout would leave the data on claims that nobody mounts any more. On the spec, so that removing counts. */
 export const LAYOUT_STAYS = {
@@ -157,9 +167,18 @@ function layoutOf(spec: string): string {
   return `has(${defaults}) && has(${defaults}.layout) ? ${defaults}.layout : 'ClaimPerPath'`
 }
 
+const IS_IN_MEMORY = `(has(v.medium) ? v.medium == 'Memory' : ${defaulted('medium')} && self.volumeDefaults.medium == 'Memory')`
+
+/** A tmpfs without a limit takes the node's memory. As `rules/volumes.ts` has it; on the spec, since defaults count. */
+export const MEMORY_HAS_SIZE = {
+  rule: `!has(self.volumes) || self.volumes.all(v, has(v.size) || ${defaulted('size')} || has(v.source) || !${IS_IN_MEMORY})`,
+  message: 'a volume with medium: Memory needs a size, its own or that of volumeDefaults, such as 64Mi',
+  fieldPath: '.volumes',
+}
+
 /** Two containers that write one volume made for one writer destroy data. As `rules/volumes.ts` has it. */
 export const MANY_REPLICAS_MANY_WRITERS = {
-  rule: `!has(self.replicas) || self.replicas <= 1 || !has(self.volumes) || self.volumes.all(v, has(v.source) || (has(v.medium) ? v.medium == 'Memory' : ${defaulted('medium')} && self.volumeDefaults.medium == 'Memory') || (has(v.accessModes) ? ${severalMay('v.accessModes')} : ${defaulted('accessModes')} && ${severalMay('self.volumeDefaults.accessModes')}))`,
+  rule: `!has(self.replicas) || self.replicas <= 1 || !has(self.volumes) || self.volumes.all(v, has(v.source) || ${IS_IN_MEMORY} || (has(v.accessModes) ? ${severalMay('v.accessModes')} : ${defaulted('accessModes')} && ${severalMay('self.volumeDefaults.accessModes')}))`,
   message: 'must be at most 1 while a volume is for one writer: give the volume accessModes: [ReadWriteMany]',
   fieldPath: '.replicas',
 }
