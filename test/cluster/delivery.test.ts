@@ -55,6 +55,16 @@ const REFUSALS: readonly Refusal[] = [
     message: /spec\.replicas: .*must be at most 1/,
   },
   {
+    what: 'memory without a limit',
+    spec: { image: 'x/y:1', volumes: [DATA, { path: '/m', medium: 'Memory' }] },
+    message: /spec\.volumes: .*medium: Memory needs a size/,
+  },
+  {
+    what: 'memory without a limit for all volumes',
+    spec: { image: 'x/y:1', volumeDefaults: { medium: 'Memory' } },
+    message: /spec\.volumeDefaults\.size: .*needs a limit/,
+  },
+  {
     what: 'one path twice',
     spec: { image: 'x/y:1', volumes: [{ path: '/a' }, { path: '/a/' }] },
     message: /spec\.volumes: .*same path/,
@@ -85,6 +95,10 @@ const MANY_WRITERS: readonly (readonly [string, Fields])[] = [
   ['ReadWriteMany', { volumes: [{ ...DATA, accessModes: ['ReadWriteMany'] }] }],
   ['ReadWriteMany by default', { volumes: [DATA], volumeDefaults: { accessModes: ['ReadWriteMany'] } }],
   ['memory', { volumes: [{ path: '/m', medium: 'Memory', size: '1Mi' }] }],
+  [
+    'memory of the usual size',
+    { volumes: [{ path: '/m', medium: 'Memory' }], volumeDefaults: { size: '1Mi' } },
+  ],
   ['files of a ConfigMap', { volumes: [{ path: '/c', source: { configMap: { name: 'c' } } }] }],
   ['read by many', { volumes: [{ ...DATA, readOnly: true, accessModes: ['ReadOnlyMany'] }] }],
 ]
