@@ -120,6 +120,8 @@ export const specSchema = z
     }),
   })
   .meta({
+    description:
+      'What should run: an image, and what differs from its own wishes. Nothing but image is needed. Fairlead never writes here.',
     'x-kubernetes-validations': [
       {
         rule: "!has(self.imagePolicy) || !has(self.imagePolicy.resolve) || self.imagePolicy.resolve != 'Never' || self.image.contains('@')",

@@ -83,7 +83,7 @@ const dataSourceRefSchema = z.strictObject({
 const common = {
   size: quantity('5Gi').optional().meta({
     description:
-      'Capacity to ask for. May grow, where its class allows it; less than a claim has is refused in the status. For medium: Memory the limit of the tmpfs.',
+      'Capacity to ask for, such as 5Gi. May grow, where its class allows it; less than a claim has is refused in the status. For medium: Memory the limit of the tmpfs.',
   }),
   storageClassName: text(253)
     .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$/, 'the name of a StorageClass, or "" for none')
