@@ -8,6 +8,7 @@ import { startHealthServer, stuckWorker, type HealthServer } from '../../control
 import { ControllerMetrics } from '../../controller/metrics.ts'
 import { OutdatedTicker } from '../../controller/outdated-ticker.ts'
 import { OutdatedWatch } from '../../controller/outdated.ts'
+import { tellWhileUnready } from '../../controller/unready-log.ts'
 import type { Priority } from '../../controller/lines.ts'
 import { API_VERSION, KIND } from '../../crd/labels.ts'
 import { openKubeClient, type ClusterClient } from '../../engine/kubernetes/api/client.ts'
@@ -32,6 +33,8 @@ import type { Address, ClusterControllerOptions } from './controller-options.ts'
 
 const OUTDATED_INTERVAL_MS = 6 * 3_600_000
 const OUTDATED_TICK_MS = 30_000
+/** Caches fill in a second or two; an administrator who looks at a pod that is not ready finds a line. */
+const UNREADY_LINE_MS = 10_000
 /** A pull of a large image takes minutes; more than this is a bug. */
 const STUCK_MS = 30 * 60_000
 const CONTROLLER = 'containerapp'
@@ -47,7 +50,7 @@ export interface RunOptions {
 export async function runClusterController(run: RunOptions): Promise<void> {
   const { connection, options, log, signal } = run
   const images = await readImageSettings(options.registriesConfig, options.credentialProviders)
-  const state: { cluster?: Cluster; worker?: Worker } = {}
+  const state: { cluster?: Cluster; worker?: Worker; trouble?: ExpectedError } = {}
   const metrics = new ControllerMetrics({
     controller: CONTROLLER,
     ...(options.leaderElect ? { lease: options.leaseName } : {}),
@@ -58,7 +61,7 @@ export async function runClusterController(run: RunOptions): Promise<void> {
     requested: metrics.requested,
   })
   const writer = writerOf(client)
-  const makeInformer = informers(client, metrics, log)
+  const makeInformer = informers(client, metrics, log, (error) => (state.trouble = error))
   const wake = (app: string, priority: Priority) => {
     if (state.cluster?.apps.item(app) !== undefined || priority === 'edit')
       state.worker?.queue.add(app, priority)
@@ -85,6 +88,12 @@ export async function runClusterController(run: RunOptions): Promise<void> {
     metrics,
     client,
   })
+  const hush = tellWhileUnready({
+    missing: () => cluster.missing(),
+    trouble: () => state.trouble,
+    log,
+    everyMs: UNREADY_LINE_MS,
+  })
   try {
     await cluster.start(signal)
     await lead({ ...run, client, writer, makeInformer, metrics }, async (term) => {
@@ -93,6 +102,7 @@ export async function runClusterController(run: RunOptions): Promise<void> {
       await work(cluster, worker, term, run)
     })
   } finally {
+    hush()
     await cluster.stop()
     await Promise.all(servers.map((server) => server.close()))
     client.close()
@@ -222,13 +232,19 @@ function regarding(cluster: Cluster, key: AppKey) {
   return { apiVersion: API_VERSION, kind: KIND, ...key, uid: cluster.apps.item(appId(key))?.uid ?? '' }
 }
 
-function informers(client: ClusterClient, metrics: ControllerMetrics, log: Logger): MakeInformer {
+function informers(
+  client: ClusterClient,
+  metrics: ControllerMetrics,
+  log: Logger,
+  onTrouble: (error: ExpectedError) => void,
+): MakeInformer {
   return (options) => {
     const { kind } = options.type
     return createInformer(client, options, {
       now: Date.now,
       random: Math.random,
       onError: (error, where) => {
+        if (error instanceof ExpectedError) onTrouble(error)
         // A handler or projection that throws is a bug of ours; troubles of the server pass by themselves.
         const level = where === 'handler' || where === 'projection' ? 'error' : 'debug'
         log[level]({ err: error, object: kind, step: where }, 'cache in trouble')
