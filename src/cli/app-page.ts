@@ -109,12 +109,12 @@ function workloadLines(status: AppStatus | undefined, nowMs: number, width: numb
 }
 
 const VOLUME_COLUMNS: readonly Column[] = [
-  { title: 'VOLUME', cut: 'middle' },
+  { title: 'VOLUME', cut: 'never' },
   { title: 'ORIGIN' },
   { title: 'EXEC' },
   { title: 'SEEDED' },
   { title: 'PHASE' },
-  { title: 'CLAIM', cut: 'middle' },
+  { title: 'CLAIM', cut: 'never', below: true },
 ]
 
 function volumesTable(volumes: readonly VolumeStatus[], width: number, paint: Paint): string {

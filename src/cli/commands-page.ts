@@ -63,7 +63,10 @@ const GENERAL = `## For every command
 - \`FAIRLEAD_STATE\` or \`--state\` names the state folder (default \`/var/lib/fairlead\`), \`FAIRLEAD_CONFIG\` the
   configuration file (default \`/etc/fairlead/config.yaml\`). \`NO_COLOR\` turns colours off, \`FAIRLEAD_DEBUG=1\` shows where in
   the program an error came from.
-- Lists fit into the terminal, by cutting long names. Into a pipe or a file they go whole, unless \`COLUMNS\` is set.`
+- On a terminal, sentences are wrapped and long image names are cut in the middle. What the next command takes is never
+  cut: paths of volumes, names of claims and pods, digests, commands; a claim stands below its row where the line is too
+  short. Into a pipe or a file everything goes whole and unwrapped, unless \`COLUMNS\` is set.
+- In lists of volumes, \`of 20.0 GiB\` is the size of one claim that holds several of them (\`layout: OneClaim\`).`
 
 function section(program: string, words: string, spec: CommandSpec): string {
   const parts = [

@@ -22,10 +22,10 @@ export function outputFormat(call: CommandCall): OutputFormat {
 }
 
 /**
- * How wide a list may be. One for a pipe or a file is not cut: `grep` and the next command need whole names. COLUMNS,
- * where a caller has set it, says otherwise.
+ * How wide an answer for people may be. One for a pipe or a file is neither cut nor wrapped: `grep` and the next command
+ * need whole names and sentences. COLUMNS, where a caller has set it, says otherwise.
  */
-export function listWidth({ stdout, env }: CliContext): number {
+export function lineWidth({ stdout, env }: CliContext): number {
   if (stdout.isTerminal) return stdout.columns
   const asked = Number(env['COLUMNS'] ?? '')
   return asked > 0 ? asked : Number.POSITIVE_INFINITY

@@ -8,7 +8,7 @@ import { appsTable, listOf, shortName, withStatus } from './app-view.ts'
 import type { CommandCall } from './command-spec.ts'
 import { PROGRAM } from './commands.ts'
 import type { CliContext } from './context.ts'
-import { listWidth, outputFormat, writeAnswer } from './output.ts'
+import { lineWidth, outputFormat, writeAnswer } from './output.ts'
 import { EXIT_FAILED } from './print-error.ts'
 import { painter } from './styles.ts'
 import type { WaitedApp } from './wait-apps.ts'
@@ -50,6 +50,6 @@ export async function printApps(
   const [only] = found
   const value = only !== undefined && keys.length === 1 ? withStatus(only) : listOf(found)
   await writeAnswer(context, outputFormat(call), value, () =>
-    appsTable(found, listWidth(context), painter(context, context.stdout)),
+    appsTable(found, lineWidth(context), painter(context, context.stdout)),
   )
 }

@@ -4,6 +4,7 @@ import type { StoredVolume } from '../engine/local/volume-record.ts'
 import type { AppStatus } from '../crd/status.ts'
 import { printable } from '../errors.ts'
 import { sizeOf } from './ages.ts'
+import { appId, type AppKey } from '../reconcile/names.ts'
 import { shortName } from './app-view.ts'
 import { renderTable, type Column } from './table.ts'
 import type { Paint } from './styles.ts'
@@ -52,17 +53,21 @@ export function originOf(path: string, appStatus: AppStatus | undefined | null):
   return appStatus?.volumes?.find((volume) => volume.path === path)?.origin ?? 'Unused'
 }
 
+/** App and path are what `volumes rm` takes, the claim what `--claim` and kubectl take. */
 const COLUMNS: readonly Column[] = [
-  { title: 'APP', cut: 'middle' },
-  { title: 'PATH', cut: 'middle' },
+  { title: 'APP', cut: 'never' },
+  { title: 'PATH', cut: 'never' },
   { title: 'ORIGIN' },
   { title: 'PHASE' },
-  { title: 'RETAIN' },
-  { title: 'CLAIM', cut: 'middle' },
+  { title: 'RETAIN', below: true },
+  { title: 'CLAIM', cut: 'never', below: true },
 ]
 
 /** What a table shows of a volume, whichever engine keeps it. */
-export type ListedVolume = Omit<VolumeRow, 'directory' | 'seeded'>
+export interface ListedVolume extends Omit<VolumeRow, 'directory' | 'seeded'> {
+  /** The bytes are those of all volumes on the claim. */
+  readonly isPart?: boolean
+}
 
 export function volumesTable(rows: readonly ListedVolume[], width: number, paint: Paint): string {
   const withSize = rows.some(({ bytes }) => bytes !== undefined)
@@ -75,7 +80,19 @@ export function volumesTable(rows: readonly ListedVolume[], width: number, paint
       printable(row.path, 500),
     ]
     const end = [row.origin, row.phase, row.retain, printable(row.claimName, 300)]
-    return [...start, ...(withSize ? [sizeOf(row.bytes ?? 0)] : []), ...end]
+    return [...start, ...(withSize ? [claimSize(row.bytes, row.isPart)] : []), ...end]
   })
   return renderTable(columns, cells, width, paint)
+}
+
+/** `of 5.0 GiB` where several volumes share that size: adding them up would count it more than once. */
+export function claimSize(bytes: number | undefined, isPart = false): string {
+  if (bytes === undefined) return '-'
+  return `${isPart ? 'of ' : ''}${sizeOf(bytes)}`
+}
+
+/** What to say in place of an empty table. */
+export function noVolumes(app: AppKey | undefined, namespace: string | undefined): string {
+  if (app !== undefined) return `no volumes of ${appId(app)}\n`
+  return `no volumes${namespace === undefined ? '' : ` in namespace ${namespace}`}\n`
 }

@@ -171,8 +171,7 @@ describe('one app', () => {
         'Rendered: RenderedWithWarnings',
         '  spec.probes: is not run by the local engine yet',
         'ImageOutdated: TagMoved',
-        '  example/app:1 now is',
-        `  ${DIGEST_B}`,
+        `  example/app:1 now is ${DIGEST_B}`,
         '',
       ].join('\n'),
     )
@@ -196,8 +195,8 @@ describe('one app', () => {
     expect(stdout).toMatch(/^default\/web {2}ExecNotFound$/m)
   })
 
-  test('fits into 80 columns and escapes what an image or a registry said', async () => {
-    const message = `\u001b[2J${'word '.repeat(200)}${'x'.repeat(300)}`
+  test('fits into 80 columns but for what is copied, and escapes what an image or a registry said', async () => {
+    const message = `\u001b[2J${'word '.repeat(200)}`
     const volumes = Array.from({ length: 30 }, (_, index) => ({
       path: `/v/${'p'.repeat(index * 4)}`,
       claimName: 'c'.repeat(63),
@@ -217,9 +216,13 @@ describe('one app', () => {
         ],
       }),
     )
-    const { stdout } = await desk.run(['status', `${'n'.repeat(63)}/${'m'.repeat(50)}`])
-    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([])
+    const args = ['status', `${'n'.repeat(63)}/${'m'.repeat(50)}`]
+    const { stdout } = await desk.run(args, { outputIsTerminal: true, env: { NO_COLOR: '1' } })
+    const tooLong = stdout.split('\n').filter((line) => line.length > 80)
+    expect(tooLong.filter((line) => !/^(?:VOLUME|\/v\/p*) /.test(line))).toEqual([])
+    expect(stdout.match(/c{63}/g)?.length).toBe(30)
     expect(stdout).not.toContain('\u001b')
+    expect((await desk.run(args)).stdout).toContain('word '.repeat(199))
   })
 
   test.each(['json', 'yaml'])('as %s is the resource with its status, and applies again', async (format) => {

@@ -43,12 +43,19 @@ describe('volumes ls', () => {
     expect((await desk.run(['volumes', 'ls', '--size'])).stdout).toMatch(/SIZE/)
   })
 
-  test('fits into a terminal of 80 columns, and is not cut for a pipe', async () => {
+  test('never cuts what "volumes rm" takes, on a terminal and in a pipe', async () => {
     await storeVolume(desk.state, `${'n'.repeat(60)}/${'m'.repeat(60)}`, `/${'p'.repeat(200)}`)
     const terminal = { outputIsTerminal: true, env: { NO_COLOR: '1' } }
-    const { stdout } = await desk.run(['volumes', 'ls', '--size'], terminal)
-    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([])
-    expect((await desk.run(['volumes', 'ls'])).stdout).toContain(`/${'p'.repeat(200)} `)
+    for (const options of [terminal, {}]) {
+      const { stdout } = await desk.run(['volumes', 'ls', '--size'], options)
+      expect(stdout).toContain(`${'n'.repeat(60)}/${'m'.repeat(60)}  /${'p'.repeat(200)} `)
+      expect(stdout).not.toContain('…')
+    }
+  })
+
+  test('says of whom there are none', async () => {
+    expect((await desk.run(['volumes', 'ls', 'nope'])).stderr).toBe('no volumes of default/nope\n')
+    expect((await desk.run(['volumes', 'ls'])).stderr).toBe('no volumes\n')
   })
 })
 

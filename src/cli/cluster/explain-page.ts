@@ -1,9 +1,11 @@
 /** An explanation for people. Pure. */
-import { ageOf, sizeOf } from '../ages.ts'
+import { ageOf } from '../ages.ts'
 import type { Paint } from '../styles.ts'
 import { cutText, renderTable, wrapText, type Cell, type Column } from '../table.ts'
+import { claimSize } from '../volume-view.ts'
 import type { AppEventRow } from './app-events.ts'
 import type { Explanation, Finding, PodFacts, VolumeFacts } from './explanation.ts'
+import { sharesClaim } from './volume-row.ts'
 
 const INDENT = '  '
 
@@ -42,7 +44,7 @@ function indented(table: string): string {
 }
 
 const POD_COLUMNS: readonly Column[] = [
-  { title: 'POD', cut: 'middle' },
+  { title: 'POD', cut: 'never' },
   { title: 'NODE', cut: 'middle' },
   { title: 'READY' },
   { title: 'RESTARTS', align: 'right' },
@@ -65,19 +67,19 @@ function podsTable(pods: readonly PodFacts[], width: number, paint: Paint): stri
 }
 
 const VOLUME_COLUMNS: readonly Column[] = [
-  { title: 'VOLUME', cut: 'middle' },
+  { title: 'VOLUME', cut: 'never' },
   { title: 'SIZE', align: 'right' },
   { title: 'PHASE' },
   { title: 'SEEDED' },
   { title: 'EXEC' },
-  { title: 'RETAIN' },
-  { title: 'CLAIM', cut: 'middle' },
+  { title: 'RETAIN', below: true },
+  { title: 'CLAIM', cut: 'never', below: true },
 ]
 
 function volumesTable(volumes: readonly VolumeFacts[], width: number, paint: Paint): string {
   const rows = volumes.map((volume): readonly Cell[] => [
     volume.path,
-    volume.capacityBytes === undefined ? '-' : sizeOf(volume.capacityBytes),
+    claimSize(volume.capacityBytes, sharesClaim(volume, volumes)),
     volume.phase === 'Bound' ? volume.phase : { text: volume.phase, style: 'warn' },
     volume.seededFrom === undefined ? 'no' : shortened(volume.seededFrom),
     volume.exec === 'Denied' ? { text: volume.exec, style: 'warn' } : (volume.exec ?? '-'),

@@ -48,6 +48,20 @@ function execOf(seen: 'exec' | 'noexec' | undefined): Pick<ClusterVolumeRow, 'ex
 }
 
 /** For the table that both engines share: its size is what the claim has. */
-export function listedVolume({ capacityBytes, ...row }: ClusterVolumeRow): ListedVolume {
-  return { ...row, ...(capacityBytes === undefined ? {} : { bytes: capacityBytes }) }
+export function listedVolumes(rows: readonly ClusterVolumeRow[]): readonly ListedVolume[] {
+  return rows.map(({ capacityBytes, ...row }) => ({
+    ...row,
+    ...(capacityBytes === undefined ? {} : { bytes: capacityBytes }),
+    isPart: sharesClaim(row, rows),
+  }))
+}
+
+/** Whether another row is on the same claim (`layout: OneClaim`). */
+export function sharesClaim(
+  { namespace, claimName, path }: Pick<ClusterVolumeRow, 'namespace' | 'claimName' | 'path'>,
+  rows: readonly ClusterVolumeRow[],
+): boolean {
+  return rows.some(
+    (other) => other.namespace === namespace && other.claimName === claimName && other.path !== path,
+  )
 }

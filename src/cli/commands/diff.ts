@@ -6,7 +6,7 @@ import { HashSink } from '../../rootfs/hash-sink.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { referenceOf, withImage } from '../image-source.ts'
-import { outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
 import { pullProgress } from '../pull-progress.ts'
 import { painter, type Paint, type Style } from '../styles.ts'
 import { wrapText } from '../table.ts'
@@ -18,7 +18,7 @@ export const diff: RunCommand = async (context, call) => {
   const b = await flattened(context, call, references[1])
   const answer = { tree: diffTrees(a.tree, b.tree), config: diffConfigs(a.config, b.config) }
   await writeAnswer(context, format, answer, () =>
-    diffLines(answer, context.stdout.columns, painter(context, context.stdout)),
+    diffLines(answer, lineWidth(context), painter(context, context.stdout)),
   )
 }
 

@@ -7,7 +7,7 @@ import { sizeOf } from '../ages.ts'
 import type { RunCommand } from '../command-spec.ts'
 import { fieldLines } from '../fields.ts'
 import { referenceOf, withImage } from '../image-source.ts'
-import { outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
 import { issueLine } from '../print-error.ts'
 import { renderTable } from '../table.ts'
 
@@ -17,7 +17,7 @@ export const inspect: RunCommand = async (context, call) => {
   await withImage(context, call, reference, async ({ image }) => {
     for (const issue of declaredVolumes(image.config).warnings) context.stderr.write(`${issueLine(issue)}\n`)
     const answer = inspected(image)
-    await writeAnswer(context, format, answer, () => inspectedLines(answer, context.stdout.columns))
+    await writeAnswer(context, format, answer, () => inspectedLines(answer, lineWidth(context)))
   })
 }
 

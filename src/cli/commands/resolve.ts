@@ -4,7 +4,7 @@ import type { ImageOrigin, ResolvedImage } from '../../image/types.ts'
 import type { RunCommand } from '../command-spec.ts'
 import { fieldLines } from '../fields.ts'
 import { platformRows, referenceOf, withImage } from '../image-source.ts'
-import { outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
 
 export const resolveReference: RunCommand = async (context, call) => {
   const format = outputFormat(call)
@@ -19,7 +19,7 @@ export const resolveReference: RunCommand = async (context, call) => {
       source: image.source,
     }
     await writeAnswer(context, format, answer, () =>
-      resolvedLines(reference.original, image, context.stdout.columns),
+      resolvedLines(reference.original, image, lineWidth(context)),
     )
   })
 }

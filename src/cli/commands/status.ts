@@ -7,7 +7,7 @@ import { appPage } from '../app-page.ts'
 import { appsTable, listOf, withStatus } from '../app-view.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
-import { listWidth, outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
 import { errorLines, EXIT_FAILED } from '../print-error.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { painter } from '../styles.ts'
@@ -38,7 +38,7 @@ function showAll(context: CliContext, call: CommandCall, paths: StatePaths): Ans
     const empty = format === 'table' && found.length === 0 && damaged.length === 0
     if (empty) context.stderr.write(`no apps${namespace === undefined ? '' : ` in namespace ${namespace}`}\n`)
     await writeAnswer(context, format, listOf(found), () =>
-      appsTable(found, listWidth(context), painter(context, context.stdout)),
+      appsTable(found, lineWidth(context), painter(context, context.stdout)),
     )
     for (const line of damaged.flatMap(errorLines)) context.stderr.write(`${line}\n`)
   }
@@ -49,7 +49,7 @@ function showAll(context: CliContext, call: CommandCall, paths: StatePaths): Ans
 function showOne(context: CliContext, call: CommandCall, paths: StatePaths): Answer {
   const stored = requireReadableApp(paths, namedApp(call))
   const resource = withStatus(stored)
-  const page = () => appPage(stored, context.now(), context.stdout.columns, painter(context, context.stdout))
+  const page = () => appPage(stored, context.now(), lineWidth(context), painter(context, context.stdout))
   return {
     fingerprint: canonicalJson(resource),
     isWhole: true,

@@ -6,15 +6,16 @@ import type { AppStatus } from '../../crd/status.ts'
 import { namedApp, namespaceOf } from '../app-name.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import { folderBytes } from '../folder-size.ts'
-import { listWidth, outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { painter } from '../styles.ts'
-import { volumeRow, volumesTable, type VolumeRow } from '../volume-view.ts'
+import { noVolumes, volumeRow, volumesTable, type VolumeRow } from '../volume-view.ts'
 
 export const volumesLs: RunCommand = async (context, call) => {
   const paths = statePathsOf(context, call)
   const store = new VolumeStore(paths)
-  const volumes = call.args[0] === undefined ? await store.listAll() : await store.list(namedApp(call))
+  const only = call.args[0] === undefined ? undefined : namedApp(call)
+  const volumes = only === undefined ? await store.listAll() : await store.list(only)
   const shown = inNamespace(call, volumes)
   const statuses = await statusesOf(new LocalAppStore(paths), shown)
   const rows: VolumeRow[] = []
@@ -23,9 +24,10 @@ export const volumesLs: RunCommand = async (context, call) => {
     rows.push(volumeRow(volume, statuses.get(appOf(volume)), bytes))
   }
   const format = outputFormat(call)
-  if (format === 'table' && rows.length === 0) context.stderr.write('no volumes\n')
+  if (format === 'table' && rows.length === 0)
+    context.stderr.write(noVolumes(only, call.options.text('namespace')))
   await writeAnswer(context, format, { items: rows }, () =>
-    volumesTable(rows, listWidth(context), painter(context, context.stdout)),
+    volumesTable(rows, lineWidth(context), painter(context, context.stdout)),
   )
 }
 

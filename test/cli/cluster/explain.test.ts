@@ -94,12 +94,37 @@ describe('explain', () => {
       expect(page).toContain(said)
   })
 
-  test('fits into 80 columns and lets no control character through', async () => {
+  const terminal = { outputIsTerminal: true, env: { NO_COLOR: '1' } }
+
+  test('fits into a terminal of 80 columns and lets no control character through', async () => {
     await aBrokenApp()
-    const page = await explained()
+    const { stdout: page } = await desk.run(['explain', 'web'], terminal)
     expect(page.split('\n').filter((line) => line.length > 80)).toEqual([])
     // oxlint-disable-next-line no-control-regex -- that is what must not be there
     expect(page).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/)
+  })
+
+  test('goes into a pipe whole: a line for each sentence', async () => {
+    await aBrokenApp()
+    expect(await explained()).toContain(
+      `\n  example/app:1 named ${DIGEST_A} when it was resolved at 2026-01-01T12:00:00Z by docker.io.\n`,
+    )
+  })
+
+  test('gives each command that is to be copied its own line', async () => {
+    const commands = [
+      'kubectl create role fairlead-pull-login --verb=get --resource=secrets --resource-name=login -n chat &&',
+      'kubectl create rolebinding fairlead-pull-login --role=fairlead-pull-login --serviceaccount=a:b -n chat',
+    ]
+    const message = `the secret may not be read; allow it with: ${commands.join(' ')}`
+    await desk.app(
+      'chat/web',
+      runningStatus({ conditions: [condition('Ready', 'False', 'PullSecretForbidden', message)] }),
+    )
+    const { stdout } = await desk.run(['explain', 'web'], terminal)
+    expect(stdout).toContain(
+      `    the secret may not be read; allow it with:\n    ${commands.join('\n    ')}\n`,
+    )
   })
 
   test('is the whole of it in JSON', async () => {

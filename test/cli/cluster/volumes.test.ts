@@ -74,21 +74,44 @@ describe('volumes ls', () => {
     })
   })
 
-  test('fits into 80 columns', async () => {
-    const { stdout } = await desk.run(['volumes', 'ls', '-A'], {
-      outputIsTerminal: true,
-      env: { NO_COLOR: '1' },
-    })
+  const terminal = { outputIsTerminal: true, env: { NO_COLOR: '1' } }
+
+  test('has a line for each in 80 columns', async () => {
+    const { stdout } = await desk.run(['volumes', 'ls', '-A'], terminal)
     expect(stdout.split('\n')[0]).toMatch(/^APP +PATH +SIZE +ORIGIN +PHASE +RETAIN +CLAIM$/)
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
   })
 
-  test('says where there are none', async () => {
-    expect(await desk.run(['volumes', 'ls', '-n', 'none'])).toMatchObject({
-      code: 0,
-      stdout: '',
-      stderr: 'no volumes in namespace none\n',
-    })
+  test('puts claims below where the line is too short, so that nothing is cut', async () => {
+    const path = '/mattermost/client/plugins'
+    await desk.put(CLAIMS, aClaim('chat/mattermost', [path]))
+    const { stdout } = await desk.run(['volumes', 'ls', '-A'], terminal)
+    expect(stdout).toMatch(/^APP +PATH +SIZE +ORIGIN +PHASE$/m)
+    expect(stdout).toMatch(
+      /^chat\/mattermost {2}\/mattermost\/client\/plugins +1\.0 GiB {2}AppGone {2}Bound\n {2}retain Retain {2}claim mattermost-mattermost-client-plugins$/m,
+    )
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+    const piped = (await desk.run(['volumes', 'ls', '-A'])).stdout
+    expect(piped.split('\n').every((line) => line === '' || line.split(/ {2,}/).length === 7)).toBe(true)
+  })
+
+  test('counts the size of a claim that holds several once', async () => {
+    const { stdout } = await desk.run(['volumes', 'ls', '-A'])
+    const sizes = stdout.matchAll(/^\S+ +(\/\S+) +((?:of )?\S+ GiB|-) /gm)
+    expect([...sizes].map(([, path, size]) => [path, size])).toEqual([
+      ['/a', 'of 1.0 GiB'],
+      ['/b', 'of 1.0 GiB'],
+      ['/data', '1.0 GiB'],
+      ['/new', '-'],
+      ['/x', '1.0 GiB'],
+    ])
+  })
+
+  test.each([
+    [['-n', 'none'], 'no volumes in namespace none\n'],
+    [['nope'], 'no volumes of chat/nope\n'],
+  ])('%j says of whom there are none', async (args, stderr) => {
+    expect(await desk.run(['volumes', 'ls', ...args])).toMatchObject({ code: 0, stdout: '', stderr })
   })
 })
 

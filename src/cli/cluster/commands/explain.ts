@@ -1,7 +1,7 @@
 /** `kubectl fairlead explain`: what Fairlead thinks of an app, why, and what can be done. */
 import type { CommandCall } from '../../command-spec.ts'
 import type { CliContext } from '../../context.ts'
-import { outputFormat, writeAnswer } from '../../output.ts'
+import { lineWidth, outputFormat, writeAnswer } from '../../output.ts'
 import { painter } from '../../styles.ts'
 import { appEvents } from '../app-events.ts'
 import { observeApp } from '../children.ts'
@@ -21,7 +21,7 @@ export async function clusterExplain(
   const events = await appEvents(target.client, stored.key, observed)
   const explanation = explanationOf(stored, observed, events, context.now())
   await writeAnswer(context, format, explanation, () =>
-    explainPage(explanation, context.now(), stdout.columns, painter(context, stdout)),
+    explainPage(explanation, context.now(), lineWidth(context), painter(context, stdout)),
   )
 }
 

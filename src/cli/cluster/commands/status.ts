@@ -4,7 +4,7 @@ import { appPage } from '../../app-page.ts'
 import { appsTable, listOf, withStatus } from '../../app-view.ts'
 import type { CommandCall } from '../../command-spec.ts'
 import type { CliContext } from '../../context.ts'
-import { listWidth, outputFormat, writeAnswer } from '../../output.ts'
+import { lineWidth, outputFormat, writeAnswer } from '../../output.ts'
 import { painter } from '../../styles.ts'
 import { watchAnswers, type Shown } from '../../watch-answers.ts'
 import { PLUGIN_PROGRAM } from '../program-name.ts'
@@ -32,7 +32,7 @@ async function showAll(context: CliContext, call: CommandCall, target: ClusterTa
     if (format === 'table' && apps.length === 0)
       context.stderr.write(`no apps${namespace === undefined ? '' : ` in namespace ${namespace}`}\n`)
     await writeAnswer(context, format, listOf(apps), () =>
-      appsTable(apps, listWidth(context), painter(context, context.stdout)),
+      appsTable(apps, lineWidth(context), painter(context, context.stdout)),
     )
   }
   return { fingerprint: canonicalJson(listOf(apps)), print }
@@ -42,7 +42,8 @@ async function showOne(context: CliContext, call: CommandCall, target: ClusterTa
   const stored = await requireClusterApp(target, namedClusterApp(call, target))
   const resource = withStatus(stored)
   const { stdout } = context
-  const page = () => appPage(stored, context.now(), stdout.columns, painter(context, stdout), PLUGIN_PROGRAM)
+  const page = () =>
+    appPage(stored, context.now(), lineWidth(context), painter(context, stdout), PLUGIN_PROGRAM)
   return {
     fingerprint: canonicalJson(resource),
     print: () => writeAnswer(context, outputFormat(call), resource, page),

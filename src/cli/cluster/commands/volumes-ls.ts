@@ -2,12 +2,12 @@
 import { appId } from '../../../reconcile/names.ts'
 import type { CommandCall } from '../../command-spec.ts'
 import type { CliContext } from '../../context.ts'
-import { listWidth, outputFormat, writeAnswer } from '../../output.ts'
+import { lineWidth, outputFormat, writeAnswer } from '../../output.ts'
 import { painter } from '../../styles.ts'
-import { volumesTable } from '../../volume-view.ts'
+import { noVolumes, volumesTable } from '../../volume-view.ts'
 import { listClaims } from '../children.ts'
 import { listApps, namedClusterApp, onCluster, type ClusterTarget } from '../target.ts'
-import { listedVolume, volumeRows } from '../volume-row.ts'
+import { listedVolumes, volumeRows } from '../volume-row.ts'
 
 export async function clusterVolumesLs(
   context: CliContext,
@@ -27,10 +27,9 @@ export async function clusterVolumesLs(
     const id = appId(each.key)
     return volumeRows(each, statuses.has(id) ? statuses.get(id) : null)
   })
-  if (format === 'table' && rows.length === 0)
-    context.stderr.write(`no volumes${namespace === undefined ? '' : ` in namespace ${namespace}`}\n`)
+  if (format === 'table' && rows.length === 0) context.stderr.write(noVolumes(only, namespace))
   await writeAnswer(context, format, { items: rows }, () =>
-    volumesTable(rows.map(listedVolume), listWidth(context), painter(context, context.stdout)),
+    volumesTable(listedVolumes(rows), lineWidth(context), painter(context, context.stdout)),
   )
 }
 
