@@ -140,6 +140,7 @@ describe.skipIf(MISSING)('preflight', () => {
     // Its controller tries again in its own time, which grows; a change of the object makes it try now.
     await bench.kubectl('annotate', 'statefulset', 'refused', 'example.com/nudge=1')
     await bench.untilReady('refused')
+    expect(await bench.sh('refused', 'cat /data/shipped')).toBe('shipped with 1\n')
     await bench.deleteApp('refused')
   })
 

@@ -19,8 +19,9 @@ test('the user’s words, the pin and a wished restart count', () => {
 
 test('the words about the Service count for the Service alone', () => {
   const service = { annotations: { a: 'b' } }
-  expect(hash({ service })).toBe(hash())
-  const all = [{}, { service }, { ports: [{ port: 80 }] }, { ports: [{ port: 80 }], service }]
+  const ports = [{ port: 80 }]
+  expect(hash({ ports, service })).toBe(hash({ ports }))
+  const all = [{}, { ports }, { ports, service }, { ports: [{ port: 81 }] }]
   expect(new Set(all.map((spec) => serviceInputsHash(anApp(spec)))).size).toBe(all.length)
 })
 
