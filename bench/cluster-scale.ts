@@ -18,6 +18,8 @@ const SECONDS = Number(process.env['FAIRLEAD_BENCH_SECONDS'] ?? '60')
 /** Of the plain loop: enough for a rate. */
 const PLAIN_APPS = 1000
 const QUIET_MS = 2000
+/** The resource, its Deployment and its Service. */
+const OBJECTS_EACH = 3
 
 interface Cold {
   readonly seconds: number
@@ -75,7 +77,7 @@ async function measure(program: string, apps: number, toConverge: number): Promi
   const cold = await coldRun(cluster, program, audit, toConverge)
   await seedApps(cluster.plane, NAMESPACES, apps)
   say(`${apps}: cold in ${cold.seconds.toFixed(1)} s, ${JSON.stringify([...countedWrites(cold.writes)])}`)
-  const clientNode = await clientNodeMemory(cluster.plane, Math.min(SECONDS, 20))
+  const clientNode = await clientNodeMemory(cluster.plane, apps * OBJECTS_EACH, Math.min(SECONDS, 20))
   say(`${apps}: restart`)
   const restart = await restartRun(cluster, program, audit, apps)
   const edits = apps === 0 ? undefined : await editsDuringResync(cluster, audit, program)

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ControlPlane } from '../../test/cluster/bed/control-plane.ts'
 import { freePorts } from '../../test/cluster/bed/health.ts'
 import { SYSTEM } from './bench-cluster.ts'
+import { imageSettings } from './image-settings.ts'
 
 export interface StartOptions {
   /** Path of the compiled `main.js`. */
@@ -40,18 +41,16 @@ export class BenchController implements AsyncDisposable {
   static async start(plane: ControlPlane, { main, account }: StartOptions): Promise<BenchController> {
     const [health, metrics] = await freePorts('127.0.0.1', 2)
     const folder = await serviceAccountFolder(plane, account)
-    const own = ['--max-semi-space-size=8', ...extraArgs(), main]
+    const image = imageSettings()
+    const own = [...image.nodeFlags, ...extraArgs(), main]
     const election = ['--leader-elect', `--leader-namespace=${SYSTEM}`]
     const addresses = [`--metrics-address=127.0.0.1:${metrics}`, `--health-address=127.0.0.1:${health}`]
-    const image = '--preflight-image=registry.invalid/fairlead:1'
-    const args = [...own, 'controller', '--engine=kubernetes', image, ...election, ...addresses]
+    const preflight = '--preflight-image=registry.invalid/fairlead:1'
+    const args = [...own, 'controller', '--engine=kubernetes', preflight, ...election, ...addresses]
     const { hostname, port } = new URL(plane.url)
     const env = {
       PATH: process.env['PATH'] ?? '',
-      NODE_ENV: 'production',
-      ...(process.env['MALLOC_ARENA_MAX'] === undefined
-        ? {}
-        : { MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] }),
+      ...image.env,
       HOME: plane.root,
       POD_NAME: account,
       POD_NAMESPACE: SYSTEM,

@@ -1,46 +1,50 @@
 /** What client-node's own informers take for the same objects, in a process of its own. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  KubeConfig,
-  makeInformer,
-  type KubernetesListObject,
-  type KubernetesObject,
-} from '@kubernetes/client-node'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
+import path from 'node:path'
 import { APP_LABEL } from '../../src/crd/labels.ts'
 import { collectionPath } from '../../src/engine/kubernetes/api/paths.ts'
 import { CHILD_TYPES, CONTAINER_APPS } from '../../src/engine/kubernetes/resources.ts'
-import type { ResourceType } from '../../src/engine/kubernetes/api/types.ts'
-import { ApiClient } from '../../test/cluster/bed/api-client.ts'
-import { ControlPlane } from '../../test/cluster/bed/control-plane.ts'
+import type { ControlPlane } from '../../test/cluster/bed/control-plane.ts'
+import { imageSettings } from './image-settings.ts'
 import { memoryOver, type MemoryUse } from './memory-use.ts'
 
-export async function clientNodeMemory(plane: ControlPlane, seconds: number): Promise<MemoryUse> {
-  const child = fork(import.meta.filename, [plane.root], { execArgv: ['--max-semi-space-size=8'] })
-  await once(child, 'message')
-  const memory = await memoryOver(child.pid ?? 0, seconds)
-  child.kill()
-  return memory
+/** Below node_modules, so that the package is found. */
+const FOLDER = path.join(import.meta.dirname, '../../node_modules/.cache/fairlead-bench')
+const SYNC_MS = 300_000
+
+/** Of so many `objects`; fails when they don't get there. */
+export async function clientNodeMemory(
+  plane: ControlPlane,
+  objects: number,
+  seconds: number,
+): Promise<MemoryUse> {
+  const { nodeFlags, env } = imageSettings()
+  const collections = [
+    collectionPath(CONTAINER_APPS, undefined),
+    ...Object.values(CHILD_TYPES).map(
+      (type) => `${collectionPath(type, undefined)}?labelSelector=${encodeURIComponent(APP_LABEL)}`,
+    ),
+  ]
+  const child = fork(watcher(), [plane.adminKubeconfig, String(objects), ...collections], {
+    execArgv: [...nodeFlags],
+    env: { ...process.env, ...env },
+  })
+  try {
+    await once(child, 'message', { signal: AbortSignal.timeout(SYNC_MS) })
+    return await memoryOver(child.pid ?? 0, seconds)
+  } finally {
+    child.kill()
+  }
 }
 
-async function watchAll(root: string): Promise<void> {
-  const plane = await ControlPlane.attach(root)
-  const config = new KubeConfig()
-  config.loadFromFile(plane.adminKubeconfig)
-  const api = new ApiClient(plane.adminAccess)
-  await Promise.all(
-    [CONTAINER_APPS, ...Object.values(CHILD_TYPES)].map((type) => watchOne(config, api, type)),
-  )
-  process.send?.('synced')
-  process.on('disconnect', () => process.exit(0))
+/** As JavaScript: what takes the types out would be measured as well. */
+function watcher(): string {
+  const source = readFileSync(path.join(import.meta.dirname, 'client-node-watcher.ts'), 'utf8')
+  mkdirSync(FOLDER, { recursive: true })
+  const file = path.join(FOLDER, 'client-node-watcher.mjs')
+  writeFileSync(file, stripTypeScriptTypes(source))
+  return file
 }
-
-async function watchOne(config: KubeConfig, api: ApiClient, type: ResourceType): Promise<void> {
-  const path = collectionPath(type, undefined)
-  const selector = type === CONTAINER_APPS ? undefined : APP_LABEL
-  const query = selector === undefined ? '' : `?labelSelector=${encodeURIComponent(selector)}`
-  const list = () => api.json<KubernetesListObject<KubernetesObject>>('GET', `${path}${query}`)
-  await makeInformer(config, path, list, selector).start()
-}
-
-if (process.argv[1] === import.meta.filename) await watchAll(process.argv[2] ?? '')
