@@ -28,6 +28,8 @@ export const APPLIED_HASH = `${GROUP}/applied-hash`
 export const SEEDED_FROM = `${GROUP}/seeded-from`
 /** What a preflight pod saw the mounts of a claim allow. */
 export const EXEC_SEEN = `${GROUP}/exec-seen`
+/** What could not be kept when the volumes of a claim were seeded. */
+export const SEED_LOSSES = `${GROUP}/seed-losses`
 
 /** Labels on what we create. */
 export const APP_LABEL = `${GROUP}/app`

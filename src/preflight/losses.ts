@@ -1,5 +1,6 @@
 /** What a copy could not keep, and how a failed copy is told: from the lines that GNU cp says (with LC_ALL=C). */
 import { ExpectedError, printable } from '../errors.ts'
+import { lossPrefix } from '../reconcile/kubernetes/preflight-task.ts'
 import { diskFull } from './problems.ts'
 
 /** Counted, since a note has room for one line. */
@@ -75,7 +76,7 @@ export function lossNote(path: string, losses: Losses): string | undefined {
     ),
     counted(losses.specialFiles, 'special file'),
   ].filter((part) => part !== undefined)
-  return parts.length === 0 ? undefined : `not kept on ${printable(path)}: ${parts.join(', ')}`
+  return parts.length === 0 ? undefined : `${lossPrefix(path)}${parts.join(', ')}`
 }
 
 function counted(count: number, one: string, many = `${one}s`): string | undefined {

@@ -50,6 +50,9 @@ describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)(
       expect(rendered).toMatchObject({ status: 'True', reason: 'RenderedWithWarnings' })
       expect(rendered?.message).toMatch(/owner/)
       expect(await bench.sh('lossy', 'stat -c %u /data/of-root')).toBe('2000\n')
+      await bench.patch('lossy', { env: [{ name: 'ANOTHER', value: 'revision' }] })
+      await bench.untilReady('lossy')
+      expect((await bench.condition('lossy', 'Rendered'))?.message).toBe(rendered?.message)
       await bench.deleteApp('lossy')
     })
 

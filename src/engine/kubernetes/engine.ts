@@ -135,11 +135,7 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
     })
     if (plan.memory === undefined) this.#memory.delete(appId(key))
     else this.#memory.set(appId(key), plan.memory)
-    const warnings = [
-      ...(plan.warnings ?? []),
-      ...(plan.note === undefined ? [] : [preflightNote(plan.note)]),
-    ]
-    return waking({ ...plan, warnings }, observed)
+    return waking(plan, observed)
   }
 
   planKeepLast({ key, observed, nowMs }: PlanInput<ClusterObserved>, running: boolean): Plan<ClusterStep> {
@@ -229,10 +225,6 @@ function waking<Waker extends { readonly wakeAtMs?: number | undefined }>(
 ): Waker {
   if (wakeAtMs === undefined) return waker
   return { ...waker, wakeAtMs: Math.min(waker.wakeAtMs ?? Infinity, wakeAtMs) }
-}
-
-function preflightNote(message: string): Issue {
-  return { severity: 'warning', reason: 'PodSecurityRestricted', path: 'volumes', message }
 }
 
 function execBefore(status: AppStatus | undefined): ReadonlyMap<string, ExecSeen> {

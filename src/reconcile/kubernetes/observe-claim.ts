@@ -12,7 +12,7 @@ import {
   textsOf,
   wordAt,
 } from './observe-fields.ts'
-import { execIn } from './seeded.ts'
+import { execIn, lostIn } from './seeded.ts'
 import type { KubeObject, ObservedClaim } from './types.ts'
 
 /** As many volumes as an app may have, with room to spare. */
@@ -38,6 +38,7 @@ export function observeClaim(object: KubeObject): ObservedClaim | undefined {
       .slice(0, MAX_MODES),
     seeded: textsOf(jsonIn(annotations[SEEDED_FROM])),
     exec: execIn(annotations),
+    lost: lostIn(annotations),
     dataSourceRef: spec['dataSourceRef'],
     retain: common.ownerUid === undefined ? 'Retain' : 'Delete',
     resize: resizeOf(status),

@@ -14,6 +14,7 @@ import {
   type Stage,
 } from './plan-context.ts'
 import { collectPreflights, planPreflight } from './plan-preflight.ts'
+import { lossWarnings } from './seed-losses.ts'
 import { holdWorkload, planService, planWorkload } from './plan-workload.ts'
 import { planRollout } from './rollout.ts'
 import type { ClusterStep, ObservedWorkload } from './types.ts'
@@ -24,13 +25,11 @@ export interface ClusterPlan extends Plan<ClusterStep> {
   readonly memory: PreflightMemory | undefined
   /** What the status says about each volume beside what every engine says. */
   readonly volumes: readonly VolumeWords[]
-  /** One line of the preflight about what was lost or left out, once, when it is over. */
-  readonly note: string | undefined
 }
 
 export function planCluster(input: ClusterPlanInput): ClusterPlan {
   const context = planContext(input)
-  const { current, desired, result } = context
+  const { current, desired } = context
   const { stages, stopped } = runStages(context)
   const merged = mergeStages(stages)
   const held = stopped === 'held' ? holdWorkload(current, desired.running) : []
@@ -41,7 +40,7 @@ export function planCluster(input: ClusterPlanInput): ClusterPlan {
     wakeAtMs: merged.wakeAtMs,
     memory: merged.memory,
     volumes: volumeWords(context),
-    note: result?.note,
+    warnings: [...merged.warnings, ...lossWarnings(context)],
   }
 }
 
@@ -86,7 +85,7 @@ function mergeStages(stages: readonly Stage[]) {
     memory: stages.find(({ memory }) => memory !== undefined)?.memory,
     ...(problem === undefined ? {} : { problem }),
     ...(waiting === undefined ? {} : { waiting }),
-    ...(warnings.length === 0 ? {} : { warnings }),
+    warnings,
   }
 }
 

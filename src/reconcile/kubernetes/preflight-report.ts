@@ -6,6 +6,7 @@ import { isFields, type Fields } from '../../crd/view.ts'
 import { ExpectedError, printable, type Reason } from '../../errors.ts'
 import type { Digest } from '../../image/types.ts'
 import { PREFLIGHT_CONTAINER } from './preflight-pod.ts'
+import { lossPrefix } from './preflight-task.ts'
 import type { VolumeFact } from './seeded.ts'
 import type { ObservedContainer, ObservedPod } from './types.ts'
 
@@ -19,6 +20,8 @@ const REASONS: ReadonlySet<string> = new Set<Reason>([
 ])
 
 const MAX_MESSAGE = 400
+/** As long as the whole report may be. */
+const MAX_NOTE = 1024
 const KEYS = ['version', 'volumes', 'error', 'note']
 const ENTRY = /^[cko-][xn?]$/
 
@@ -27,7 +30,6 @@ export interface PreflightResult {
   readonly facts: ReadonlyMap<string, VolumeFact>
   /** Why it failed; undefined when all went well. */
   readonly error: ExpectedError | undefined
-  readonly note: string | undefined
 }
 
 /**
@@ -37,12 +39,17 @@ export interface PreflightResult {
 export function preflightResult(pod: ObservedPod, digest: Digest): PreflightResult {
   const container = pod.containers.find(({ name }) => name === PREFLIGHT_CONTAINER)
   const report = parseReport(container?.message, pod.taskPaths ?? [])
-  if (report === undefined) return { facts: new Map(), error: noReport(pod, container), note: undefined }
+  if (report === undefined) return { facts: new Map(), error: noReport(pod, container) }
+  const paths = pod.taskPaths ?? []
+  const lost = lossesIn(report.note, paths)
   const facts = new Map(
-    (pod.taskPaths ?? []).map((path, index) => [path, factOf(report.volumes[index] ?? '-?', digest)]),
+    paths.map((path, index) => [
+      path,
+      { ...factOf(report.volumes[index] ?? '-?', digest), lost: lost.get(path) },
+    ]),
   )
   const failed = pod.phase !== 'Succeeded' && report.error === undefined
-  return { facts, error: failed ? noReport(pod, container) : report.error, note: report.note }
+  return { facts, error: failed ? noReport(pod, container) : report.error }
 }
 
 interface Report {
@@ -62,7 +69,7 @@ function parseReport(text: string | undefined, paths: readonly string[]): Report
   if (note !== undefined && typeof note !== 'string') return undefined
   const error = value['error'] === undefined ? undefined : errorIn(value['error'])
   if (error === 'senseless') return undefined
-  return { volumes, error, note: note === undefined ? undefined : printable(note, MAX_MESSAGE) }
+  return { volumes, error, note: note === undefined ? undefined : printable(note, MAX_NOTE) }
 }
 
 function parsed(text: string | undefined): unknown {
@@ -81,6 +88,17 @@ function errorIn(value: unknown): ExpectedError | 'senseless' {
   const words = printable(message, MAX_MESSAGE)
   const where = path === undefined ? '' : `${printable(path)}: `
   return new ExpectedError(reason as Reason, `${where}${words}`, { retry: 'backoff' })
+}
+
+/** By path. A part that names no volume, since the note had to be cut, is the first one's: nothing goes untold. */
+function lossesIn(note: string | undefined, paths: readonly string[]): ReadonlyMap<string, string> {
+  const losses = new Map<string, string>()
+  for (const part of note?.split('; ') ?? []) {
+    const path = paths.find((each) => part.startsWith(lossPrefix(each))) ?? paths[0] ?? ''
+    const before = losses.get(path)
+    losses.set(path, before === undefined ? part : `${before}; ${part}`)
+  }
+  return losses
 }
 
 function factOf(entry: string, digest: Digest): VolumeFact {

@@ -3,6 +3,8 @@
  * (`src/preflight`) and the planner. Versioned, since a pod may outlive the controller that made it.
  */
 
+import { printable } from '../../errors.ts'
+
 /** Told as JSON in the environment variable `FAIRLEAD_PREFLIGHT`. */
 export interface PreflightTask {
   readonly version: 1
@@ -50,6 +52,11 @@ export interface PreflightReport {
     /** The volume's key. */
     readonly path?: string
   }
-  /** One line for people about what was lost under `restricted`, or left out; absent when nothing was. */
+  /** What could not be kept: for each volume one part that `lossPrefix` begins, joined by `; `. Absent when all was. */
   readonly note?: string
+}
+
+/** How the part of a note about one volume begins. */
+export function lossPrefix(path: string): string {
+  return `not kept on ${printable(path)}: `
 }

@@ -2,7 +2,8 @@
  * What a preflight pod found out about a claim, kept as annotations on the claim itself: it outlives the pod, the app
  * and the controller, and is found again when the app is applied again.
  */
-import { EXEC_SEEN, SEEDED_FROM } from '../../crd/labels.ts'
+import { EXEC_SEEN, SEED_LOSSES, SEEDED_FROM } from '../../crd/labels.ts'
+import { printable } from '../../errors.ts'
 import { textsOf, jsonIn } from './observe-fields.ts'
 import type { ObservedClaim, RenderedClaim } from './types.ts'
 
@@ -14,7 +15,12 @@ export interface VolumeFact {
   readonly seeded: string | undefined
   /** undefined: not tried. */
   readonly exec: ExecSeen | undefined
+  /** What could not be kept when it was seeded, for people; undefined: nothing is known to be lost. */
+  readonly lost?: string | undefined
 }
+
+/** A report has no room for more. */
+const MAX_LOST = 1024
 
 /** By path. */
 export type VolumeFacts = ReadonlyMap<string, VolumeFact>
@@ -28,6 +34,12 @@ export function execIn(annotations: Readonly<Record<string, string>>): Readonly<
   )
 }
 
+/** By path: what could not be kept. Anybody may write annotations, so nothing is printed as it is. */
+export function lostIn(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const lost = Object.entries(textsOf(jsonIn(annotations[SEED_LOSSES])))
+  return Object.fromEntries(lost.map(([path, words]) => [path, printable(words, MAX_LOST)]))
+}
+
 /** Annotations of a claim: what it has said so far, and what is known now. Absent where nothing is known. */
 export function factAnnotations(
   rendered: RenderedClaim,
@@ -36,15 +48,18 @@ export function factAnnotations(
 ): Readonly<Record<string, string>> {
   const seeded = { ...before?.seeded }
   const exec = { ...before?.exec }
+  const lost = { ...before?.lost }
   for (const { path } of rendered.volumes) {
     const fact = facts.get(path)
     // A volume is seeded once (rule V6): what was written down first stays.
     if (fact?.seeded !== undefined) seeded[path] ??= fact.seeded
     if (fact?.exec !== undefined) exec[path] = fact.exec
+    if (fact?.lost !== undefined) lost[path] = fact.lost
   }
   return {
     ...(Object.keys(seeded).length === 0 ? {} : { [SEEDED_FROM]: sortedJson(seeded) }),
     ...(Object.keys(exec).length === 0 ? {} : { [EXEC_SEEN]: sortedJson(exec) }),
+    ...(Object.keys(lost).length === 0 ? {} : { [SEED_LOSSES]: sortedJson(lost) }),
   }
 }
 
@@ -54,7 +69,8 @@ export function hasNews(rendered: RenderedClaim, before: ObservedClaim, facts: V
     const fact = facts.get(path)
     if (fact === undefined) return false
     const seeds = fact.seeded !== undefined && before.seeded[path] === undefined
-    return seeds || (fact.exec !== undefined && before.exec?.[path] !== fact.exec)
+    const loses = fact.lost !== undefined && before.lost?.[path] !== fact.lost
+    return seeds || loses || (fact.exec !== undefined && before.exec?.[path] !== fact.exec)
   })
 }
 

@@ -142,6 +142,8 @@ export interface ObservedClaim extends ObservedObject {
   readonly seeded: Readonly<Record<string, string>>
   /** Per path: what a preflight pod saw its mount allow. */
   readonly exec?: Readonly<Record<string, 'exec' | 'noexec'>> | undefined
+  /** Per path: what could not be kept when it was seeded, for people. */
+  readonly lost?: Readonly<Record<string, string>> | undefined
   /** What it was cloned from: as immutable as its access modes, so an apply repeats it. */
   readonly dataSourceRef?: unknown
   /** Our ownerReference, made by `retain: Delete`. */

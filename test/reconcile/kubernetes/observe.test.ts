@@ -163,6 +163,7 @@ describe('a claim', () => {
     'fairlead.dev/volume-path': '["/data","/logs/"]',
     'fairlead.dev/seeded-from': `{"/data":"${digest('a1')}","/logs":7}`,
     'fairlead.dev/exec-seen': '{"/data":"exec","/logs":"maybe"}',
+    'fairlead.dev/seed-losses': '{"/data":"not kept on /data: 3 owners\\u001b[2J"}',
   }
   const spec = { resources: { requests: { storage: '2Gi' } }, accessModes: ['ReadWriteOnce', 3] }
 
@@ -173,6 +174,7 @@ describe('a claim', () => {
       paths: ['/data', '/logs'],
       seeded: { '/data': digest('a1') },
       exec: { '/data': 'exec' },
+      lost: { '/data': String.raw`not kept on /data: 3 owners\u001b[2J` },
       requestBytes: 2n * 1024n ** 3n,
       accessModes: ['ReadWriteOnce'],
       phase: 'Bound',

@@ -77,6 +77,37 @@ describe('an app from nothing to rest', () => {
   })
 })
 
+describe('what a seeding could not keep', () => {
+  const note = 'not kept on /data: 3 owners'
+  const told = (seen: Partial<ClusterObserved>) =>
+    plan({ seen }).warnings?.filter(({ path }) => path === 'volumes')
+  const annotations = { 'fairlead.dev/seed-losses': JSON.stringify({ '/data': note }) }
+
+  test('is told by the preflight, and written down on the claim', () => {
+    const seen = {
+      claims: [UNPREPARED],
+      service: SERVICE,
+      pods: [preflight({ phase: 'Succeeded' }, { version: 1, volumes: ['cx'], note })],
+    }
+    expect(told(seen)).toMatchObject([{ severity: 'warning', message: note }])
+    expect(plan({ seen }).steps[0]).toMatchObject({ kind: 'apply', object: { metadata: { annotations } } })
+  })
+
+  test('is told when the preflight is long gone, and stays written down', () => {
+    const claims = [{ ...CLAIM, lost: { '/data': note } }]
+    expect(told({ ...RESTS, claims })).toMatchObject([{ severity: 'warning', message: note }])
+    const grown = { spec: { ...CASE.spec, volumes: [{ path: '/data', size: '20Gi' }] } }
+    expect(plan({ app: grown, seen: { ...RESTS, claims } }).steps[0]).toMatchObject({
+      kind: 'apply',
+      object: { kind: 'PersistentVolumeClaim', metadata: { annotations } },
+    })
+  })
+
+  test('is nothing where all was kept', () => {
+    expect(told(RESTS)).toEqual([])
+  })
+})
+
 describe('a new revision', () => {
   test.each<[string, Partial<ClusterObserved>, readonly string[]]>([
     ['is pulled and proven before the old pod goes', CHANGES, ['create Pod', 'waits Progressing']],

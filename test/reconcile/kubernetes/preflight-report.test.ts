@@ -21,15 +21,28 @@ function over(message: unknown, changes: Partial<ObservedPod> = {}): ObservedPod
 
 describe('the report of a preflight pod', () => {
   test('says what was done and what the mounts allow, in the order of the task', () => {
-    const { facts, error, note } = preflightResult(
-      over({ version: 1, volumes: ['cx', 'on'], note: 'setuid lost' }),
-      PIN,
-    )
+    const note = 'not kept on /logs: 3 owners'
+    const { facts, error } = preflightResult(over({ version: 1, volumes: ['cx', 'on'], note }), PIN)
     expect(Object.fromEntries(facts)).toEqual({
       '/data': { seeded: PIN, exec: 'exec' },
-      '/logs': { seeded: 'empty', exec: 'noexec' },
+      '/logs': { seeded: 'empty', exec: 'noexec', lost: note },
     })
-    expect([error, note]).toEqual([undefined, 'setuid lost'])
+    expect(error).toBeUndefined()
+  })
+
+  test.each([
+    [
+      'each volume has its part',
+      'not kept on /logs: 1 owner; not kept on /data: 2 owners',
+      '2 owners',
+      '1 owner',
+    ],
+    ['a part that was cut is the first one’s', 'not kept on /lo…', 'not kept on /lo…', undefined],
+    ['nobody can print it', 'not kept on /data: \u001b[2J', '\\u001b[2J', undefined],
+  ])('of what was lost: %s', (_title, note, data, logs) => {
+    const { facts } = preflightResult(over({ version: 1, volumes: ['cx', 'cx'], note }), PIN)
+    const lost = (path: string) => facts.get(path)?.lost?.replace(`not kept on ${path}: `, '')
+    expect([lost('/data'), lost('/logs')]).toEqual([data, logs])
   })
 
   test('tells content that was there from content that was copied, and nothing from what was not tried', () => {
