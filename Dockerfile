@@ -52,6 +52,6 @@ ENV PATH=/opt/fairlead/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 # A number, so that `runAsNonRoot` can be checked without reading /etc/passwd.
 USER 65532:65532
 EXPOSE 8080 8081
-# A small young generation: see bin/fairlead.
-ENTRYPOINT ["/opt/fairlead/bin/node", "--max-semi-space-size=4", "/opt/fairlead/dist/main.js"]
+# Node gives memory back once the controller rests, and lets little garbage pile up. The benchmarks run with the same.
+ENTRYPOINT ["/opt/fairlead/bin/node", "--optimize-for-size", "--max-semi-space-size=4", "/opt/fairlead/dist/main.js"]
 CMD ["version"]
