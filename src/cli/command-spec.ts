@@ -56,5 +56,7 @@ export interface CommandSpec {
   /** Everything after the first argument belongs to the argument, also what looks like an option. */
   readonly passThrough?: boolean
   readonly hidden?: boolean
+  /** Exit code of a failure, for a command whose 1 is an answer. */
+  readonly failureCode?: number
   readonly load?: () => Promise<RunCommand>
 }

@@ -57,9 +57,10 @@ const GENERAL = `## For every command
   value.
 - Exit code 0: done. 1: what was asked for failed; each line on standard error is \`Reason: message\`, and
   [troubleshooting](troubleshooting.md) has a section for each reason. 2: wrong usage or invalid input, with the field's
-  path. \`exec\` ends with the exit code of its command.
+  path. \`exec\` ends with the exit code of its command. \`kubectl fairlead diff\` is as \`kubectl diff\`: 0 no difference, 1
+  differences, 2 wrong usage or invalid input, 3 it could not be told.
 - \`kubectl fairlead\` finds its kubeconfig as kubectl does: \`--kubeconfig\` and \`--context\`, else \`KUBECONFIG\`, else
-  \`~/.kube/config\`.
+  \`~/.kube/config\`. These two and \`-n\` may stand before and after the command.
 - \`FAIRLEAD_STATE\` or \`--state\` names the state folder (default \`/var/lib/fairlead\`), \`FAIRLEAD_CONFIG\` the
   configuration file (default \`/etc/fairlead/config.yaml\`). \`NO_COLOR\` turns colours off, \`FAIRLEAD_DEBUG=1\` shows where in
   the program an error came from.

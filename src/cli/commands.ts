@@ -18,6 +18,8 @@ export interface CommandTree {
   readonly groups: readonly CommandGroup[]
   /** Options that stand before any command. */
   readonly options: readonly OptionSpec[]
+  /** They may stand after it as well, as users of kubectl write them. */
+  readonly optionsAnywhere: boolean
 }
 
 export interface CommandGroup {
@@ -36,6 +38,8 @@ export const HOST_TREE: CommandTree = {
   summary: SUMMARY,
   groups: COMMAND_GROUPS,
   options: [STATE],
+  // Commands that have a state declare it themselves.
+  optionsAnywhere: false,
 }
 
 export interface NamedCommand {

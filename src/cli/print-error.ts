@@ -5,18 +5,21 @@ import { InvalidInputError, UsageError } from './usage-error.ts'
 
 export const EXIT_FAILED = 1
 export const EXIT_USAGE = 2
+/** Of a command that compares: there are differences. */
+export const EXIT_DIFFERENT = 1
+export const EXIT_DIFF_FAILED = 3
 
 /** Prints `Reason: message`, one line a problem, and returns the exit code. A stack only under FAIRLEAD_DEBUG. */
-export function printError(context: CliContext, error: unknown): number {
+export function printError(context: CliContext, error: unknown, failureCode = EXIT_FAILED): number {
   if (isInterruption(error)) {
     context.stderr.write('interrupted\n')
-    return EXIT_FAILED
+    return failureCode
   }
   const known = toExpected(error)
   for (const line of errorLines(known)) context.stderr.write(`${line}\n`)
   const debug = (context.env['FAIRLEAD_DEBUG'] ?? '') !== ''
   if (debug && error instanceof Error) context.stderr.write(`${error.stack ?? ''}\n`)
-  return known instanceof UsageError || known instanceof InvalidInputError ? EXIT_USAGE : EXIT_FAILED
+  return known instanceof UsageError || known instanceof InvalidInputError ? EXIT_USAGE : failureCode
 }
 
 /** Streams and timers that a signal ended throw errors of their own. */

@@ -22,8 +22,9 @@ export function buildProgram(
   program.version(`${tree.program} ${packageVersion()}`, '--version', 'print the version')
   for (const { title, commands } of tree.groups) {
     program.commandsGroup(`${title}:`)
+    const anywhere = tree.optionsAnywhere ? tree.options : []
     for (const spec of commands)
-      addCommand(program, spec, { context, dispatch, program: tree.program }, tree.program)
+      addCommand(program, spec, { context, dispatch, anywhere, program: tree.program }, tree.program)
   }
   program.addHelpCommand(
     new Command('help')
@@ -40,6 +41,8 @@ interface Building {
   readonly context: CliContext
   readonly dispatch: Dispatch
   readonly program: string
+  /** Options that every command takes, too. */
+  readonly anywhere: readonly OptionSpec[]
 }
 
 function addCommand(parent: Command, spec: CommandSpec, building: Building, before: string): void {
@@ -48,6 +51,7 @@ function addCommand(parent: Command, spec: CommandSpec, building: Building, befo
   command.summary(spec.summary).description(describe(spec))
   for (const argument of spec.arguments ?? []) command.addArgument(toArgument(argument))
   for (const option of spec.options ?? []) command.addOption(toOption(option))
+  for (const option of building.anywhere) addGlobalOption(command, toOption(option))
   for (const child of spec.commands ?? []) addCommand(command, child, building, `${before} ${spec.name}`)
   if (spec.passThrough === true) command.passThroughOptions()
   if (spec.commands !== undefined) command.helpCommand(false)
@@ -61,12 +65,22 @@ function addCommand(parent: Command, spec: CommandSpec, building: Building, befo
   parent.addCommand(command, { hidden: spec.hidden === true })
 }
 
+/** In the help it stands apart, unless the command has words of its own for it. */
+function addGlobalOption(command: Command, option: Option): void {
+  if (command.options.every(({ long }) => long !== option.long)) command.addOption(option.hideHelp())
+}
+
 function prepare(command: Command, context: CliContext): Command {
   return command
     .exitOverride()
     .allowExcessArguments(false)
     .helpOption('-h, --help', 'show this help')
-    .configureHelp({ minWidthToWrap: 20, optionDescription: ({ description }) => description })
+    .configureHelp({
+      minWidthToWrap: 20,
+      optionDescription: ({ description }) => description,
+      showGlobalOptions: true,
+      visibleGlobalOptions: ({ options }) => options.filter(({ hidden }) => hidden),
+    })
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
       writeErr: (text) => context.stderr.write(text),
@@ -108,7 +122,13 @@ function callOf(command: Command): Parameters<RunCommand>[1] {
   const args = (command.processedArgs as readonly (string | readonly string[] | undefined)[]).flatMap(
     (value) => value ?? [],
   )
-  return { args, options: new OptionValues(command.optsWithGlobals()) }
+  return { args, options: new OptionValues(optionsOf(command)) }
+}
+
+/** What stands nearest to the command counts. */
+function optionsOf(command: Command): Readonly<Record<string, unknown>> {
+  const before = command.parent === null ? {} : optionsOf(command.parent)
+  return { ...before, ...command.opts() }
 }
 
 export function toArgument({ name, description }: ArgumentSpec): Argument {

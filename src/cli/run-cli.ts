@@ -14,9 +14,11 @@ export async function runCli(
   tree: CommandTree = HOST_TREE,
 ): Promise<number> {
   let exitCode = 0
+  let failureCode: number | undefined
   const program = buildProgram(
     context,
     async (spec, call) => {
+      failureCode = spec.failureCode
       const sparesRoot = spec.spareRoot?.(call.options) === true
       if (spec.needsRoot === true && !sparesRoot && !context.isRoot) throw notRoot(spec)
       const run = await spec.load?.()
@@ -30,7 +32,7 @@ export async function runCli(
   } catch (error) {
     // Help and usage errors are printed already; help that nobody asked for is a usage error.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
-    return printError(context, error)
+    return printError(context, error, failureCode)
   }
 }
 

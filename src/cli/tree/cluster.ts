@@ -2,6 +2,7 @@
 import type { CommandSpec, OptionSpec } from '../command-spec.ts'
 import type { CommandTree } from '../commands.ts'
 import { PLUGIN_PROGRAM } from '../cluster/program-name.ts'
+import { EXIT_DIFF_FAILED } from '../print-error.ts'
 import { CLUSTER_RENDERING, PREFLIGHT_RENDERING } from './cluster-rendering.ts'
 import {
   FILES,
@@ -61,8 +62,10 @@ const COMMANDS: readonly CommandSpec[] = [
     name: 'diff',
     summary: 'show what applying files, or the next look at an app, would change',
     details:
-      'Each change is tried by the API server without being made, with your rights: those of the controller are needed. The image is ' +
-      'read from here, with your credentials.',
+      'Each change is tried by the API server without being made, with your rights: those of the controller are needed. An image ' +
+      'that is not running already is read from here, with your credentials. Exit 0 without a difference, 1 with one, 2 or 3 when it ' +
+      'cannot be told.',
+    failureCode: EXIT_DIFF_FAILED,
     arguments: [{ ...NAME, name: '[name]' }],
     options: [FILES, NAMESPACE, OUTPUT, ...CLUSTER_RENDERING],
     examples: [
@@ -175,5 +178,6 @@ export const PLUGIN_TREE: CommandTree = {
   program: PLUGIN_PROGRAM,
   summary: 'Looks after the ContainerApps of a cluster, with the rights of your kubeconfig.',
   groups: [{ title: 'Apps of a cluster', commands: COMMANDS }],
-  options: [KUBECONFIG, CONTEXT],
+  options: [NAMESPACE, KUBECONFIG, CONTEXT],
+  optionsAnywhere: true,
 }

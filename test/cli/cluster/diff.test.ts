@@ -38,12 +38,14 @@ interface Change {
   readonly diff: string
 }
 
-/** `diff -o json` as `added Service`, with the lines that come and go; nothing may be written. */
+/** `diff -o json` as `added Service`, with the lines that come and go; nothing may be written, and 1 says that there are. */
 async function changes(...args: string[]): Promise<readonly (readonly [string, readonly string[]])[]> {
   const before = await everything()
   const { code, stdout, stderr } = await desk.run(['diff', ...args, ...images, '-o', 'json'])
-  expect({ code, stderr, left: await everything() }).toEqual({ code: 0, stderr: '', left: before })
-  return (JSON.parse(stdout) as { changes: Change[] }).changes.map(({ change, kind, diff }) => [
+  const { changes: found } = JSON.parse(stdout) as { changes: Change[] }
+  const expected = { code: found.length === 0 ? 0 : 1, stderr: '', left: before }
+  expect({ code, stderr, left: await everything() }).toEqual(expected)
+  return found.map(({ change, kind, diff }) => [
     `${change} ${kind}`,
     diff.split('\n').filter((line) => /^[-+] /.test(line)),
   ])
@@ -111,7 +113,8 @@ describe('diff', () => {
   test('is a unified diff for people', async () => {
     await settledApp()
     writeApp(desk.desk, { env: [{ name: 'MODE', value: 'fast' }] })
-    const { stdout } = await desk.run(['diff', '-f', 'app.yaml', ...images])
+    const { code, stdout } = await desk.run(['diff', '-f', 'app.yaml', ...images])
+    expect(code).toBe(1)
     expect(stdout).toMatch(
       /^--- ContainerApp chat\/web\n\+\+\+ ContainerApp chat\/web\n@@ -\d+,\d+ \+\d+,\d+ @@\n/,
     )
@@ -156,7 +159,7 @@ describe('diff', () => {
     writeApp(desk.desk)
     const { code, stderr } = await desk.run(['diff', '-f', 'app.yaml', ...images])
     expect(stderr).toMatch(/^NameConflict: there is a Service web already/)
-    expect(code).toBe(1)
+    expect(code).toBe(3)
   })
 
   test('without the rights says which one is missing', async () => {
@@ -169,7 +172,7 @@ describe('diff', () => {
     images = await imagesOf(desk.desk)
     writeApp(desk.desk)
     expect(await desk.run(['diff', '-f', 'app.yaml', ...images])).toMatchObject({
-      code: 1,
+      code: 3,
       stdout: '',
       stderr: 'ClusterForbidden: user u may not create statefulsets\n',
     })
@@ -178,7 +181,7 @@ describe('diff', () => {
   test.each([
     [[], 2, /name an app, or files with -f/],
     [['web', '-f', 'app.yaml'], 2, /name an app, or files with -f/],
-    [['none'], 1, /^NotFound: /],
+    [['none'], 3, /^NotFound: /],
     [['-f', 'none.yaml'], 2, /none\.yaml/],
   ])('%j ends with %d', async (args, code, said) => {
     writeApp(desk.desk)

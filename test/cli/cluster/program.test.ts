@@ -1,7 +1,7 @@
 /** The plugin's command tree: every command can be asked for help, and its examples are commands that there are. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { allCommands } from '../../../src/cli/commands.ts'
-import type { CliContext } from '../../../src/cli/context.ts'
+import type { CliContext, ClusterChoice } from '../../../src/cli/context.ts'
 import { buildProgram } from '../../../src/cli/program.ts'
 import { PLUGIN_TREE } from '../../../src/cli/tree/cluster.ts'
 import { ClusterDesk } from './world.ts'
@@ -38,6 +38,36 @@ describe('help', () => {
       'volumes ls',
       'volumes rm',
     ])
+  })
+})
+
+describe('the options of every kubectl plugin', () => {
+  const kubeconfig = ['--kubeconfig', 'k.yaml', '--context', 'c', '-n', 'team']
+
+  test.each([
+    [[...kubeconfig, 'status']],
+    [['status', ...kubeconfig]],
+    [['-n', 'other', 'status', ...kubeconfig]],
+    [[...kubeconfig, 'volumes', 'ls']],
+    [['volumes', ...kubeconfig, 'ls']],
+    [['volumes', 'ls', ...kubeconfig]],
+    [['--kubeconfig=k.yaml', 'status', '--context=c', '--namespace=team']],
+  ])('stand anywhere: %j', async (args) => {
+    const choices: ClusterChoice[] = []
+    const client = desk.kube
+    const connectCluster = (choice: ClusterChoice) => {
+      choices.push(choice)
+      return Promise.resolve({ client, namespace: 'chat' })
+    }
+    const { stderr } = await desk.desk.run(args, { tree: PLUGIN_TREE, connectCluster })
+    expect(choices).toEqual([{ path: 'k.yaml', context: 'c' }])
+    expect(stderr).toMatch(/^no (?:apps|volumes) in namespace team\n$/)
+  })
+
+  test.each(COMMANDS)('are in the help of $words, once', async ({ words }) => {
+    const { stdout } = await desk.run([...words.split(' '), '--help'])
+    for (const option of ['--namespace', '--kubeconfig', '--context'])
+      expect(stdout.split(`${option} <`).length - 1, option).toBe(1)
   })
 })
 

@@ -11,7 +11,7 @@ import type { CommandCall } from '../../command-spec.ts'
 import type { CliContext } from '../../context.ts'
 import { requireInput, type InputApp, type InputDocuments } from '../../input-documents.ts'
 import { outputFormat, writeAnswer } from '../../output.ts'
-import { EXIT_FAILED, errorLines, issueLine } from '../../print-error.ts'
+import { EXIT_DIFF_FAILED, EXIT_DIFFERENT, errorLines, issueLine } from '../../print-error.ts'
 import { painter, type Paint } from '../../styles.ts'
 import { submissionOf } from '../../submission.ts'
 import { UsageError } from '../../usage-error.ts'
@@ -47,7 +47,8 @@ export async function clusterDiff(
     for (const line of found.problems.flatMap(errorLines)) context.stderr.write(`${line}\n`)
   }
   await writeAnswer(context, format, { changes }, () => diffText(changes, painter(context, context.stdout)))
-  return failed ? EXIT_FAILED : 0
+  if (failed) return EXIT_DIFF_FAILED
+  return changes.length === 0 ? 0 : EXIT_DIFFERENT
 }
 
 async function candidatesOf(
