@@ -10,11 +10,12 @@ export const PLURAL = 'containerapps'
 export const SINGULAR = 'containerapp'
 export const SHORT_NAME = 'capp'
 
-/** Annotations on the resource that ask for something once; the answer is `status.lastHandledRequest`. */
+/** Asks, once for each value, for the image to be resolved; `status.lastHandledRequest` is the last value answered. */
 export const RESOLVE_REQUESTED_AT = `${GROUP}/resolve-requested-at`
-export const RESTART_REQUESTED_AT = `${GROUP}/restart-requested-at`
-/** Value: a digest from `status.image.history`. */
+/** Beside that one: asks for this digest, from `status.image.history`, instead. */
 export const ROLLBACK_TO = `${GROUP}/rollback-to`
+/** A part of what is rendered, so another value is another revision: nothing has to answer it. */
+export const RESTART_REQUESTED_AT = `${GROUP}/restart-requested-at`
 
 /** Annotations on what we create. */
 export const IMAGE_REFERENCE = `${GROUP}/image-reference`

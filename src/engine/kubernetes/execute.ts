@@ -2,7 +2,8 @@
  * Does the steps of a plan on the API server. Creation is a POST and every later write names the uid of what was seen:
  * an object of somebody else is never taken over, and one that was re-created since is left alone (DESIGN §6).
  */
-import { APP_LABEL, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL } from '../../crd/labels.ts'
+import { FIELD_MANAGER } from '../../crd/labels.ts'
+import { observedObject, ownerUidIn } from '../../reconcile/kubernetes/observe-fields.ts'
 import type { ChildKind, ClusterStep, KubeObject } from '../../reconcile/kubernetes/types.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 import { ExpectedError, invariant } from '../../errors.ts'
@@ -54,28 +55,21 @@ async function judgeExisting(options: ExecuteOptions, key: AppKey, object: KubeO
   const { kind, type } = childOf(object)
   const { name } = object.metadata
   const there = await options.client.get(type, key.namespace, name)
-  if (there === undefined || there.metadata.deletionTimestamp !== undefined) throw goingAway(kind, name)
-  if (!isOurs(there, key)) {
+  const seen = there === undefined ? undefined : observedObject(there, [kind])
+  if (there === undefined || seen?.deleting === true) throw goingAway(kind, name)
+  if (seen?.ours !== true || seen.app !== key.name) {
     throw new ExpectedError(
       'NameConflict',
       `there is a ${kind} ${name} already that Fairlead did not make; rename the app, or remove it if nobody needs it`,
     )
   }
-  if (ownerUid(there) !== ownerUid(object) && ownerUid(there) !== undefined) throw goingAway(kind, name)
+  if (seen.ownerUid !== undefined && seen.ownerUid !== ownerUidIn(object)) throw goingAway(kind, name)
   options.children.observeWrite(kind, there)
 }
 
 function goingAway(kind: string, name: string): ExpectedError {
   const message = `${kind} ${name} of an app of this name that was deleted is still being removed; its place is taken when it is gone`
   return new ExpectedError('ClusterConflict', message, { retry: 'backoff' })
-}
-
-function isOurs({ metadata }: KubeObject, key: AppKey): boolean {
-  return metadata.labels?.[APP_LABEL] === key.name && metadata.labels[MANAGED_BY_LABEL] === MANAGED_BY
-}
-
-function ownerUid({ metadata }: KubeObject): string | undefined {
-  return metadata.ownerReferences?.find(({ kind }) => kind === 'ContainerApp')?.uid
 }
 
 async function apply(options: ExecuteOptions, object: KubeObject): Promise<void> {

@@ -93,9 +93,8 @@ export function observedObject<Kind extends ChildKind>(
   const name = wordAt(metadata, 'name')
   const uid = wordAt(metadata, 'uid')
   if (kind === undefined || name === undefined || uid === undefined) return undefined
-  const { labels, owners } = metadataOf(object)
+  const { labels } = metadataOf(object)
   const app = labels[APP_LABEL]
-  const owner = owners.find((reference) => reference['kind'] === KIND)
   return {
     kind,
     name,
@@ -103,7 +102,13 @@ export function observedObject<Kind extends ChildKind>(
     resourceVersion: wordAt(metadata, 'resourceVersion') ?? '',
     ours: app !== undefined && labels[MANAGED_BY_LABEL] === MANAGED_BY,
     app: app === undefined ? undefined : printable(app, NAME_CHARS),
-    ownerUid: owner === undefined ? undefined : wordAt(owner, 'uid'),
+    ownerUid: ownerUidIn(object),
     deleting: metadata['deletionTimestamp'] !== undefined && metadata['deletionTimestamp'] !== null,
   }
+}
+
+/** uid of the ContainerApp that owns it, where one does. */
+export function ownerUidIn(object: KubeObject): string | undefined {
+  const owner = metadataOf(object).owners.find((reference) => reference['kind'] === KIND)
+  return owner === undefined ? undefined : wordAt(owner, 'uid')
 }
