@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   const program = compiledMain()
   const all: Figures[] = []
   for (const apps of sizes.length === 0 ? [0, 1000, 10_000] : sizes) {
-    const figures = await measure(program, apps, seed ? NAMESPACES : apps)
+    const figures = await measure(program, apps, seed ? Math.min(apps, NAMESPACES) : apps)
     all.push(figures)
     say(
       `${apps}: ${JSON.stringify({ ...figures, cold: { ...figures.cold, writes: figures.cold.writes.length } })}`,
