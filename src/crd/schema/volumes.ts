@@ -158,7 +158,8 @@ export const volumeDefaultsSchema = z
 /** Another layout would leave the data on claims that nobody mounts any more. On the spec, so that removing counts. */
 export const LAYOUT_STAYS = {
   rule: `(${layoutOf('self')}) == (${layoutOf('oldSelf')})`,
-  message: 'layout cannot change: the data would stay on claims that are not mounted any more',
+  message:
+    'layout cannot change, since the data would stay on claims that are not mounted any more: keep it as it is, or give the app another name',
   fieldPath: '.volumeDefaults',
 }
 
