@@ -69,7 +69,7 @@ const ADVICE: Readonly<Record<Reason, string>> = {
   ClusterRejected: 'Change the field that leads to the refused object, most often under spec.podTemplate.',
   ClusterConflict: 'Nothing, if it passes; if it stays, two controllers serve the same resources.',
   QuotaExceeded: "Raise the namespace's quota, or lower resources and sizes of volumes.",
-  PullSecretForbidden: 'Apply the Role and RoleBinding that the message prints.',
+  PullSecretForbidden: 'Let an administrator run the commands in the message; it is noticed within a minute.',
   PreflightFailed: 'Read the last words in the message; the preflight is tried again by itself.',
   Unschedulable:
     'Compare spec.resources and spec.podTemplate (affinity, node selector, tolerations) with the nodes.',

@@ -21,7 +21,8 @@ export interface AppEventRow {
 
 /** More than a page holds says less. */
 const MAX_EVENTS = 10
-const MAX_NOTE = 500
+/** As long as the API server lets notes be: commands in them are to be copied whole. */
+const MAX_NOTE = 1024
 
 /** Oldest first, the last ten; undefined where events may not be read. */
 export async function appEvents(

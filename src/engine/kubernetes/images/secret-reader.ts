@@ -1,7 +1,7 @@
 /** The only Secrets that are ever read: by name, in the namespace of the app that needs them. */
 import type { PullSecret } from '../../../registry/docker-config.ts'
 import type { KubeObject } from '../../../reconcile/kubernetes/types.ts'
-import { ExpectedError } from '../../../errors.ts'
+import { ExpectedError, printable } from '../../../errors.ts'
 import type { KubeClient, ResourceType } from '../api/types.ts'
 import { SECRETS, SERVICE_ACCOUNTS } from '../resources.ts'
 
@@ -69,7 +69,7 @@ function pullSecretOf(secret: KubeObject, name: string): PullSecret {
   }
 }
 
-/** JSON in one line is YAML, too: what stands after "kubectl apply" can be pasted as it is. */
+/** The commands end the sentence, so that they can be copied as they stand. */
 function forbidden(
   type: ResourceType,
   namespace: string,
@@ -78,29 +78,31 @@ function forbidden(
   cause: ExpectedError,
 ): ExpectedError {
   const what = type === SECRETS ? 'pull secret' : 'service account'
-  const message = `the controller may not read the ${what} ${name} in namespace ${namespace}; allow it with kubectl apply of ${missingRole(type, namespace, identity)}`
+  const message = `the controller may not read the ${what} ${printable(name)} in namespace ${namespace}; allow it with: ${grantOf(type, namespace, name, identity)}`
   return new ExpectedError('PullSecretForbidden', message, { retry: 'backoff', cause })
 }
 
-function missingRole(type: ResourceType, namespace: string, identity: ControllerIdentity): string {
-  const name = 'fairlead-pull-secrets'
-  const apiGroup = 'rbac.authorization.k8s.io'
-  const object = (kind: string, rest: object) => ({
-    apiVersion: `${apiGroup}/v1`,
-    kind,
-    metadata: { name, namespace },
-    ...rest,
-  })
-  const resources = type === SECRETS ? [type.plural] : [type.plural, SECRETS.plural]
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'List',
-    items: [
-      object('Role', { rules: [{ apiGroups: [type.group], resources, verbs: ['get'] }] }),
-      object('RoleBinding', {
-        roleRef: { apiGroup, kind: 'Role', name },
-        subjects: [{ kind: 'ServiceAccount', name: identity.serviceAccount, namespace: identity.namespace }],
-      }),
-    ],
-  })
+/**
+ * Works wherever the controller came from: the ClusterRole of the manifests has another name, or none, with some values
+ * of the chart. One secret is granted by its name; which secrets an account has nobody knows yet.
+ */
+function grantOf(
+  type: ResourceType,
+  namespace: string,
+  name: string,
+  { namespace: own, serviceAccount }: ControllerIdentity,
+): string {
+  const isSecret = type === SECRETS
+  const role = isSecret ? `fairlead-pull-${shellWord(name)}` : 'fairlead-pull-secrets'
+  const rule = isSecret
+    ? `--resource=secrets --resource-name=${shellWord(name)}`
+    : '--resource=serviceaccounts,secrets'
+  const where = `-n ${shellWord(namespace)}`
+  const subject = `--serviceaccount=${shellWord(own)}:${shellWord(serviceAccount)}`
+  return `kubectl create role ${role} --verb=get ${rule} ${where} && kubectl create rolebinding ${role} --role=${role} ${subject} ${where}`
+}
+
+/** The API server has checked such names; whatever else it may be does not become a part of a command. */
+function shellWord(name: string): string {
+  return isObjectName(name) ? name : 'NAME'
 }

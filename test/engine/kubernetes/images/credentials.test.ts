@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { parse } from 'yaml'
 import type { KubeObject } from '../../../../src/reconcile/kubernetes/types.ts'
 import { appCredentials } from '../../../../src/engine/kubernetes/images/app-credentials.ts'
 import { recentSecrets } from '../../../../src/engine/kubernetes/images/recent-secrets.ts'
@@ -156,26 +155,33 @@ describe('the credentials of an app', () => {
     })
   })
 
-  test('print the missing rule, ready to paste', async () => {
+  test('print the missing rule as commands that grant it', async () => {
     const kube = await cluster(objects, forbid('secrets'))
-    const message = await failureOf(() => users(kube, { pullSecrets: [{ name: 'one' }] }))
-    expect(message).toMatch(
-      /^PullSecretForbidden: the controller may not read the pull secret one in namespace chat/,
+    expect(await failureOf(() => users(kube, { pullSecrets: [{ name: 'one' }] }))).toBe(
+      'PullSecretForbidden: the controller may not read the pull secret one in namespace chat; allow it with: ' +
+        'kubectl create role fairlead-pull-one --verb=get --resource=secrets --resource-name=one -n chat && ' +
+        'kubectl create rolebinding fairlead-pull-one --role=fairlead-pull-one --serviceaccount=fairlead-system:fairlead -n chat',
     )
-    const yaml = parse(message.slice(message.indexOf('{'))) as { items: readonly object[] }
-    expect(yaml.items).toMatchObject([
-      {
-        kind: 'Role',
-        metadata: { namespace: 'chat' },
-        rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }],
-      },
-      {
-        kind: 'RoleBinding',
-        metadata: { namespace: 'chat' },
-        roleRef: { kind: 'Role', name: 'fairlead-pull-secrets' },
-        subjects: [{ kind: 'ServiceAccount', name: 'fairlead', namespace: 'fairlead-system' }],
-      },
-    ])
+  })
+
+  test('grant an account with the secrets that it may name', async () => {
+    const { forbidden } = await users(await cluster(objects, forbid('serviceaccounts')), {})
+    expect(forbidden?.message).toBe(
+      'the controller may not read the service account default in namespace chat; allow it with: ' +
+        'kubectl create role fairlead-pull-secrets --verb=get --resource=serviceaccounts,secrets -n chat && ' +
+        'kubectl create rolebinding fairlead-pull-secrets --role=fairlead-pull-secrets --serviceaccount=fairlead-system:fairlead -n chat',
+    )
+  })
+
+  test('never let a name become more than a word of a command', async () => {
+    const kube = await cluster(objects, forbid('secrets'))
+    const reader = clusterSecretReader(kube, { namespace: 'fairlead-system', serviceAccount: 'a$(b)' })
+    const message = await failureOf(() => reader.readSecret('chat', 'x; rm -rf \u001b', signal))
+    expect(message).toContain('the pull secret x; rm -rf \\u001b in')
+    expect(message.slice(message.indexOf('kubectl'))).toBe(
+      'kubectl create role fairlead-pull-NAME --verb=get --resource=secrets --resource-name=NAME -n chat && ' +
+        'kubectl create rolebinding fairlead-pull-NAME --role=fairlead-pull-NAME --serviceaccount=fairlead-system:NAME -n chat',
+    )
   })
 
   test.each([
