@@ -4,7 +4,7 @@
  */
 import { READY } from '../crd/conditions.ts'
 import type { AppStatus } from '../crd/status.ts'
-import { ExpectedError } from '../errors.ts'
+import { ExpectedError, type Reason } from '../errors.ts'
 import { parseAppKey, type AppKey } from '../reconcile/names.ts'
 import type { Observed } from '../reconcile/types.ts'
 import type { Logger } from '../log.ts'
@@ -96,7 +96,7 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
     }
     this.#logTransition(id, outcome.status)
     if (outcome.retry === undefined) this.#retries.forget(id)
-    else this.#retry(id)
+    else this.#retry(id, outcome.retry.reason)
     if (outcome.wakeAtMs !== undefined) this.queue.addAt(id, outcome.wakeAtMs)
   }
 
@@ -143,8 +143,8 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
     await this.#options.deps.apps.writeStatus(key, { ...stored.status, conditions: [ready, ...others] })
   }
 
-  #retry(id: string): void {
-    this.queue.retryAt(id, this.#options.deps.now() + this.#retries.nextMs(id))
+  #retry(id: string, reason?: Reason): void {
+    this.queue.retryAt(id, this.#options.deps.now() + this.#retries.nextMs(id, reason))
   }
 
   #logTransition(id: string, status: AppStatus): void {

@@ -141,20 +141,27 @@ test('at rest nothing is written, logged or resolved', async () => {
 })
 
 describe('what may pass by itself', () => {
-  test('is tried again after 1, 2, 4 … seconds, and no more than every five minutes', async () => {
-    const world = fresh()
-    world.failures.set('resolve', OUTAGE)
-    await run(world)
-    const times: number[] = []
-    let seen = count(world, 'resolve')
-    for (let second = 1; second <= 2000; second++) {
-      await wait(1000)
-      if (count(world, 'resolve') > seen) times.push(second)
-      seen = count(world, 'resolve')
-    }
-    const gaps = times.map((second, index) => second - (times[index - 1] ?? 0))
-    expect(gaps).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300])
-  })
+  test.each([
+    [OUTAGE, 2000, [64, 128, 256, 300, 300, 300, 300]],
+    // A grant is noticed soon.
+    [new ExpectedError('PullSecretForbidden', 'no', { retry: 'backoff' }), 250, [60, 60, 60]],
+  ])(
+    'is tried again after 1, 2, 4 … seconds, and ever more rarely: $reason',
+    async (error, seconds, later) => {
+      const world = fresh()
+      world.failures.set('resolve', error)
+      await run(world)
+      const times: number[] = []
+      let seen = count(world, 'resolve')
+      for (let second = 1; second <= seconds; second++) {
+        await wait(1000)
+        if (count(world, 'resolve') > seen) times.push(second)
+        seen = count(world, 'resolve')
+      }
+      const gaps = times.map((second, index) => second - (times[index - 1] ?? 0))
+      expect(gaps).toEqual([1, 2, 4, 8, 16, 32, ...later])
+    },
+  )
 
   test('begins anew after a success', async () => {
     const world = fresh()

@@ -7,6 +7,13 @@ test('delays double from one second to five minutes', () => {
   expect(seen).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300])
 })
 
+test('are a minute at most for a right that somebody may grant any time', () => {
+  const delays = new RetryDelays({ random: () => 0.5 })
+  const seen = Array.from({ length: 9 }, () => delays.nextMs('a', 'PullSecretForbidden') / 1000)
+  expect(seen.slice(-4)).toEqual([35.2, 60, 60, 60])
+  expect(delays.nextMs('a', 'RegistryUnavailable')).toBe(300_000)
+})
+
 test('are spread, but never shorter than a second nor longer than five minutes', () => {
   const delays = new RetryDelays({ random: () => 0.5 })
   expect([delays.nextMs('a'), delays.nextMs('a')]).toEqual([1100, 2200])
