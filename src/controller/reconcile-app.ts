@@ -193,7 +193,10 @@ async function resolveImage(
     if (request.kind === 'keep')
       return await pinnedImage(deps, app, stored, request.digest, undefined, signal)
     if (request.kind === 'pin')
-      return await pinnedImage(deps, app, stored, request.digest, request.request, signal)
+      return {
+        ...(await pinnedImage(deps, app, stored, request.digest, request.request, signal)),
+        rollback: true,
+      }
     const resolved = await deps.images.resolve(app, stored, undefined, signal)
     deps.log.info(
       { app: appId(stored.key), image: app.spec.image, digest: resolved.digest },

@@ -14,6 +14,7 @@ import {
 } from '../crd/conditions.ts'
 import type { AppStatus, VolumeStatus } from '../crd/status.ts'
 import { REASONS } from '../errors.ts'
+import { pinMessage } from './status-image.ts'
 
 export interface AppEvent {
   readonly type: 'Normal' | 'Warning'
@@ -50,31 +51,40 @@ function resolved(before: AppStatus | undefined, after: AppStatus): readonly App
   const [old, now] = [before?.image, after.image]
   if (now === undefined || old?.digest === now.digest) return []
   const change = old === undefined ? '' : `, before it was ${old.digest}`
+  if (now.rollback !== undefined) return [normal('RolledBack', 'RollBack', pinMessage(now))]
   return [normal('Resolved', 'Resolve', `${now.reference} is ${now.digest}${change}`)]
 }
 
 function readiness(before: AppStatus | undefined, after: AppStatus): readonly AppEvent[] {
   const [old, now] = [conditionOf(before, READY), conditionOf(after, READY)]
   if (now?.status !== 'True') return []
-  const revision = after.workload?.revision
-  const ran = before?.workload?.revision
+  const revision = after.workload?.readyRevision
+  const ran = before?.workload?.readyRevision
   const isSuspended = now.reason === 'Suspended'
   if (!isSuspended && ran !== undefined && revision !== undefined && ran !== revision)
     return [normal('RolledOut', 'RollOut', `revision ${revision} runs instead of ${ran}`)]
   if (old?.status === 'True' && old.reason === now.reason) return []
   if (isSuspended) return [normal('Suspended', 'Suspend', now.message)]
-  return [normal('Ready', 'Start', `${now.message}${seededWords(after.volumes ?? [])}`)]
+  return [
+    normal('Ready', 'Start', `${now.message}${ran === undefined ? volumeWords(after.volumes ?? []) : ''}`),
+  ]
 }
 
 /** The first `Ready` also says what became of the volumes, which saves an event for each. */
-function seededWords(volumes: readonly VolumeStatus[]): string {
-  const seeded = volumes.filter(({ seeded }) => seeded === true).map(({ path }) => path)
-  return seeded.length === 0 ? '' : `; seeded volumes: ${seeded.join(', ')}`
+function volumeWords(volumes: readonly VolumeStatus[]): string {
+  const paths = (which: (volume: VolumeStatus) => boolean) =>
+    volumes
+      .filter(which)
+      .map(({ path }) => path)
+      .join(', ')
+  const kept = paths((volume) => volume.kept === true)
+  const seeded = paths((volume) => volume.seeded === true && volume.kept !== true)
+  return `${seeded === '' ? '' : `; seeded volumes: ${seeded}`}${kept === '' ? '' : `; volumes found again with their data: ${kept}`}`
 }
 
 function volumeEvents(before: AppStatus | undefined, after: AppStatus): readonly AppEvent[] {
   // Before anything ran all volumes are new, and `Ready` tells of them.
-  if (before?.workload?.revision === undefined) return []
+  if (before?.workload?.readyRevision === undefined) return []
   return (after.volumes ?? []).flatMap((now) => {
     const old = before.volumes?.find(({ path }) => path === now.path)
     return [...seeding(old, now), ...orphaning(old, now), ...resizing(old, now)]

@@ -10,6 +10,8 @@ export interface ImageFacts {
   readonly request: string | undefined
   /** Whether the source was asked just now; else `resolvedAt` stays. */
   readonly fresh: boolean
+  /** The user asked for this very digest, whatever the reference names: a rollback. */
+  readonly rollback?: boolean
 }
 
 export function imageStatus(
@@ -39,8 +41,30 @@ export function imageStatus(
     resolvedAt: previous !== undefined && !facts.fresh ? previous.resolvedAt : now,
     ...(movedTo === undefined || movedTo === resolved.digest ? {} : { availableDigest: movedTo }),
     source: same && previous.source !== undefined && !facts.fresh ? previous.source : resolved.source,
+    ...rollbackOf(facts, same ? previous : undefined, previous),
     history: historyOf(previous, resolved),
   }
+}
+
+/** A rollback stays one until something is resolved: what the digest was called at its time is known from the history. */
+function rollbackOf(
+  { rollback = false, fresh, resolved }: ImageFacts,
+  same: ImageStatus | undefined,
+  previous: ImageStatus | undefined,
+): Pick<ImageStatus, 'rollback'> {
+  if (rollback && same === undefined) {
+    const entry = previous?.history?.find(({ digest }) => digest === resolved.digest)
+    return { rollback: entry === undefined ? {} : { reference: entry.reference } }
+  }
+  const stays = rollback || !fresh
+  return stays && same?.rollback !== undefined ? { rollback: same.rollback } : {}
+}
+
+/** What is pinned and why, as a sentence. */
+export function pinMessage({ canonical, digest, reference, rollback }: ImageStatus): string {
+  if (rollback === undefined) return `${canonical} is ${digest}`
+  const was = rollback.reference === undefined ? '' : `, which was ${rollback.reference}`
+  return `rolled back to ${digest}${was}; spec.image stays ${reference} until it is changed or asked again`
 }
 
 /** The first hex digits, enough for people to compare. */
@@ -55,7 +79,8 @@ function historyOf(
 ): NonNullable<ImageStatus['history']> {
   const before = previous?.history ?? []
   if (previous === undefined || previous.digest === resolved.digest) return before
-  const { digest, reference, resolvedAt } = previous
+  const { digest, resolvedAt } = previous
+  const reference = previous.rollback?.reference ?? previous.reference
   const others = before.filter((entry) => entry.digest !== digest && entry.digest !== resolved.digest)
   return [{ digest, reference, resolvedAt }, ...others].slice(0, MAX_HISTORY)
 }

@@ -14,7 +14,7 @@ export function volumeStatuses(
   if (desired === undefined)
     return previous?.volumes ?? observed.volumes.map((volume) => orphan(volume, 'Image'))
   const declared = desired.volumes.map((volume) => ({
-    ...declaredVolume(volume, observed),
+    ...declaredVolume(volume, observed, madeAtMs(desired)),
     ...told(words.find(({ path }) => path === volume.path)),
   }))
   const orphans = observed.volumes
@@ -60,7 +60,14 @@ export function settledVolumes(
   })
 }
 
-function declaredVolume(volume: DesiredVolume, observed: Observed): VolumeStatus {
+/** When the resource was made; undefined where nobody tells. */
+function madeAtMs({ app }: Desired): number | undefined {
+  const text = app.metadata['creationTimestamp']
+  const atMs = typeof text === 'string' ? Date.parse(text) : Number.NaN
+  return Number.isNaN(atMs) ? undefined : atMs
+}
+
+function declaredVolume(volume: DesiredVolume, observed: Observed, madeAt: number | undefined): VolumeStatus {
   const stored = observed.volumes.find(({ path }) => path === volume.path)
   const ours = volume.storage.kind === 'own'
   return {
@@ -70,6 +77,7 @@ function declaredVolume(volume: DesiredVolume, observed: Observed): VolumeStatus
     phase: !ours || stored?.phase === 'Bound' ? 'Ready' : 'Pending',
     exec: execOf(observed.execByPath.get(volume.path)),
     ...(stored === undefined ? { seeded: false } : seedWords(stored)),
+    ...(madeAt !== undefined && (stored?.createdAtMs ?? madeAt) < madeAt ? { kept: true } : {}),
   }
 }
 

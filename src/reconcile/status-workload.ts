@@ -35,11 +35,15 @@ export function workloadStatus(facts: Facts): NonNullable<AppStatus['workload']>
   const shown = alive[0] ?? lastRun(observed.instances)
   const ended = shown?.lastEnd
   const last = ended === undefined ? facts.previous?.workload?.lastTermination : terminationStatus(ended)
+  const target = targetOf(facts)
+  const readyRevision =
+    target?.state === 'running' ? target.revision : facts.previous?.workload?.readyRevision
   const addresses = facts.addresses ?? facts.previous?.workload?.addresses ?? []
   return {
     replicas: observed.workload?.replicas ?? alive.length,
     ready: observed.workload?.ready ?? alive.filter(({ state }) => state === 'running').length,
     ...(shown === undefined ? {} : { revision: shown.revision, restarts: shown.restarts }),
+    ...(readyRevision === undefined ? {} : { readyRevision }),
     ...(observed.workload === undefined ? {} : { selector: observed.workload.selector }),
     ...(addresses.length === 0 ? {} : { addresses: addresses.slice(0, 64) }),
     ...(last === undefined ? {} : { lastTermination: last }),

@@ -1,18 +1,15 @@
 /**
- * Says what was done: the only place that makes conditions (DESIGN §4). Pure; equal facts give an equal status, so a
+ * Says what was done (DESIGN §4): this and `status-conditions.ts` alone make conditions. Pure; equal facts give an equal status, so a
  * converged app is never written again (invariant 8).
  */
 import {
   CONDITION_TYPES,
-  IMAGE_OUTDATED,
   IMAGE_RESOLVED,
   READY,
   RECONCILING,
   RENDERED,
   STALLED,
   VOLUMES_EXECUTABLE,
-  VOLUMES_READY,
-  WORKLOAD_AVAILABLE,
   findCondition,
   removeCondition,
   setCondition,
@@ -22,13 +19,26 @@ import {
 import type { AppStatus, ImageStatus, InventoryItem } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
 import type { Digest } from '../image/types.ts'
-import type { ExpectedError, Issue, Reason } from '../errors.ts'
-import { imageStatus, type ImageFacts } from './status-image.ts'
-import { settledVolumes, volumeStatuses } from './status-volumes.ts'
-import { lastRun } from './plan.ts'
+import type { ExpectedError, Issue } from '../errors.ts'
 import type { StoredApp } from './ports.ts'
-import { targetOf, workloadStatus, workloadTrouble } from './status-workload.ts'
-import type { Desired, DesiredVolume, Observed, Part, Trouble, VolumeWords } from './types.ts'
+import {
+  availableCondition,
+  condition,
+  executableCondition,
+  imageCondition,
+  outdatedCondition,
+  previousCondition,
+  readyCondition,
+  reconcilingCondition,
+  renderedCondition,
+  resolvedCondition,
+  stalledCondition,
+  volumesReadyCondition,
+} from './status-conditions.ts'
+import { imageStatus, pinMessage, type ImageFacts } from './status-image.ts'
+import { settledVolumes, volumeStatuses } from './status-volumes.ts'
+import { workloadStatus } from './status-workload.ts'
+import type { Desired, Observed, Part, Trouble, VolumeWords } from './types.ts'
 
 export interface Facts {
   readonly app: App | undefined
@@ -64,9 +74,13 @@ export interface Facts {
 
 export function statusOf(facts: Facts): AppStatus {
   const now = new Date(facts.nowMs).toISOString()
+  const image =
+    facts.image === undefined
+      ? facts.previous?.image
+      : imageStatus(facts.image, facts.previous?.image, now, facts.movedTo)
   const next = [
     readyCondition(facts),
-    imageCondition(facts),
+    imageCondition(facts, facts.image === undefined ? undefined : image),
     renderedCondition(facts),
     volumesReadyCondition(facts),
     executableCondition(facts),
@@ -76,10 +90,6 @@ export function statusOf(facts: Facts): AppStatus {
     ...outdatedCondition(facts),
   ]
   const workload = workloadStatus(facts)
-  const image =
-    facts.image === undefined
-      ? facts.previous?.image
-      : imageStatus(facts.image, facts.previous?.image, now, facts.movedTo)
   const lastHandledRequest = facts.image?.request ?? facts.previous?.lastHandledRequest
   return {
     observedGeneration: facts.generation,
@@ -100,19 +110,20 @@ export function pinnedStatus(
 ): AppStatus {
   const now = new Date(nowMs).toISOString()
   const pinned = imageStatus(image, previous.image, now)
-  if (previous.conditions !== undefined) return { ...previous, image: pinned }
-  const message = `${resolvedMessage(image)}; what it needs is made next`
+  const before = previous.conditions ?? []
+  if (findCondition(before, IMAGE_RESOLVED)?.status === 'True') return { ...previous, image: pinned }
+  const message = `${pinMessage(pinned)}; what it needs is made next`
   const first = [
     condition(READY, 'False', 'Progressing', message),
-    resolvedCondition(image),
+    resolvedCondition(pinned),
     condition(RECONCILING, 'True', 'Progressing', message),
   ]
-  return {
-    ...previous,
-    observedGeneration: generation,
-    image: pinned,
-    conditions: mergeConditions([], first, generation, now),
-  }
+  // What else was told is about what ran before, and stays so.
+  const conditions = first.reduce<readonly Condition[]>(
+    (told, one) => setCondition(told, { ...one, observedGeneration: generation }, now),
+    removeCondition(before, STALLED),
+  )
+  return { observedGeneration: generation, ...previous, image: pinned, conditions: inOrder(conditions) }
 }
 
 /**
@@ -165,215 +176,11 @@ function mergeConditions(
         ? removeCondition(conditions, type)
         : setCondition(conditions, { ...condition, observedGeneration: generation }, now)
   }
-  return CONDITION_TYPES.flatMap((type) => conditions.find((condition) => condition.type === type) ?? [])
+  return inOrder(conditions)
 }
 
-function condition(
-  type: string,
-  status: Condition['status'],
-  reason: string,
-  message: string,
-): NextCondition {
-  return { type, status, reason, message }
-}
-
-function previousCondition(facts: Facts, type: string): Condition | undefined {
-  return findCondition(facts.previous?.conditions ?? [], type)
-}
-
-function readyCondition(facts: Facts): NextCondition {
-  if (facts.error !== undefined) return condition(READY, 'False', facts.error.reason, facts.error.message)
-  if (isMeantToRun(facts) === false)
-    return condition(READY, 'True', 'Suspended', 'suspended: everything but the workload is kept')
-  const target = targetOf(facts)
-  const denied = deniedVolumes(facts)
-  if (denied.length > 0) return condition(READY, 'False', 'VolumeNotExecutable', deniedMessage(denied))
-  if (target?.state === 'running') return condition(READY, 'True', 'Running', 'the app is running')
-  return { ...workloadTrouble(facts, target), type: READY }
-}
-
-function imageCondition(facts: Facts): NextCondition {
-  if (facts.failedAt === 'image' && facts.error !== undefined)
-    return condition(IMAGE_RESOLVED, 'False', facts.error.reason, facts.error.message)
-  if (facts.resolveError !== undefined) {
-    return condition(
-      IMAGE_RESOLVED,
-      'False',
-      facts.resolveError.reason,
-      `${facts.resolveError.message}; what was pinned stays`,
-    )
-  }
-  if (facts.image !== undefined) return resolvedCondition(facts.image)
-  return (
-    previousCondition(facts, IMAGE_RESOLVED) ??
-    condition(IMAGE_RESOLVED, 'Unknown', 'Pending', 'not resolved yet')
-  )
-}
-
-function resolvedCondition(image: ImageFacts): NextCondition {
-  return condition(IMAGE_RESOLVED, 'True', 'Resolved', resolvedMessage(image))
-}
-
-function resolvedMessage({ resolved }: ImageFacts): string {
-  return `${resolved.canonical} is ${resolved.digest}`
-}
-
-function renderedCondition(facts: Facts): NextCondition {
-  const broken = facts.failedAt === 'rendering' || facts.failedAt === 'resource'
-  if (broken && facts.error !== undefined)
-    return condition(RENDERED, 'False', facts.error.reason, facts.error.message)
-  if (facts.desired === undefined) return condition(RENDERED, 'Unknown', 'Pending', 'waits for the image')
-  const warnings = facts.warnings.map(({ path, message }) => `${path}: ${message}`)
-  return condition(
-    RENDERED,
-    'True',
-    warnings.length === 0 ? 'Rendered' : 'RenderedWithWarnings',
-    warnings.length === 0 ? 'all fields are honoured' : warnings.join('; '),
-  )
-}
-
-function volumesReadyCondition(facts: Facts): NextCondition {
-  if (facts.failedAt === 'volumes' && facts.error !== undefined)
-    return condition(VOLUMES_READY, 'False', facts.error.reason, facts.error.message)
-  // A new revision that is refused says nothing about the volumes of the old one.
-  if (facts.desired === undefined)
-    return (
-      previousCondition(facts, VOLUMES_READY) ??
-      condition(VOLUMES_READY, 'Unknown', 'Pending', 'waits for the image')
-    )
-  const wanted = facts.desired.volumes.filter(({ storage }) => storage.kind === 'own')
-  const missing = wanted.filter(
-    ({ path }) => !facts.observed.volumes.some((volume) => volume.path === path && volume.phase === 'Bound'),
-  )
-  if (missing.length > 0)
-    return condition(
-      VOLUMES_READY,
-      'False',
-      'VolumePending',
-      `not made yet: ${missing.map(({ path }) => path).join(', ')}`,
-    )
-  return condition(
-    VOLUMES_READY,
-    'True',
-    'VolumesReady',
-    `${facts.desired.volumes.length} of ${facts.desired.volumes.length} ready`,
-  )
-}
-
-function deniedVolumes(facts: Facts): readonly string[] {
-  return (facts.desired?.volumes ?? [])
-    .filter(({ path, exec }) => exec === 'Required' && facts.observed.execByPath.get(path) === 'noexec')
-    .map(({ path }) => path)
-}
-
-function deniedMessage(paths: readonly string[]): string {
-  return `mounted noexec although exec was asked: ${paths.join(', ')}; the host's file system forbids it and the kernel locks the flag in a user namespace`
-}
-
-function executableCondition(facts: Facts): NextCondition {
-  if (facts.desired === undefined) {
-    return (
-      previousCondition(facts, VOLUMES_EXECUTABLE) ??
-      condition(VOLUMES_EXECUTABLE, 'Unknown', 'Pending', 'waits for the image')
-    )
-  }
-  const denied = deniedVolumes(facts)
-  if (denied.length > 0)
-    return condition(VOLUMES_EXECUTABLE, 'False', 'VolumeNotExecutable', deniedMessage(denied))
-  const wanted = (facts.desired?.volumes ?? []).filter((volume) => isProvable(facts, volume))
-  const seen = wanted.filter(({ path }) => facts.observed.execByPath.get(path) === 'exec')
-  if (wanted.length > 0 && seen.length < wanted.length) {
-    const before = previousCondition(facts, VOLUMES_EXECUTABLE)
-    // Between two runs nothing can be read back; what was seen last still stands.
-    if (before?.status === 'True') return before
-    return condition(
-      VOLUMES_EXECUTABLE,
-      'Unknown',
-      'NotRunning',
-      'mount flags are read back once the container runs',
-    )
-  }
-  return condition(
-    VOLUMES_EXECUTABLE,
-    'True',
-    'Executable',
-    'every volume that should be is mounted exec, as read from the kernel',
-  )
-}
-
-/** Pods are not looked into: what the kubelet makes itself (memory, keys as files) nobody has to prove. */
-function isProvable({ observed }: Facts, { exec, storage }: DesiredVolume): boolean {
-  if (exec === 'Forbidden') return false
-  return observed.workload === undefined || !['memory', 'configMap', 'secret'].includes(storage.kind)
-}
-
-function availableCondition(facts: Facts): NextCondition {
-  const running = facts.observed.instances.find(({ state }) => state === 'running')
-  if (running !== undefined) {
-    const old = facts.targetId !== undefined && running.id !== facts.targetId
-    return condition(
-      WORKLOAD_AVAILABLE,
-      'True',
-      'Running',
-      old ? `revision ${running.revision} still runs` : `revision ${running.revision} runs`,
-    )
-  }
-  if (isMeantToRun(facts) === false) return condition(WORKLOAD_AVAILABLE, 'False', 'Suspended', 'suspended')
-  return { ...workloadTrouble(facts, lastRun(facts.observed.instances)), type: WORKLOAD_AVAILABLE }
-}
-
-/**
- * Failures that are tried again although only somebody's hand can end them: to those who wait they are no progress
- * (kstatus: Stalled), or Argo CD and Flux would wait for ever.
- */
-const NEEDS_SOMEBODY: readonly Reason[] = [
-  'ImageNotFound',
-  'ImageNotPullable',
-  'PlatformNotFound',
-  'RegistryUnauthorized',
-  'PullSecretForbidden',
-  'PullSecretInvalid',
-]
-
-function isStuck({ error }: Facts): boolean {
-  return error !== undefined && (error.retry === 'terminal' || NEEDS_SOMEBODY.includes(error.reason))
-}
-
-function reconcilingCondition(facts: Facts): NextCondition[] {
-  if (isStuck(facts)) return []
-  const target = targetOf(facts)
-  const isUp = target?.state === 'running'
-  // An app that ends again and again makes no progress, however often it is started.
-  if (facts.error === undefined && !isUp && workloadTrouble(facts, target).reason === 'CrashLoopBackOff')
-    return []
-  // A failed question about the tag that only an edit can help is no progress to wait for.
-  const asksAgain = facts.resolveError?.retry === 'backoff'
-  const busy = facts.error !== undefined || asksAgain || (isMeantToRun(facts) === true && !isUp)
-  const message =
-    facts.error?.message ??
-    facts.resolveError?.message ??
-    facts.waiting?.message ??
-    'the container is being started'
-  return busy ? [condition(RECONCILING, 'True', 'Progressing', message)] : []
-}
-
-function stalledCondition(facts: Facts): NextCondition[] {
-  const { error } = facts
-  return error === undefined || !isStuck(facts)
-    ? []
-    : [condition(STALLED, 'True', error.reason, error.message)]
-}
-
-function outdatedCondition(facts: Facts): NextCondition[] {
-  const pinned = facts.image?.resolved.digest ?? facts.previous?.image?.digest
-  if (facts.movedTo === undefined || pinned === undefined || facts.movedTo === pinned) return []
-  const message = `${facts.app?.spec.image ?? ''} now is ${facts.movedTo}; what runs stays until it is asked: fairlead rebuild ${facts.app?.metadata.name ?? ''}`
-  return [condition(IMAGE_OUTDATED, 'True', 'TagMoved', message)]
-}
-
-/** Whether anything is meant to run; a settled app is known by its resource alone. undefined: nothing could be decided. */
-function isMeantToRun(facts: Facts): boolean | undefined {
-  return facts.desired?.running ?? (facts.settled ? facts.running : undefined)
+function inOrder(conditions: readonly Condition[]): Condition[] {
+  return CONDITION_TYPES.flatMap((type) => findCondition(conditions, type) ?? [])
 }
 
 function inventoryOf(facts: Facts): readonly InventoryItem[] {

@@ -109,6 +109,8 @@ export interface ObservedVolume {
   /** The image whose content it was seeded with; undefined when none was, or nobody knows. */
   readonly seededFrom?: Digest | undefined
   readonly retain: 'Retain' | 'Delete'
+  /** When its storage was made, in milliseconds since the epoch, where the engine knows. */
+  readonly createdAtMs?: number | undefined
   /** What it holds, where the engine knows. */
   readonly capacityBytes?: bigint | undefined
   /** What its storage is busy with, or in trouble about. */

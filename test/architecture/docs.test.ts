@@ -77,8 +77,13 @@ describe('troubleshooting', () => {
   })
 
   test('knows every word that a condition can have', () => {
-    const status = sourceFiles('src/reconcile').find((file) => file.path === 'src/reconcile/status.ts')
-    const words = [...(status?.code ?? '').matchAll(/'([A-Z][A-Za-z]+)'/g)].map((match) => match[1] ?? '')
+    const makers = sourceFiles('src/reconcile').filter(({ path }) => /status(-conditions)?\.ts$/.test(path))
+    const words = [
+      ...makers
+        .map(({ code }) => code)
+        .join('\n')
+        .matchAll(/'([A-Z][A-Za-z]+)'/g),
+    ].map((match) => match[1] ?? '')
     const noReasons = new Set([
       'True',
       'False',
@@ -273,7 +278,7 @@ describe('the configuration file', () => {
 describe('the code map', () => {
   const rows = tableRows(page('docs/architecture.md'), 'Code map')
   const rooms = rows.map(([cell = '', , may = '']) => ({
-    room: /\[src\/([\w/]+?)(?:\.ts)?\]/.exec(cell)?.[1] ?? '',
+    room: /\[src\/([-\w/]+?)(?:\.ts)?\]/.exec(cell)?.[1] ?? '',
     may: may === 'nothing' ? [] : may.split(', '),
   }))
 

@@ -203,10 +203,23 @@ describe('a request', () => {
     await pass(world)
     await pass(world)
     expect(world.status(KEY)?.image).toMatchObject({
+      reference: NEXT,
       digest: digest('a1'),
-      history: [{ digest: digest('b2') }],
+      rollback: { reference: IMAGE },
+      history: [{ digest: digest('b2'), reference: NEXT }],
+    })
+    expect(findCondition(world.status(KEY)?.conditions ?? [], 'ImageResolved')).toMatchObject({
+      reason: 'RolledBack',
+      message: `rolled back to ${digest('a1')}, which was ${IMAGE}; spec.image stays ${NEXT} until it is changed or asked again`,
     })
     expect(world.violations).toEqual([])
+    edit(world, { image: NEXT }, asked('t3'))
+    await pass(world)
+    expect(world.status(KEY)?.image).toMatchObject({
+      digest: digest('b2'),
+      history: [{ digest: digest('a1'), reference: IMAGE }],
+    })
+    expect(world.status(KEY)?.image).not.toHaveProperty('rollback')
   })
 
   test('that fails in an outage changes nothing that runs, is tried again, and then answered', async () => {

@@ -74,7 +74,7 @@ describe('what is refused', () => {
     expect(conditions(world, AVAILABLE)).toEqual([
       `Ready=False/${reason}`,
       `Stalled=True/${reason}`,
-      'WorkloadAvailable=False/Starting',
+      'WorkloadAvailable=False/Pending',
     ])
   })
 

@@ -30,7 +30,7 @@ function status(changes: Partial<AppStatus> = {}, ...conditions: readonly Condit
       resolvedAt: '2026-03-01T12:00:00.000Z',
     },
     volumes: [DATA],
-    workload: { revision: 'r1' },
+    workload: { revision: 'r1', readyRevision: 'r1' },
     conditions:
       conditions.length > 0 ? conditions : [condition('Ready', 'True', 'Running', 'the app is running')],
     ...changes,
@@ -97,15 +97,52 @@ test.each<[string, AppStatus | undefined, AppStatus, readonly string[]]>([
     { ...UP, image: { ...UP.image, digest: digest('b2') } as AppStatus['image'] },
     [`Normal Resolved: example.com/mattermost:10 is ${digest('b2')}, before it was ${digest('a1')}`],
   ],
-  ['ready again', DOWN, UP, ['Normal Ready: the app is running; seeded volumes: /data']],
+  ['ready again', DOWN, UP, ['Normal Ready: the app is running']],
+  [
+    'ready for the first time',
+    status({ workload: { revision: 'r1' } }, condition('Ready', 'False', 'Starting')),
+    UP,
+    ['Normal Ready: the app is running; seeded volumes: /data'],
+  ],
+  [
+    'ready for the first time, with the volumes of an earlier life',
+    status({ workload: {} }, condition('Ready', 'False', 'Starting')),
+    status({
+      volumes: [
+        { ...DATA, kept: true },
+        { ...DATA, path: '/new' },
+      ],
+    }),
+    ['Normal Ready: the app is running; seeded volumes: /new; volumes found again with their data: /data'],
+  ],
+  [
+    'a rollback',
+    UP,
+    {
+      ...UP,
+      image: {
+        ...UP.image,
+        digest: digest('b2'),
+        rollback: { reference: 'example.com/mattermost:9' },
+      } as AppStatus['image'],
+    },
+    [
+      `Normal RolledBack: rolled back to ${digest('b2')}, which was example.com/mattermost:9; spec.image stays example.com/mattermost:10 until it is changed or asked again`,
+    ],
+  ],
   ['not ready for a while', UP, DOWN, []],
   [
     'another revision',
     UP,
-    status({ workload: { revision: 'r2' } }),
+    status({ workload: { revision: 'r2', readyRevision: 'r2' } }),
     ['Normal RolledOut: revision r2 runs instead of r1'],
   ],
-  ['another revision that is not ready yet', UP, { ...DOWN, workload: { revision: 'r2' } }, []],
+  [
+    'another revision that is not ready yet',
+    UP,
+    { ...DOWN, workload: { revision: 'r2', readyRevision: 'r1' } },
+    [],
+  ],
   [
     'suspended',
     UP,

@@ -4,6 +4,7 @@ import { parseStatus } from '../../src/crd/status.ts'
 import type { Digest, ResolvedImage } from '../../src/image/types.ts'
 import { statusOf } from '../../src/reconcile/status.ts'
 import { imageStatus } from '../../src/reconcile/status-image.ts'
+import type { Desired } from '../../src/reconcile/types.ts'
 import { anEnd, anImage, anInstance, aStoredVolume, digest, NOW_MS, observed } from '../support/builders.ts'
 import { DATA, facts, old, refused, RUNNING } from './facts.ts'
 
@@ -45,7 +46,31 @@ describe('status.volumes', () => {
   })
 })
 
+describe('a volume whose storage is older than its resource', () => {
+  const made = (metadata: Record<string, unknown>) => ({
+    ...facts().desired,
+    app: { ...facts().desired?.app, metadata: { ...facts().desired?.app.metadata, ...metadata } },
+  })
+  test.each([
+    [NOW_MS - 1000, { kept: true }],
+    [NOW_MS, {}],
+    [undefined, {}],
+  ])('made at %s', (createdAtMs, expected) => {
+    const desired = made({ creationTimestamp: new Date(NOW_MS).toISOString() }) as Desired
+    const volumes = [aStoredVolume('/data', { createdAtMs })]
+    const [volume] = statusOf(facts({ desired, observed: observed({ ...RUNNING, volumes }) })).volumes ?? []
+    expect(volume?.kept === undefined ? {} : { kept: volume.kept }).toEqual(expected)
+  })
+})
+
 describe('status.workload', () => {
+  test('remembers which revision was ready last', () => {
+    const first = statusOf(facts())
+    expect(first.workload?.readyRevision).toBe(first.workload?.revision)
+    const down = statusOf(facts({ previous: first, observed: observed({ instances: [] }) }))
+    expect(down.workload?.readyRevision).toBe(first.workload?.revision)
+  })
+
   test('counts what lives and what is ready', () => {
     const instances = [old('starting', { restarts: 2 }), anInstance('ended')]
     expect(statusOf(facts({ observed: observed({ instances }) })).workload).toMatchObject({
@@ -138,6 +163,19 @@ describe('status.image', () => {
       LATER,
     )
     expect(second).toMatchObject({ reference: 'example.com/mattermost:latest', history: [] })
+  })
+
+  test('a rollback to a digest that nobody knows has no name', () => {
+    const back = { ...kept('c3'), request: 't1', rollback: true }
+    const first = imageStatus(back, imageStatus(fresh('a1'), undefined, NOW), LATER)
+    expect(first.rollback).toEqual({})
+    expect(imageStatus(kept('c3'), first, LATER).rollback).toEqual({})
+    expect(imageStatus(fresh('c3'), first, LATER)).not.toHaveProperty('rollback')
+  })
+
+  test('a rollback to what is pinned is none', () => {
+    const first = imageStatus(fresh('a1'), undefined, NOW)
+    expect(imageStatus({ ...fresh('a1', 't1'), rollback: true }, first, LATER)).not.toHaveProperty('rollback')
   })
 
   test.each<[string, Digest | undefined, Digest | undefined]>([

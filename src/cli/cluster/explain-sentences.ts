@@ -26,8 +26,13 @@ function imageSentences(stored: StoredApp): readonly string[] {
   const at = image.source?.host ?? image.source?.path
   const where =
     at === undefined ? '' : ` by ${printable(at)}${image.source?.mirror === true ? ' (a mirror)' : ''}`
+  const was = image.rollback?.reference
+  const chosen =
+    image.rollback === undefined
+      ? `${reference} named ${image.digest} when it was resolved at ${image.resolvedAt}${where}.`
+      : `Rolled back at ${image.resolvedAt} to ${image.digest}${was === undefined ? '' : `, which was ${printable(was, 500)}`}; spec.image stays ${reference}.`
   return [
-    `${reference} named ${image.digest} when it was resolved at ${image.resolvedAt}${where}.`,
+    chosen,
     ...(image.reference === fieldsOf(fieldsOf(stored.resource)['spec'])['image']
       ? [staysUntil(stored)]
       : [`spec.image says ${words} now, which has not been resolved yet; until then the old digest stays.`]),

@@ -10,6 +10,7 @@ import {
   observedObject,
   sentenceAt,
   textsOf,
+  timeAt,
   wordAt,
 } from './observe-fields.ts'
 import { execIn, lostIn } from './seeded.ts'
@@ -43,6 +44,7 @@ export function observeClaim(object: KubeObject): ObservedClaim | undefined {
     retain: common.ownerUid === undefined ? 'Retain' : 'Delete',
     resize: resizeOf(status),
     volumeName: wordAt(spec, 'volumeName'),
+    createdAtMs: timeAt(fieldsOf(object.metadata), 'creationTimestamp'),
   }
 }
 

@@ -143,6 +143,7 @@ function volumeOf(claim: ObservedClaim, path: string): ObservedVolume {
     seeded: from !== undefined,
     ...(from === undefined ? {} : { seededFrom: from }),
     retain: claim.retain,
+    createdAtMs: claim.createdAtMs,
     capacityBytes: claim.capacityBytes,
     message: claim.resize?.message,
   }

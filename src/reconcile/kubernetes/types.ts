@@ -151,6 +151,7 @@ export interface ObservedClaim extends ObservedObject {
   /** What the resizer says, when it says something. */
   readonly resize: { readonly reason: string; readonly message: string } | undefined
   readonly volumeName: string | undefined
+  readonly createdAtMs?: number | undefined
 }
 
 export interface ObservedContainer {
