@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { run } from '../../scripts/lib/run.ts'
 import { CONTROLLER_COMMAND } from '../../src/cli/tree/controller.ts'
 import { crdObject } from '../../src/crd/publish/crd.ts'
 import { ROLES } from '../../src/crd/publish/rbac.ts'
@@ -156,6 +157,17 @@ describe.skipIf(isToolMissing(HELM))('the chart', () => {
     })
     expect(ofKind(objects, 'ConfigMap')[0]?.['data']).toEqual({ 'registries.yaml': 'mirrors: {}\n' })
   })
+
+  // Helm says on stderr that a map can't be laid over a text, though it does so.
+  test.each(['--set=registriesConfig=a: 1', '--set-json=registriesConfig={"a":1}'])(
+    'takes %s without a warning',
+    async (value) => {
+      const said = await run(HELM?.[0] ?? '', ['template', 'fairlead', CHART, value])
+      expect(said.stderr).toBe('')
+      const [config = {}] = ofKind(documentsOf(said.stdout), 'ConfigMap')
+      expect(config['data']).toEqual({ 'registries.yaml': 'a: 1\n' })
+    },
+  )
 
   test('protects metrics by a flag and the right to ask, both or none', async () => {
     const bindings = (objects: readonly Fields[]) =>

@@ -86,6 +86,16 @@ test('what is selected by labels is there', () => {
   for (const selector of selectors) expect(labels).toEqual(selector)
 })
 
+test('the kustomization has a line for the name and one for the tag of the image, to be changed by hand', () => {
+  const [kustomization = {}] = read('kustomization.yaml')
+  const [image] = itemsOf(kustomization['images']).map(fieldsOf)
+  expect(image).toEqual({
+    name: 'registry.fairlead.dev/fairlead',
+    newName: 'registry.fairlead.dev/fairlead',
+    newTag: expect.any(String),
+  })
+})
+
 describe.skipIf(isToolMissing(KUBECTL))('kubectl kustomize', () => {
   test('gives every object of the files, CRD and namespace among them', async () => {
     const objects = documentsOf(await runTool(KUBECTL, 'kustomize', MANIFESTS))
