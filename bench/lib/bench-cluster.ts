@@ -17,8 +17,11 @@ export const NAMESPACES = 10
 const IMAGES = 10
 export const SYSTEM = 'fairlead-system'
 export const USER = 'bench-user'
-/** Every app has a Service, and every Service an address: the bed's range has 254. `octets`: 10.96 to 10.99. */
-export const SERVICE_ADDRESSES = { range: '10.96.0.0/14', octets: [10, 96, 99] } as const
+/**
+ * Every app has a Service, and every Service an address: the bed's range has 254. `octets`: 10.128 to 10.143, so many
+ * that a thousand copies of each find one that is written with as few characters.
+ */
+export const SERVICE_ADDRESSES = { range: '10.128.0.0/12', octets: [10, 128, 143] } as const
 
 export interface BenchCluster extends AsyncDisposable {
   readonly plane: ControlPlane

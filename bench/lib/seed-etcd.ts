@@ -72,30 +72,34 @@ function copiesOf(
   })
 }
 
-/** Addresses of Services that nobody has, by how long they are written. */
+/** Addresses of Services that nobody has. */
 class FreeAddresses {
-  readonly #byLength = new Map<number, string[]>()
+  readonly #taken: ReadonlySet<string>
+  /** By how long they are written. */
+  readonly #left = new Map<number, Iterator<string, undefined>>()
 
   constructor(entries: readonly Entry[]) {
-    const taken = new Set(entries.map(({ key }) => key.slice(ADDRESSES.length)))
-    const [prefix, first, last] = SERVICE_ADDRESSES.octets
-    for (let second = first; second <= last; second += 1)
-      // A range's first and last members are nobody's.
-      for (let low = 1; low < 65_535; low += 1)
-        this.#add(`${prefix}.${second}.${low >> 8}.${low & 255}`, taken)
+    this.#taken = new Set(entries.map(({ key }) => key.slice(ADDRESSES.length)))
   }
 
-  like(address: string): string {
-    const found = this.#byLength.get(address.length)?.pop()
-    if (found === undefined) throw new Error(`no address as long as ${address} is free`)
+  like({ length }: string): string {
+    const left = this.#left.get(length) ?? this.#addresses(length)
+    this.#left.set(length, left)
+    const found = left.next().value
+    if (found === undefined) throw new Error(`no address of ${length} characters is free`)
     return found
   }
 
-  #add(address: string, taken: ReadonlySet<string>): void {
-    if (taken.has(address)) return
-    const known = this.#byLength.get(address.length)
-    if (known === undefined) this.#byLength.set(address.length, [address])
-    else known.push(address)
+  *#addresses(length: number): Generator<string, undefined, undefined> {
+    const [prefix, first, last] = SERVICE_ADDRESSES.octets
+    for (let second = first; second <= last; second += 1) {
+      // The range's first and last members are nobody's.
+      for (let low = 1; low < 65_535; low += 1) {
+        const address = `${prefix}.${second}.${low >> 8}.${low & 255}`
+        if (address.length === length && !this.#taken.has(address)) yield address
+      }
+    }
+    return undefined
   }
 }
 
