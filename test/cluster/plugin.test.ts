@@ -6,8 +6,14 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openKubeClient, type ClusterClient } from '../../src/engine/kubernetes/api/client.ts'
 import { connectKubeconfig } from '../../src/engine/kubernetes/api/connect.ts'
-import { CHILD_TYPES, CONTAINER_APPS, isChildKind } from '../../src/engine/kubernetes/resources.ts'
-import { FIELD_MANAGER, RESOLVE_REQUESTED_AT, STATUS_FIELD_MANAGER } from '../../src/crd/labels.ts'
+import { CHILD_TYPES, CLAIMS, CONTAINER_APPS, isChildKind } from '../../src/engine/kubernetes/resources.ts'
+import {
+  APP_LABEL,
+  FIELD_MANAGER,
+  RESOLVE_REQUESTED_AT,
+  SEEDED_FROM,
+  STATUS_FIELD_MANAGER,
+} from '../../src/crd/labels.ts'
 import { toYaml } from '../../src/crd/to-yaml.ts'
 import type { Digest } from '../../src/image/types.ts'
 import type { KubeObject } from '../../src/reconcile/kubernetes/types.ts'
@@ -145,10 +151,29 @@ describe('diff', () => {
     expect((await plugin(['diff', '-f', 'app.yaml', ...images])).stdout).toBe('no difference\n')
   })
 
+  test('needs no image where everything is as the words say, the defaults of the server included', async () => {
+    await settledApp('pinned')
+    const by = { fieldManager: FIELD_MANAGER }
+    const claims = await client.list(CLAIMS, { namespace: 'chat', labelSelector: `${APP_LABEL}=pinned` })
+    const seeded = { [SEEDED_FROM]: JSON.stringify({ '/data': APP_IMAGE.digest }) }
+    for (const { metadata } of claims) {
+      await client.mergePatch(CLAIMS, 'chat', metadata.name, { metadata: { annotations: seeded } }, by)
+      const bound = { status: { phase: 'Bound' } }
+      await client.mergePatch(CLAIMS, 'chat', metadata.name, bound, { ...by, subresource: 'status' })
+    }
+    const none = { code: 0, stdout: 'no difference\n', stderr: '' }
+    await writeFile(path.join(desk.dir, 'nowhere.yaml'), 'layouts: [{prefix: example.com/, path: /none}]\n')
+    const nowhere = ['--registries-config', 'nowhere.yaml']
+    expect(await plugin(['diff', 'pinned', '-n', 'chat', ...nowhere])).toEqual(none)
+    writeApp(desk, {}, {}, 'chat/pinned')
+    expect(await plugin(['diff', '-f', 'app.yaml', ...nowhere])).toEqual(none)
+  })
+
   test('shows an edit and a new app, and makes neither', async () => {
     await settledApp('edited')
     writeApp(desk, { env: [{ name: 'MODE', value: 'fast' }] }, {}, 'chat/edited')
     const edited = await plugin(['diff', '-f', 'app.yaml', ...images])
+    expect(edited.code).toBe(1)
     expect(edited.stdout).toContain('--- StatefulSet chat/edited\n+++ StatefulSet chat/edited\n')
     expect(edited.stdout).toMatch(/^\+ +value: fast$/m)
     writeApp(desk, {}, {}, 'chat/new')
@@ -236,6 +261,12 @@ test('volumes rm deletes a claim, and only when nothing uses it', async () => {
   const refused = await plugin(['volumes', 'rm', 'chat/full', '/data'])
   expect(refused.code).toBe(1)
   expect(refused.stderr).toMatch(/^VolumeInUse: /)
+})
+
+test('a kubeconfig that is not there is wrong usage', async () => {
+  const { code, stdout, stderr } = await plugin(['status', '--kubeconfig', 'none.yaml'])
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+  expect(stderr).toBe('NotFound: the kubeconfig cannot be used: there is no file none.yaml\n')
 })
 
 test('a user without rights is told which rule is missing', async () => {

@@ -44,12 +44,12 @@ async function after(
   return client.apply(type, step.object, { ...options, force: true })
 }
 
-/** What applying the user's words would change of the resource itself. */
+/** What applying the user's words would change of the resource itself, and the resource as it would be then. */
 export async function changeOfApp(
   client: KubeClient,
   live: KubeObject | undefined,
   words: KubeObject,
-): Promise<ObjectChange | undefined> {
+): Promise<{ readonly change: ObjectChange | undefined; readonly next: KubeObject }> {
   const options = { fieldManager: PLUGIN_FIELD_MANAGER, dryRun: true }
   const { namespace = '', name, labels, annotations } = words.metadata
   const next =
@@ -68,7 +68,7 @@ export async function changeOfApp(
           },
           options,
         )
-  return changeOf({ kind: words.kind, namespace, name }, live, next)
+  return { change: changeOf({ kind: words.kind, namespace, name }, live, next), next }
 }
 
 function changeOf(

@@ -7,7 +7,7 @@ import { openPlace, pullableReference } from '../../engine/kubernetes/images/ima
 import { DEFERRED_SOURCES } from '../../engine/kubernetes/deferred-sources.ts'
 import { readConfig } from '../../engine/local/config.ts'
 import { operatorKeychain } from '../../engine/local/keychain.ts'
-import { IssuesError, refuseErrors, type Issue } from '../../errors.ts'
+import { ExpectedError, IssuesError, refuseErrors, type Issue } from '../../errors.ts'
 import type { SecretDoc } from '../../crd/config-objects.ts'
 import type { App } from '../../crd/types.ts'
 import type { ResolvedImage } from '../../image/types.ts'
@@ -57,10 +57,23 @@ export async function examineForCluster(input: ClusterExamineInput): Promise<Clu
     userAgent: `fairlead/${packageVersion()}`,
     onWarning: (text) => context.stderr.write(`${text}\n`),
   })
-  return withReadImage(
-    { context, document, source, limits: config.limits, pin: pinOf(app, context.now()) },
-    (image, tree) => Promise.resolve(judged(input, image, tree)),
-  )
+  try {
+    return await withReadImage(
+      { context, document, source, limits: config.limits, pin: pinOf(app, context.now()) },
+      (image, tree) => Promise.resolve(judged(input, image, tree)),
+    )
+  } catch (error) {
+    throw askedFromHere(error)
+  }
+}
+
+/** The cluster may well reach a registry that this machine does not, and the other way round. */
+function askedFromHere(error: unknown): unknown {
+  if (!(error instanceof ExpectedError) || error.reason !== 'RegistryUnavailable') return error
+  const { reason, message, retry } = error
+  const hint =
+    'asked from this machine; --registries-config names mirrors and layouts as the controller has them'
+  return new ExpectedError(reason, `${message} (${hint})`, { retry, cause: error })
 }
 
 /** The digest that the controller would go on with; undefined: it would resolve the reference. */

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { FIELD_MANAGER } from '../../../src/crd/labels.ts'
+import { FIELD_MANAGER, SEEDED_FROM } from '../../../src/crd/labels.ts'
 import {
   CHILD_TYPES,
   CLAIMS,
@@ -188,6 +188,63 @@ describe('diff', () => {
     const result = await desk.run(['diff', ...args])
     expect(result.stderr).toMatch(said)
     expect({ code: result.code, stdout: result.stdout }).toEqual({ code, stdout: '' })
+  })
+
+  describe('of an app that runs what it says', () => {
+    /** Where nothing can be read. */
+    const nowhere = ['--registries-config', 'nowhere.yaml']
+
+    beforeEach(async () => {
+      const layouts = [{ prefix: 'example.com/team/app', path: join(desk.desk.dir, 'gone') }]
+      writeFileSync(join(desk.desk.dir, 'nowhere.yaml'), JSON.stringify({ layouts }))
+      await settledApp()
+      const seeded = { [SEEDED_FROM]: JSON.stringify({ '/data': APP_IMAGE.digest }) }
+      const by = { fieldManager: FIELD_MANAGER }
+      for (const { metadata } of await desk.kube.list(CLAIMS)) {
+        const annotations = { metadata: { annotations: seeded } }
+        await desk.kube.mergePatch(CLAIMS, 'chat', metadata.name, annotations, by)
+        const bound = { status: { phase: 'Bound' } }
+        await desk.kube.mergePatch(CLAIMS, 'chat', metadata.name, bound, { ...by, subresource: 'status' })
+      }
+    })
+
+    test('needs no image: the pin is enough', async () => {
+      const none = { code: 0, stdout: 'no difference\n', stderr: '' }
+      expect(await desk.run(['diff', 'web', ...nowhere])).toMatchObject(none)
+      writeApp(desk.desk)
+      expect(await desk.run(['diff', '-f', 'app.yaml', ...nowhere])).toMatchObject(none)
+    })
+
+    test('shows a drift without an image', async () => {
+      const port = { spec: { ports: [{ name: 'http', port: 81 }] } }
+      await desk.kube.mergePatch(SERVICES, 'chat', 'web', port, { fieldManager: 'somebody' })
+      const { code, stdout } = await desk.run(['diff', 'web', ...nowhere])
+      expect(stdout).toMatch(/^--- Service chat\/web$/m)
+      expect(code).toBe(1)
+    })
+
+    test('shows new words of the resource alone without an image', async () => {
+      writeApp(desk.desk, {}, { metadata: { namespace: 'chat', name: 'web', labels: { team: 'a' } } })
+      const { code, stdout } = await desk.run(['diff', '-f', 'app.yaml', ...nowhere])
+      expect(stdout.match(/^--- .*$/gm)).toEqual(['--- ContainerApp chat/web'])
+      expect(code).toBe(1)
+    })
+
+    test('needs one for everything else', async () => {
+      writeApp(desk.desk, { env: [{ name: 'MODE', value: 'fast' }] })
+      const { code, stderr } = await desk.run(['diff', '-f', 'app.yaml', ...nowhere])
+      expect(stderr).toMatch(/^ImageNotFound: /)
+      expect(code).toBe(3)
+    })
+  })
+
+  test('says from where a registry was asked in vain', async () => {
+    writeApp(desk.desk, { image: '127.0.0.1:1/team/app:good' })
+    const { code, stderr } = await desk.run(['diff', '-f', 'app.yaml'])
+    expect(stderr).toMatch(
+      /^RegistryUnavailable: 127\.0\.0\.1:1 .*\(asked from this machine; --registries-config /,
+    )
+    expect(code).toBe(3)
   })
 
   test('leaves claims that nothing declares any more alone', async () => {

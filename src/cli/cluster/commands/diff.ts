@@ -6,7 +6,7 @@ import { parseApp } from '../../../crd/app.ts'
 import { podSecurityOf } from '../../../engine/kubernetes/cluster-facts.ts'
 import { CONTAINER_APPS, NAMESPACES } from '../../../engine/kubernetes/resources.ts'
 import { ExpectedError, IssuesError } from '../../../errors.ts'
-import type { ClusterOptions, KubeObject } from '../../../reconcile/kubernetes/types.ts'
+import type { ClusterObserved, ClusterOptions, KubeObject } from '../../../reconcile/kubernetes/types.ts'
 import type { CommandCall } from '../../command-spec.ts'
 import type { CliContext } from '../../context.ts'
 import { requireInput, type InputApp, type InputDocuments } from '../../input-documents.ts'
@@ -18,7 +18,7 @@ import { UsageError } from '../../usage-error.ts'
 import { observeApp } from '../children.ts'
 import { changeOfApp, changeOfStep, type ObjectChange } from '../dry-run.ts'
 import { examineForCluster } from '../examine.ts'
-import { plannedChanges } from '../planned-changes.ts'
+import { plannedChanges, settledChanges, type PlannedChanges } from '../planned-changes.ts'
 import { renderSettings, type RenderSettings } from '../render-options.ts'
 import { namedClusterApp, onCluster, requireClusterApp, storedApp, type ClusterTarget } from '../target.ts'
 
@@ -91,36 +91,68 @@ interface DiffInput {
   readonly settings: RenderSettings
 }
 
+interface RenderInput extends Omit<DiffInput, 'candidate'> {
+  readonly document: InputApp
+  readonly observed: ClusterObserved
+}
+
+interface Found {
+  readonly changes: readonly ObjectChange[]
+  readonly problems: readonly ExpectedError[]
+}
+
 async function changesOf(
   context: CliContext,
   call: CommandCall,
-  { client }: ClusterTarget,
+  target: ClusterTarget,
   { candidate, secrets, settings }: DiffInput,
-): Promise<{ readonly changes: readonly ObjectChange[]; readonly problems: readonly ExpectedError[] }> {
-  const { document, live, words } = candidate
-  const { metadata } = document.app
+): Promise<Found> {
+  const { client } = target
+  const { live, words } = candidate
+  const applied = words === undefined ? undefined : await changeOfApp(client, live, words)
+  const document = asServed(candidate, applied?.next)
   const observed = await observeApp(
     client,
     storedApp(live ?? (submissionOf(document).resource as KubeObject)),
     context.now(),
   )
-  const podSecurity = call.options.text('podSecurity') ?? (await enforcedIn({ client }, metadata.namespace))
+  const planned =
+    settledChanges(document.app, observed, context.now()) ??
+    (await renderedChanges(context, call, target, { document, observed, secrets, settings }))
+  for (const issue of planned.warnings) context.stderr.write(`${issueLine(issue)}\n`)
+  const changes = [applied?.change]
+  for (const step of planned.steps)
+    changes.push(await changeOfStep(client, document.app.metadata.namespace, step))
+  return { changes: changes.filter((change) => change !== undefined), problems: planned.problems }
+}
+
+/** The app as the controller will read it: with the server's defaults, and what others have written into its metadata. */
+function asServed({ document, live }: Candidate, next: KubeObject | undefined): InputApp {
+  if (live === undefined || next === undefined) return document
+  const parsed = parseApp(next, document.app.metadata.namespace)
+  if ('issues' in parsed) return document
+  const { status } = document.app
+  return { ...document, app: { ...parsed.app, ...(status === undefined ? {} : { status }) } }
+}
+
+async function renderedChanges(
+  context: CliContext,
+  call: CommandCall,
+  { client }: ClusterTarget,
+  { document, observed, secrets, settings }: RenderInput,
+): Promise<PlannedChanges> {
+  const { namespace, uid: appUid = '' } = document.app.metadata
+  const podSecurity = call.options.text('podSecurity') ?? (await enforcedIn({ client }, namespace))
   const options = { ...settings.options, podSecurity: podSecurity as ClusterOptions['podSecurity'] }
-  const examined = await examineForCluster({
+  const { desired, rendered, warnings } = await examineForCluster({
     context,
     document,
     secrets,
     settings: { ...settings, options },
     claims: observed.claims,
   })
-  const { desired, rendered } = examined
-  const appUid = metadata.uid ?? ''
   const planned = plannedChanges({ appUid, observed, desired, rendered, options, nowMs: context.now() })
-  for (const issue of [...examined.warnings, ...planned.warnings])
-    context.stderr.write(`${issueLine(issue)}\n`)
-  const changes = [words === undefined ? undefined : await changeOfApp(client, live, words)]
-  for (const step of planned.steps) changes.push(await changeOfStep(client, metadata.namespace, step))
-  return { changes: changes.filter((change) => change !== undefined), problems: planned.problems }
+  return { ...planned, warnings: [...warnings, ...planned.warnings] }
 }
 
 /** As the controller takes a namespace: by its label; by the level that most clusters allow where it can't be read. */
