@@ -20,7 +20,13 @@ export function usage<T>(parse: () => T, path: string): T {
   try {
     return parse()
   } catch (error) {
-    if (error instanceof ExpectedError) throw new UsageError(error.message, error.path ?? path, error.reason)
-    throw error
+    throw asUsage(error, path)
   }
+}
+
+/** An expected failure as a slip of the one who typed; anything else as it is. `path`: where, unless the error knows. */
+export function asUsage(error: unknown, path: string): unknown {
+  return error instanceof ExpectedError
+    ? new UsageError(error.message, error.path ?? path, error.reason)
+    : error
 }

@@ -9,7 +9,7 @@ import { appId, parseAppKey, type AppKey } from '../../reconcile/names.ts'
 import type { StoredApp } from '../../reconcile/ports.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext, ClusterChoice, OpenCluster } from '../context.ts'
-import { UsageError } from '../usage-error.ts'
+import { asUsage, UsageError } from '../usage-error.ts'
 import { PLUGIN_PROGRAM } from './program-name.ts'
 
 export interface ClusterTarget {
@@ -28,10 +28,8 @@ export type ClusterCommand = (
 export function onCluster(run: ClusterCommand): RunCommand {
   return async (context, call) => {
     const connect = context.connectCluster ?? connectByKubeconfig
-    const { client, namespace } = await connect({
-      path: call.options.text('kubeconfig'),
-      context: call.options.text('context'),
-    })
+    const choice = { path: call.options.text('kubeconfig'), context: call.options.text('context') }
+    const { client, namespace } = await connect(choice)
     try {
       return await run(context, call, { client, namespace: namespaceOf(call, namespace) })
     } finally {
@@ -40,13 +38,18 @@ export function onCluster(run: ClusterCommand): RunCommand {
   }
 }
 
-/** Imported only when it is time: the help of a command needs no cluster. */
+/**
+ * Imported only when it is time: the help of a command needs no cluster. A kubeconfig that can't be used is input that
+ * is wrong: no server was asked yet.
+ */
 async function connectByKubeconfig(choice: ClusterChoice): Promise<OpenCluster> {
   const [{ connectKubeconfig }, { openKubeClient }] = await Promise.all([
     import('../../engine/kubernetes/api/connect.ts'),
     import('../../engine/kubernetes/api/client.ts'),
   ])
-  const connection = await connectKubeconfig(choice)
+  const connection = await connectKubeconfig(choice).catch((error: unknown) => {
+    throw asUsage(error, 'kubeconfig')
+  })
   return { client: openKubeClient(connection), namespace: connection.namespace }
 }
 

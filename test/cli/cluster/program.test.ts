@@ -71,6 +71,17 @@ describe('the options of every kubectl plugin', () => {
   })
 })
 
+test.each([
+  ['none.yaml', /^NotFound: the kubeconfig cannot be used: there is no file none\.yaml$/m],
+  ['/', /^InvalidSpec: .*the kubeconfig cannot be used: /],
+])('a kubeconfig that cannot be used (%s) is wrong input', async (file, said) => {
+  const { code, stdout, stderr } = await desk.desk.run(['status', '--kubeconfig', file], {
+    tree: PLUGIN_TREE,
+  })
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+  expect(stderr).toMatch(said)
+})
+
 describe('examples', () => {
   const examples = COMMANDS.flatMap(({ words, spec }) =>
     (spec.examples ?? []).map((example) => [example.words, words] as const),

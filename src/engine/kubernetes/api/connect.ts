@@ -3,7 +3,7 @@ import type { Agent } from 'node:http'
 import type { RequestOptions } from 'node:https'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { ExpectedError, printable } from '../../../errors.ts'
+import { ExpectedError, printable, type Reason } from '../../../errors.ts'
 
 export interface ApiConnection {
   /** http or https; a path is a prefix of every request's path. */
@@ -116,7 +116,8 @@ export interface KubeconfigOptions {
 
 /**
  * The connection that a kubeconfig describes, with everything that its users may hold: tokens, files, certificates,
- * exec plugins, auth providers. Throws InvalidSpec for a kubeconfig that can't be used.
+ * exec plugins, auth providers. Throws NotFound and PermissionDenied for files, InvalidSpec for a kubeconfig that can't
+ * be used for another reason.
  */
 export async function connectKubeconfig(options: KubeconfigOptions = {}): Promise<ApiConnection> {
   // Lazily, since importing it costs 80 MB of memory: a controller in a pod never does (DESIGN §6).
@@ -131,12 +132,20 @@ export async function connectKubeconfig(options: KubeconfigOptions = {}): Promis
   try {
     return await connectionOf(load)
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error)
-    throw new ExpectedError('InvalidSpec', `the kubeconfig cannot be used: ${printable(said)}`, {
-      cause: error,
-      ...(options.path === undefined ? {} : { path: options.path }),
-    })
+    throw unusable(error, options.path)
   }
+}
+
+function unusable(error: unknown, path: string | undefined): ExpectedError {
+  const { code, syscall, path: file = '' } = error as NodeJS.ErrnoException
+  const isFile = syscall === 'open' && file !== ''
+  const details = { cause: error, ...(path === undefined ? {} : { path }) }
+  const fail = (reason: Reason, what: string) =>
+    new ExpectedError(reason, `the kubeconfig cannot be used: ${what}`, details)
+  if (isFile && code === 'ENOENT') return fail('NotFound', `there is no file ${printable(file)}`)
+  if (isFile && code === 'EACCES')
+    return fail('PermissionDenied', `${printable(file)} may not be read by this user`)
+  return fail('InvalidSpec', printable(error instanceof Error ? error.message : String(error)))
 }
 
 /** What is used of client-node's `KubeConfig`. */

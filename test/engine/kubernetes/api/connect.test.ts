@@ -168,8 +168,17 @@ describe('by a kubeconfig', () => {
       reason: 'InvalidSpec',
       path: file,
     })
-    await expect(connectKubeconfig({ path: path.join(folder, 'none') })).rejects.toMatchObject({
-      reason: 'InvalidSpec',
+    const missing = path.join(folder, 'none')
+    await expect(connectKubeconfig({ path: missing })).rejects.toMatchObject({
+      reason: 'NotFound',
+      message: `the kubeconfig cannot be used: there is no file ${missing}`,
     })
+    await expect(connectKubeconfig({ path: folder })).rejects.toMatchObject({ reason: 'InvalidSpec' })
+  })
+
+  test.skipIf(process.getuid?.() === 0)('says that a file may not be read', async () => {
+    const file = path.join(folder, 'secret')
+    await writeFile(file, '', { mode: 0 })
+    await expect(connectKubeconfig({ path: file })).rejects.toMatchObject({ reason: 'PermissionDenied' })
   })
 })
