@@ -198,15 +198,17 @@ export class RegistrySource implements ImageSource {
 
   /** The first endpoint that can; when none can, the registry's own failure with what the mirrors said. */
   async #firstOf<T>(purpose: Purpose, what: string, ask: (client: RegistryClient) => Promise<T>): Promise<T> {
-    const tried: string[] = []
+    const tried: Tried[] = []
     const clients = this.#clientsFor(purpose)
     for (const [position, client] of clients.entries()) {
       try {
         return await ask(client)
       } catch (error) {
         if (!(error instanceof ExpectedError)) throw error
-        if (position === clients.length - 1) throw withTried(error, tried, what)
-        tried.push(`mirror ${printable(client.endpoint.host)}: ${error.message}`)
+        const { host } = client.endpoint
+        if (position === clients.length - 1)
+          throw missingOnMirror(purpose, error, tried) ?? withTried(error, tried, what)
+        tried.push({ error, words: `mirror ${printable(host)}: ${error.message}` })
       }
     }
     throw new Error('unreachable: there is always the registry itself')
@@ -259,9 +261,33 @@ function ignoreNotFound(error: unknown): undefined {
   throw error
 }
 
-function withTried(error: ExpectedError, tried: readonly string[], what: string): ExpectedError {
+/** A mirror that was of no use. */
+interface Tried {
+  readonly error: ExpectedError
+  readonly words: string
+}
+
+/**
+ * Where the registry is out of reach, a mirror that is trusted with tags (rule X1) is the only one who knows: a wrong tag
+ * is then what has to be mended, not the network.
+ */
+function missingOnMirror(
+  purpose: Purpose,
+  error: ExpectedError,
+  tried: readonly Tried[],
+): ExpectedError | undefined {
+  const missing = tried.find((one) => one.error.reason === 'ImageNotFound')
+  if (purpose !== 'resolve' || error.reason !== 'RegistryUnavailable' || missing === undefined)
+    return undefined
+  const others = [...tried.filter((one) => one !== missing).map(({ words }) => words), error.message]
+  const message = `${missing.words}; nobody else could be asked: ${others.join('; ')}`
+  return new ExpectedError('ImageNotFound', message, { retry: 'backoff', cause: error })
+}
+
+function withTried(error: ExpectedError, tried: readonly Tried[], what: string): ExpectedError {
   if (tried.length === 0) return error
-  const message = `${error.message} (before that, for ${printable(what)}: ${tried.join('; ')})`
+  const before = tried.map(({ words }) => words).join('; ')
+  const message = `${error.message} (before that, for ${printable(what)}: ${before})`
   return new ExpectedError(error.reason, message, { retry: error.retry, cause: error })
 }
 

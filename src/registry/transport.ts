@@ -151,7 +151,9 @@ const CERTIFICATE_ERRORS =
 function networkError(url: URL, error: unknown): ExpectedError {
   if (error instanceof ExpectedError) return error
   const code = (error as NodeJS.ErrnoException).code ?? ''
-  const detail = printable(error instanceof Error && error.message !== '' ? error.message : code, 160)
+  const detail =
+    nameTrouble(error, url) ??
+    printable(error instanceof Error && error.message !== '' ? error.message : code, 160)
   const host = printable(url.host)
   if (CERTIFICATE_ERRORS.test(code)) {
     return new ExpectedError(
@@ -169,6 +171,15 @@ function networkError(url: URL, error: unknown): ExpectedError {
     retry: 'backoff',
     cause: error,
   })
+}
+
+/** The system's words for a look-up that failed (`getaddrinfo EAI_AGAIN`) say nothing to most people. */
+function nameTrouble(error: unknown, url: URL): string | undefined {
+  // Behind a proxy, it is the proxy's name that is looked up.
+  const { code, hostname = url.hostname } = error as NodeJS.ErrnoException & { readonly hostname?: string }
+  if (code === 'EAI_AGAIN') return `DNS has no answer for ${printable(hostname)}`
+  if (code === 'ENOTFOUND') return `DNS knows no host ${printable(hostname)}`
+  return undefined
 }
 
 function reasonOf(signal: AbortSignal): Error {

@@ -856,6 +856,43 @@ describe('mirrors', () => {
   })
 })
 
+describe('a tag that a trusted mirror does not have', () => {
+  const mirrored = (resolve: boolean) => ({
+    [registry.host]: { mirrors: [{ url: mirror.url, resolve }] },
+  })
+
+  test('is missing, where the registry itself is out of reach', async () => {
+    registry.on(/./, cut)
+    expect(await failure({ registries: mirrored(true) })).toMatch(
+      /^ImageNotFound: mirror MIRROR: MIRROR\/v2\/team\/app\/manifests\/1 answered 404 .*; nobody else could be asked: REGISTRY cannot be reached: /,
+    )
+  })
+
+  test("is the registry's to tell, where that answers", async () => {
+    registry.demandBasic({ x: 'y' })
+    expect(await failure({ registries: mirrored(true) })).toMatch(/^RegistryUnauthorized: REGISTRY/)
+  })
+
+  test('says nothing when the mirror is not trusted with tags, or is asked for content', async () => {
+    registry.on(/./, cut)
+    expect(await failure({ registries: mirrored(false) })).toMatch(/^RegistryUnavailable: /)
+    const pinned = sourceOf(`${registry.host}/team/app@${image.digest}`, { registries: mirrored(true) })
+    expect(await failureOf(() => pinned.resolve(AMD64, signal))).toMatch(/^RegistryUnavailable: /)
+  })
+})
+
+test.each([
+  ['EAI_AGAIN', 'DNS has no answer for registry.example'],
+  ['ENOTFOUND', 'DNS knows no host registry.example'],
+])('a look-up that ends with %s is told in plain words', async (code, words) => {
+  const lookup: Effects['lookup'] = (hostname, _options, callback) =>
+    callback(Object.assign(new Error(`getaddrinfo ${code} ${hostname}`), { code, hostname }), '', 0)
+  const source = sourceOf('registry.example/x', { effects: { lookup } })
+  expect(await failureOf(() => source.resolve(AMD64, signal))).toBe(
+    `RegistryUnavailable: registry.example cannot be reached: ${words}`,
+  )
+})
+
 describe('plain http and encryption', () => {
   test('a host that is not this machine is asked by https only', async () => {
     const found = await failureOf(() =>
