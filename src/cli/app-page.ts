@@ -18,19 +18,27 @@ import { field } from './fields.ts'
 import { cutText, renderTable, wrapText, type Column } from './table.ts'
 import type { Paint } from './styles.ts'
 
-/** `program` is how its reader calls the command line: `fairlead`, `kubectl fairlead`. */
+export interface PageWords {
+  /** How its reader calls the command line: `fairlead`, `kubectl fairlead`. */
+  readonly program: string
+  /** What to say of an app without a status. */
+  readonly unseen: string
+}
+
+const HOST_WORDS: PageWords = { program: PROGRAM, unseen: 'no controller has looked at it yet' }
+
 export function appPage(
   stored: StoredApp,
   nowMs: number,
   width: number,
   paint: Paint,
-  program: string = PROGRAM,
+  { program, unseen }: PageWords = HOST_WORDS,
 ): string {
   const { status } = stored
   const state = stateOf(stored)
   const page = [
     `${paint('bold', cutText(appId(stored.key), width - 30, 'middle'))}  ${paint(state.style, state.text)}`,
-    ...messageLines(status, width),
+    ...messageLines(status, width, unseen),
     '',
     ...field('Image', imageOf(stored), width),
     ...imageLines(status?.image, nowMs, width, program),
@@ -48,9 +56,9 @@ export function appPage(
     .join('')}`
 }
 
-function messageLines(status: AppStatus | undefined, width: number): readonly string[] {
+function messageLines(status: AppStatus | undefined, width: number, unseen: string): readonly string[] {
   const ready = readyOf(status)
-  if (ready === undefined) return ['no controller has looked at it yet']
+  if (ready === undefined) return wrapText(unseen, width)
   return ready.status === 'True' && ready.reason === 'Running'
     ? []
     : wrapText(printable(ready.message, 4000), width)

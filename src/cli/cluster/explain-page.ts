@@ -5,15 +5,18 @@ import { cutText, renderTable, wrapText, type Cell, type Column } from '../table
 import { claimSize } from '../volume-view.ts'
 import type { AppEventRow } from './app-events.ts'
 import type { Explanation, Finding, PodFacts, VolumeFacts } from './explanation.ts'
+import { CLUSTER_WORDS } from './page-words.ts'
 import { sharesClaim } from './volume-row.ts'
 
 const INDENT = '  '
+const UNSEEN = `${CLUSTER_WORDS.unseen.charAt(0).toUpperCase()}${CLUSTER_WORDS.unseen.slice(1)}`
 
 export function explainPage(explanation: Explanation, nowMs: number, width: number, paint: Paint): string {
-  const { namespace, name, state, upToDate, image, running, pods, volumes, findings, events } = explanation
+  const { namespace, name, state, seen, upToDate, image, running, pods, volumes, findings, events } =
+    explanation
   const style = findings.length === 0 ? 'good' : 'warn'
   const head = `${paint('bold', cutText(`${namespace}/${name}`, width - 30, 'middle'))}  ${paint(style, state)}\n`
-  const late = upToDate ? [] : ['The controller has not looked at the newest edit yet.']
+  const late = upToDate ? [] : [seen ? 'The controller has not looked at the newest edit yet.' : UNSEEN]
   const sections = [
     section('Why this image', paragraphs([...image.sentences, ...late], width), paint),
     section('What runs', `${paragraphs(running, width)}${indented(podsTable(pods, width, paint))}`, paint),

@@ -17,6 +17,8 @@ export interface Explanation {
   readonly name: string
   /** One word, such as `Running` or `CrashLoopBackOff`. */
   readonly state: string
+  /** A controller has said something about it. */
+  readonly seen: boolean
   /** The controller has seen the newest words of the user. */
   readonly upToDate: boolean
   readonly image: { readonly words: string; readonly digest?: string; readonly sentences: readonly string[] }
@@ -74,6 +76,7 @@ export function explanationOf(
   return {
     ...key,
     state: stateOf(stored).text,
+    seen: readyOf(status) !== undefined,
     upToDate: (status?.observedGeneration ?? 0) >= stored.generation,
     image: { words: imageOf(stored), ...(digest === undefined ? {} : { digest }), sentences: image },
     ...(workload === undefined ? {} : { workload: workloadFacts(workload) }),

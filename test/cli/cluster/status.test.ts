@@ -74,6 +74,14 @@ describe('one app', () => {
     expect(stdout).toContain('/data')
   })
 
+  test('that nobody looks at makes its reader think of what is watched', async () => {
+    await threeApps()
+    expect((await desk.run(['status', 'fresh'])).stdout).toContain('does it watch this namespace?\n')
+    const { stdout } = await desk.run(['explain', 'fresh'])
+    expect(stdout).toContain('\n  No controller has looked at it yet; if that stays so: does one run')
+    expect((await desk.run(['explain', 'web'])).stdout).not.toContain('has looked at it')
+  })
+
   test('says how to go back in the words of the plugin', async () => {
     const image = runningStatus().image
     if (image === undefined) throw new Error('no image')

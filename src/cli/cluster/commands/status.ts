@@ -7,7 +7,7 @@ import type { CliContext } from '../../context.ts'
 import { lineWidth, outputFormat, writeAnswer } from '../../output.ts'
 import { painter } from '../../styles.ts'
 import { watchAnswers, type Shown } from '../../watch-answers.ts'
-import { PLUGIN_PROGRAM } from '../program-name.ts'
+import { CLUSTER_WORDS } from '../page-words.ts'
 import { listApps, namedClusterApp, onCluster, requireClusterApp, type ClusterTarget } from '../target.ts'
 
 /** Each look is a request: less often than on one's own disk. */
@@ -43,7 +43,7 @@ async function showOne(context: CliContext, call: CommandCall, target: ClusterTa
   const resource = withStatus(stored)
   const { stdout } = context
   const page = () =>
-    appPage(stored, context.now(), lineWidth(context), painter(context, stdout), PLUGIN_PROGRAM)
+    appPage(stored, context.now(), lineWidth(context), painter(context, stdout), CLUSTER_WORDS)
   return {
     fingerprint: canonicalJson(resource),
     print: () => writeAnswer(context, outputFormat(call), resource, page),
