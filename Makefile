@@ -45,7 +45,7 @@ e2e: images run-e2e ## end-to-end tests only (needs root)
 
 clustertest: images run-cluster ## tests on a real Kubernetes only (needs root)
 
-cluster: images ## start a Kubernetes to play with; prints what to export, stays until Ctrl-C (needs root)
+cluster: images ## start a Kubernetes to play with; prints what to type, stays until Ctrl-C (needs root)
 	@node scripts/cluster.ts
 
 generate: setup ## write the files that are made from the schema
