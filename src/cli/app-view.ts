@@ -49,8 +49,9 @@ export function shortName(key: AppKey): string {
   return key.namespace === 'default' ? key.name : appId(key)
 }
 
+/** The name is what the next command takes: it gives way only when nothing else can. */
 const COLUMNS: readonly Column[] = [
-  { title: 'NAME', cut: 'middle' },
+  { title: 'NAME' },
   { title: 'IMAGE', cut: 'middle' },
   { title: 'DIGEST' },
   { title: 'READY' },

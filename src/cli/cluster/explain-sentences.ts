@@ -49,8 +49,9 @@ function staysUntil(stored: StoredApp): string {
   return `It stays until spec.image changes or somebody asks: ${ask(stored)}.`
 }
 
+/** In quotes, so that no line ends inside it. */
 function ask({ key }: StoredApp): string {
-  return `${PLUGIN_PROGRAM} rebuild ${key.name} -n ${key.namespace}`
+  return `"${PLUGIN_PROGRAM} rebuild ${key.name} -n ${key.namespace}"`
 }
 
 function runningSentences(stored: StoredApp, workload: ObservedWorkload | undefined): readonly string[] {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { FIELD_MANAGER, SEEDED_FROM } from '../../../src/crd/labels.ts'
+import { FIELD_MANAGER, RESTART_REQUESTED_AT, SEEDED_FROM } from '../../../src/crd/labels.ts'
 import {
   CHILD_TYPES,
   CLAIMS,
@@ -59,6 +59,9 @@ async function everything(): Promise<readonly (readonly KubeObject[])[]> {
 async function settledApp(digest: Digest = APP_IMAGE.digest): Promise<void> {
   const image = { reference: IMAGE, canonical: IMAGE, digest, resolvedAt: NOON }
   await desk.app('chat/web', { observedGeneration: 1, image }, SPEC)
+  // Files know nothing of it, and have not to.
+  const restarted = { metadata: { annotations: { [RESTART_REQUESTED_AT]: NOON } } }
+  await desk.kube.mergePatch(CONTAINER_APPS, 'chat', 'web', restarted, { fieldManager: 'user' })
   const { stdout: resource } = await desk.run(['status', 'web', '-o', 'yaml'])
   writeFileSync(join(desk.desk.dir, 'live.yaml'), resource)
   const { stdout } = await desk.run(['render', '-f', 'live.yaml', ...images])

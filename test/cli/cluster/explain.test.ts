@@ -84,7 +84,7 @@ describe('explain', () => {
     for (const said of [
       'chat/web CrashLoopBackOff',
       `example/app:1 named ${DIGEST_A} when it was resolved at 2026-01-01T12:00:00Z by docker.io.`,
-      'kubectl fairlead rebuild web -n chat',
+      'somebody asks: "kubectl fairlead rebuild web -n chat".',
       'StatefulSet web wants 1 pod of revision r1; ready: 0.',
       'web-0 node-1 no 4 r1 aaaaaaaaaaaa CrashLoopBackOff',
       '/data 1.0 GiB Bound aaaaaaaaaaaa Allowed Retain web-data',

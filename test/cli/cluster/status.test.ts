@@ -45,6 +45,12 @@ describe('the table', () => {
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBe(80)
   })
 
+  test('cuts images before names', async () => {
+    await desk.app('production/mattermost', runningStatus(), { image: 'registry.example.com/team/chat:1.0' })
+    const { stdout } = await desk.run(['status', '-A'], { outputIsTerminal: true, env: { NO_COLOR: '1' } })
+    expect(stdout).toMatch(/^production\/mattermost {2}registry.*….*:1\.0 {2}/m)
+  })
+
   test('says where there is nothing', async () => {
     expect(await desk.run(['status'])).toMatchObject({
       code: 0,
