@@ -104,6 +104,16 @@ describe('explain', () => {
     expect(page).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/)
   })
 
+  test('tells two long volumes apart in 80 columns', async () => {
+    await desk.app('chat/mattermost', runningStatus())
+    const paths = ['/mattermost/client/plugins', '/mattermost/plugins']
+    await desk.put(CLAIMS, aClaim('chat/mattermost', paths))
+    const { stdout } = await desk.run(['explain', 'mattermost'], terminal)
+    for (const path of paths) expect(stdout).toMatch(new RegExp(`^ {2}${path} +of 1\\.0 GiB `, 'm'))
+    expect(stdout).toContain('\n    retain Retain  claim mattermost-mattermost-client-plugins\n')
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+  })
+
   test('goes into a pipe whole: a line for each sentence', async () => {
     await aBrokenApp()
     expect(await explained()).toContain(
@@ -224,6 +234,13 @@ describe('events', () => {
       ['FailedCreate', 1],
     ])
     expect(await explained()).toContain('  60m ago  Pod web-0: BackOff (3 times)\n    Back-off restarting\n')
+  })
+
+  test('are told whole, as long as the server lets them be', async () => {
+    await desk.app('chat/web', runningStatus())
+    const note = 'n'.repeat(1024)
+    await desk.put(EVENTS, anEvent('a', 'ContainerApp', 'web', { reason: 'PullSecretForbidden', note }))
+    expect(await explained()).toContain(`    ${note}\n`)
   })
 
   test('that may not be read leave the rest as it is', async () => {
