@@ -8,8 +8,8 @@ import { API_VERSION, KIND } from '../../src/crd/labels.ts'
 import { toYaml } from '../../src/crd/to-yaml.ts'
 import type { Bed } from '../../test/cluster/bed/bed.ts'
 import { clusterBinaries } from './cluster-binaries.ts'
-import { controllerImage } from './controller-image.ts'
-import { demoImage } from './demo-image.ts'
+import { controllerImage, type ControllerImage } from './controller-image.ts'
+import { demoImage, type DemoImage } from './demo-image.ts'
 import { readLayoutImage } from './oci-layout.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
@@ -17,10 +17,20 @@ const SYSTEM = 'fairlead-system'
 const APP = { name: 'demo', namespace: 'play' }
 const PORT = 8065
 
+export interface PlayImages {
+  readonly controller: ControllerImage
+  readonly demo: DemoImage
+}
+
+/** Minutes when they are not in the cache. */
+export async function playImages(): Promise<PlayImages> {
+  return { controller: await controllerImage(), demo: await demoImage() }
+}
+
 /** Returns lines for a shell: exports, then commands that install Fairlead and run the app, then comments. */
-export async function furnish(bed: Bed): Promise<readonly string[]> {
+export async function furnish(bed: Bed, images: PlayImages): Promise<readonly string[]> {
   const { root, adminKubeconfig } = bed.plane
-  const image = await pushImages(bed)
+  const image = await pushImages(bed, images)
   const files = { values: path.join(root, 'values.yaml'), app: path.join(root, 'app.yaml') }
   await writeFile(files.values, valuesYaml(bed, image))
   await writeFile(files.app, appYaml())
@@ -55,10 +65,11 @@ function hints(bed: Bed): readonly string[] {
 }
 
 /** The controller's image as values of the chart; an app's is `demo/app` with the tags v1 and v2. */
-async function pushImages(bed: Bed): Promise<{ readonly repository: string; readonly tag: string }> {
-  const { layout, tag } = await controllerImage()
+async function pushImages(
+  bed: Bed,
+  { controller: { layout, tag }, demo }: PlayImages,
+): Promise<{ readonly repository: string; readonly tag: string }> {
   await bed.registry.push('fairlead', tag, await readLayoutImage(layout, tag))
-  const demo = await demoImage()
   for (const version of ['v1', 'v2'])
     await bed.registry.push('demo/app', version, await readLayoutImage(demo.layout, version))
   return { repository: `${bed.registry.host}/fairlead`, tag }
