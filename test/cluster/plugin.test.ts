@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openKubeClient, type ClusterClient } from '../../src/engine/kubernetes/api/client.ts'
 import { connectKubeconfig } from '../../src/engine/kubernetes/api/connect.ts'
 import { CHILD_TYPES, CLAIMS, CONTAINER_APPS, isChildKind } from '../../src/engine/kubernetes/resources.ts'
+import { clusterSecretReader, type SecretReader } from '../../src/engine/kubernetes/images/secret-reader.ts'
 import {
   APP_LABEL,
   FIELD_MANAGER,
@@ -28,6 +29,7 @@ const run = promisify(execFile)
 const ROOT = path.join(import.meta.dirname, '../..')
 const PLUGIN = path.join(ROOT, 'bin/kubectl-fairlead')
 const SPEC = { image: 'example.com/team/app:good', ports: [{ name: 'http', port: 80 }] }
+const signal = new AbortController().signal
 const BY = { fieldManager: FIELD_MANAGER, force: true }
 
 let plane: ControlPlane
@@ -267,6 +269,28 @@ test('a kubeconfig that is not there is wrong usage', async () => {
   const { code, stdout, stderr } = await plugin(['status', '--kubeconfig', 'none.yaml'])
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   expect(stderr).toBe('NotFound: the kubeconfig cannot be used: there is no file none.yaml\n')
+})
+
+const readSecret = (reader: SecretReader, name: string) => reader.readSecret('chat', name, signal)
+const readAccount = (reader: SecretReader, name: string) => reader.readServiceAccount('chat', name, signal)
+
+test.each([
+  ['a secret and no other', readSecret, /may not read the pull secret other /],
+  ['accounts', readAccount, /^read$/],
+])('the commands that PullSecretForbidden prints let it read %s', async (_title, read, others) => {
+  const nobody = openKubeClient(await connectKubeconfig({ path: await plane.kubeconfigFor('nobody') }))
+  const reader = clusterSecretReader(nobody, { namespace: 'default', serviceAccount: 'nobody' })
+  const attempt = (name: string) => read(reader, name).then(() => 'read', String)
+  try {
+    const said = await attempt('login')
+    expect(said).toMatch(/may not read .*; allow it with: kubectl /)
+    for (const command of said.slice(said.indexOf('kubectl ')).split(' && '))
+      await plane.kubectl(command.split(' ').slice(1))
+    await expect.poll(() => attempt('login'), { timeout: 10_000 }).toBe('read')
+    expect(await attempt('other')).toMatch(others)
+  } finally {
+    nobody.close()
+  }
 })
 
 test('a user without rights is told which rule is missing', async () => {
