@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ControlPlane } from '../../test/cluster/bed/control-plane.ts'
 import { SERVICE_ADDRESSES, appName } from './bench-cluster.ts'
+import { inParallel } from './in-parallel.ts'
 
 interface Entry {
   readonly key: string
@@ -20,7 +21,7 @@ const PREFIXES = [
 ]
 /** Of each address one object: without it the API server repairs, with an Event for each Service, for minutes. */
 const ADDRESSES = '/registry/ipaddresses/'
-const AT_ONCE = 100
+const WIDTH = 8
 
 /** Apps `templates` up to, but without, `to`, each a copy of the one whose number has the same remainder. */
 export async function seedApps(plane: ControlPlane, templates: number, to: number): Promise<void> {
@@ -29,14 +30,12 @@ export async function seedApps(plane: ControlPlane, templates: number, to: numbe
   const entries = (await Promise.all(prefixes.map((prefix) => everythingBelow(etcd, prefix)))).flat()
   const sets = Array.from({ length: templates }, (_one, template) => templateOf(entries, template))
   const free = new FreeAddresses(entries)
-  let batch: Entry[] = []
-  for (let n = templates; n < to; n += 1) {
+  const numbers = Array.from({ length: Math.max(to - templates, 0) }, (_one, at) => templates + at)
+  // Each app by itself: objects of a kind never share a revision, or who lists between two of them misses one for ever.
+  await inParallel(numbers, WIDTH, async (n) => {
     const template = sets[n % templates]
-    if (template !== undefined) batch.push(...copiesOf(template, n, free))
-    if (batch.length < AT_ONCE && n < to - 1) continue
-    await putAll(etcd, batch)
-    batch = []
-  }
+    if (template !== undefined) await putAll(etcd, copiesOf(template, n, free))
+  })
 }
 
 interface Template {
