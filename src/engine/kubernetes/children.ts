@@ -4,6 +4,7 @@
  */
 import { APP_LABEL } from '../../crd/labels.ts'
 import type { AppKey } from '../../reconcile/names.ts'
+import type { ClaimUse, PodClaim } from '../../reconcile/kubernetes/claim-uses.ts'
 import type {
   ChildKind,
   KubeObject,
@@ -12,6 +13,7 @@ import type {
 } from '../../reconcile/kubernetes/types.ts'
 import { invariant } from '../../errors.ts'
 import type { Informer, InformerChange, InformerItem, InformerOptions } from './api/types.ts'
+import { ClaimIndex, holdsOf } from './claim-index.ts'
 import { TextPacker, type PackedText } from './packed-text.ts'
 import { Recent } from './recent.ts'
 import { CHILD_TYPES } from './resources.ts'
@@ -21,6 +23,7 @@ export interface ChildItem extends InformerItem {
   /** `namespace/name` of the app that its label names. */
   readonly app: string
   readonly kind: ChildKind
+  readonly holds: readonly PodClaim[]
   readonly kept: KeptChild
 }
 
@@ -48,6 +51,7 @@ export class Children {
   /** Children of a kind are much alike. */
   readonly #packers = new Map(KINDS.map((kind) => [kind, new TextPacker()]))
   readonly #recent = new Recent<ChildItem, ObservedObject>()
+  readonly #claims = new ClaimIndex()
 
   constructor(options: ChildrenOptions) {
     this.#options = options
@@ -87,6 +91,11 @@ export class Children {
     return (this.#byApp.get(app) ?? []).map((item) => this.#recent.get(item, () => this.#whole(item)))
   }
 
+  /** Pods and workloads of other apps with these claims; the app is woken when one of them lets go. */
+  usesByOthers(key: AppKey, claims: readonly string[]): readonly ClaimUse[] {
+    return this.#claims.usesByOthers(key, claims)
+  }
+
   /** What the server answered to a write of ours. */
   observeWrite(kind: ChildKind, object: KubeObject): void {
     this.#informerFor(kind, object.metadata.namespace)?.observeWrite(object)
@@ -114,6 +123,7 @@ export class Children {
       resourceVersion,
       app: label === name ? key : `${namespace}/${label}`,
       kind,
+      holds: holdsOf(observed),
       kept: isClaim(observed) ? observed : this.#packer(kind).pack(JSON.stringify(observed)),
     }
   }
@@ -133,6 +143,8 @@ export class Children {
     if (what === 'deleted') this.#drop(item)
     else this.#put(item)
     this.#options.onWake(item.app, initial)
+    for (const app of this.#claims.change(previous, what === 'deleted' ? undefined : item))
+      this.#options.onWake(app, initial)
   }
 
   /** A new array each time: one that grows by itself keeps room for sixteen more. */

@@ -1,11 +1,18 @@
 /** The Kubernetes engine: implements the middle's `Engine` port over caches and an API client. */
 import type { App } from '../../crd/types.ts'
 import type { AppStatus } from '../../crd/status.ts'
+import { fieldsOf } from '../../crd/view.ts'
 import type { Issue } from '../../errors.ts'
 import type { Digest, ResolvedImage } from '../../image/types.ts'
 import type { RevisionBasis } from '../../reconcile/desired.ts'
 import { serviceAddresses } from '../../reconcile/kubernetes/addresses.ts'
 import { broughtClaims } from '../../reconcile/kubernetes/brought-claims.ts'
+import {
+  claimsHeldBy,
+  isToHavePods,
+  workloadClaims,
+  type ClaimUse,
+} from '../../reconcile/kubernetes/claim-uses.ts'
 import {
   clusterObserved,
   currentWorkload,
@@ -13,7 +20,7 @@ import {
   type ClusterObservedInput,
 } from '../../reconcile/kubernetes/observe.ts'
 import { observeClaim } from '../../reconcile/kubernetes/observe-claim.ts'
-import { planCluster } from '../../reconcile/kubernetes/plan.ts'
+import { planCluster, type ClusterPlan } from '../../reconcile/kubernetes/plan.ts'
 import type { PreflightMemory } from '../../reconcile/kubernetes/plan-context.ts'
 import { planKeepLastCluster, planSettled } from '../../reconcile/kubernetes/plan-settled.ts'
 import { renderCluster } from '../../reconcile/kubernetes/render.ts'
@@ -24,12 +31,15 @@ import type {
   ClusterObserved,
   ClusterOptions,
   ClusterStep,
+  KubeObject,
+  ObservedClaim,
   ObservedObject,
   RenderedCluster,
 } from '../../reconcile/kubernetes/types.ts'
 import { appId, instanceId, type AppKey } from '../../reconcile/names.ts'
 import type { Engine, PlanInput, PreparedImage, Sources } from '../../reconcile/ports.ts'
 import type { Desired, Plan } from '../../reconcile/types.ts'
+import { wantsToRun } from '../../reconcile/wants-to-run.ts'
 import type { KubeClient } from './api/types.ts'
 import type { ClusterAppStore } from './app-store.ts'
 import type { Children } from './children.ts'
@@ -40,13 +50,14 @@ import { checkCluster } from './images/check-cluster.ts'
 import type { ClusterPreparedImage } from './images/cluster-images.ts'
 import type { RefusedPods } from './refused-pods.ts'
 import { CLAIMS } from './resources.ts'
+import { ClaimGrants } from './claim-grants.ts'
 
 export interface ClusterEngineParts {
   /** For what no cache holds: claims that the user brought. */
   readonly client: Pick<KubeClient, 'get'>
   readonly writer: KubeClient
   readonly apps: Pick<ClusterAppStore, 'item'>
-  readonly children: Pick<Children, 'of' | 'observeWrite' | 'observeDelete'>
+  readonly children: Pick<Children, 'of' | 'usesByOthers' | 'observeWrite' | 'observeDelete'>
   readonly facts: Pick<ClusterFacts, 'imageVolumes' | 'podSecurity' | 'expandable'>
   readonly preflightImage: string
   readonly preflightPullSecrets: readonly string[]
@@ -63,6 +74,7 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
 
   /** Failed preflights by app, for the backoff. */
   readonly #memory = new Map<string, PreflightMemory>()
+  readonly #grants = new ClaimGrants()
 
   constructor(parts: ClusterEngineParts) {
     this.#parts = parts
@@ -116,29 +128,37 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
     app: App,
     pin: Digest,
   ): Plan<ClusterStep> | undefined {
-    const plan = planSettled({ observed, app, appUid: this.#uidOf(key), pin })
-    return plan === undefined ? undefined : waking(plan, observed)
+    const seen = this.#withClaimUses(key, observed)
+    const plan = planSettled({ observed: seen, app, appUid: this.#uidOf(key), pin })
+    if (plan === undefined) return undefined
+    this.#grants.withdraw(key)
+    return waking(plan, observed)
   }
 
   planTowards(input: PlanInput<ClusterObserved>, desired: Desired): Plan<ClusterStep> {
     const { key, observed, backoff, nowMs } = input
     const options = this.options(key.namespace)
+    const rendered = this.#rendered.get(desired) ?? renderCluster(desired, options, claimModes(observed))
     const plan = planCluster({
-      rendered: this.#rendered.get(desired) ?? renderCluster(desired, options, claimModes(observed)),
+      rendered,
       desired,
-      observed,
+      observed: this.#withClaimUses(key, observed),
       appUid: this.#uidOf(key),
       options,
       backoff,
       nowMs,
       memory: this.#memory.get(appId(key)),
     })
+    if (desired.running && plan.problem?.error.reason !== 'VolumeInUse')
+      this.#grant(key, observed, rendered.workload, plan)
+    else this.#grants.withdraw(key)
     if (plan.memory === undefined) this.#memory.delete(appId(key))
     else this.#memory.set(appId(key), plan.memory)
     return waking(plan, observed)
   }
 
   planKeepLast({ key, observed, nowMs }: PlanInput<ClusterObserved>, running: boolean): Plan<ClusterStep> {
+    this.#grants.withdraw(key)
     const plan = planKeepLastCluster({ observed, running, appUid: this.#uidOf(key), nowMs })
     return waking(plan, observed)
   }
@@ -168,6 +188,7 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
 
   /** The app is gone. */
   forget(key: AppKey): void {
+    this.#grants.withdraw(key)
     this.#memory.delete(appId(key))
     this.#parts.refusedPods.forget(appId(key))
   }
@@ -202,6 +223,37 @@ export class ClusterEngine implements Engine<ClusterObserved, ClusterStep> {
     return this.#parts.apps.item(appId(key))?.uid ?? ''
   }
 
+  /** Looked up when the plan is made: what was so when the app was observed may be over. */
+  #withClaimUses(key: AppKey, observed: ClusterObserved): ClusterObserved {
+    const names = observed.claims.map(({ name }) => name)
+    const claimUses = [
+      ...this.#parts.children.usesByOthers(key, names),
+      ...this.#grants.ofOthers(key),
+      ...observed.claims.flatMap((claim) => this.#ownersWish(key, claim)),
+    ]
+    return { ...observed, claimUses }
+  }
+
+  /** A claim with the label of an app that is to run and has no workload yet. One that runs without it has left it. */
+  #ownersWish({ namespace, name }: AppKey, claim: ObservedClaim): readonly ClaimUse[] {
+    const { apps, children } = this.#parts
+    if (claim.app === undefined || claim.app === name) return []
+    const owner = appId({ namespace, name: claim.app })
+    const item = apps.item(owner)
+    if (item === undefined || item.deleting || !wantsToRun(fieldsOf(item.resource['spec']))) return []
+    if (children.of(owner).some(isToHavePods)) return []
+    const by = `ContainerApp/${claim.app}`
+    return [{ claim: claim.name, app: claim.app, by, readOnly: false, is: 'wants' }]
+  }
+
+  /** What the plan mounts is granted until the cache has a workload that says so. */
+  #grant(key: AppKey, { workloads }: ClusterObserved, wanted: KubeObject, { steps }: ClusterPlan): void {
+    const held = new Set(workloads.flatMap(claimsHeldBy).map(({ name }) => name))
+    const claims = workloadClaims(wanted).filter(({ name }) => !held.has(name))
+    if (claims.length === 0) this.#grants.withdraw(key)
+    else if (steps.some(startsPods)) this.#grants.grant(key, claims)
+  }
+
   /** Claims without our label are in no cache; they are asked for by name, where an app names some. */
   async #foreignClaims(
     { namespace }: AppKey,
@@ -225,6 +277,13 @@ function waking<Waker extends { readonly wakeAtMs?: number | undefined }>(
 ): Waker {
   if (wakeAtMs === undefined) return waker
   return { ...waker, wakeAtMs: Math.min(waker.wakeAtMs ?? Infinity, wakeAtMs) }
+}
+
+function startsPods(step: ClusterStep): boolean {
+  return (
+    (step.kind === 'create' || step.kind === 'apply') &&
+    ['Pod', 'StatefulSet', 'Deployment'].includes(step.object.kind)
+  )
 }
 
 function execBefore(status: AppStatus | undefined): ReadonlyMap<string, ExecSeen> {

@@ -6,9 +6,11 @@ import { parseQuantity } from '../../crd/quantity.ts'
 import { normalizePath } from '../../crd/path.ts'
 import { VOLUME_LABEL, VOLUME_PATH } from '../../crd/labels.ts'
 import type { App, VolumeSpec } from '../../crd/types.ts'
-import { invariant, type Issue } from '../../errors.ts'
+import { invariant, printable, type Issue } from '../../errors.ts'
 import { claimName, volumePathHash } from '../names.ts'
 import type { Desired, DesiredVolume } from '../types.ts'
+import { overlayClaims } from './brought-claims.ts'
+import { isForManyWriters } from './claim-uses.ts'
 import { compactFields, kubeObject } from './compact.ts'
 import { childLabels, ownerReferences } from './metadata.ts'
 import type { RenderedClaim } from './types.ts'
@@ -45,18 +47,43 @@ export function renderClaims(desired: Desired, defaultSize: string): readonly Re
   return own.map((volume) => renderClaim(desired, [volume], defaultSize))
 }
 
-/** Whether two containers that write at a time would destroy what is on a volume of the app (DESIGN §6). */
-export function singleWriter(desired: Desired, claimModes: ClaimModes): DesiredVolume | undefined {
-  return desired.volumes.find((volume) => {
-    if (volume.storage.kind !== 'own' && volume.storage.kind !== 'claim') return false
-    const modes =
-      volume.storage.kind === 'own'
-        ? claimWish(desired.app, volume).accessModes
-        : (Object.hasOwn(claimModes, volume.storage.claimName) && claimModes[volume.storage.claimName]) || []
-    const onMany = modes.every((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany')
-    const shared = modes.includes('ReadWriteMany') || (modes.includes('ReadOnlyMany') && volume.readOnly)
-    return !(onMany && shared)
+/** Storage of the app that two containers which write at a time would destroy (DESIGN §6). */
+export interface SingleWriter {
+  /** In a sentence: `volume /data`. */
+  readonly what: string
+  /** What would make it storage for several, in a sentence. */
+  readonly remedy: string
+}
+
+/** The first of the app's volumes, then of those that its pod template adds; undefined: all are for several. */
+export function singleWriter(desired: Desired, claimModes: ClaimModes): SingleWriter | undefined {
+  const volume = desired.volumes.find(({ storage, readOnly, path }) => {
+    if (storage.kind === 'claim') return !isForSeveral(modesIn(claimModes, storage.claimName), readOnly)
+    return storage.kind === 'own' && !isForSeveral(claimWish(desired.app, path).accessModes, readOnly)
   })
+  if (volume !== undefined)
+    return {
+      what: `volume ${volume.path}`,
+      remedy: 'give it accessModes: [ReadWriteMany] (and a storage class that has it)',
+    }
+  const name = overlayClaims(desired.app.spec.podTemplate).find(
+    (claim) => claim.readOnly === undefined && !isForSeveral(modesIn(claimModes, claim.name), false),
+  )?.name
+  return name === undefined
+    ? undefined
+    : {
+        what: `claim ${printable(name)} of podTemplate`,
+        remedy: 'take a claim with accessModes [ReadWriteMany], or mount it with readOnly: true',
+      }
+}
+
+function modesIn(claimModes: ClaimModes, name: string): readonly string[] {
+  return (Object.hasOwn(claimModes, name) ? claimModes[name] : undefined) ?? []
+}
+
+function isForSeveral(modes: readonly string[], readOnly: boolean): boolean {
+  const onMany = modes.every((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany')
+  return isForManyWriters(modes) || (onMany && modes.includes('ReadOnlyMany') && readOnly)
 }
 
 /**
@@ -91,11 +118,11 @@ interface ClaimWish {
 }
 
 /** With one claim for all paths the defaults alone shape it; a rule of the resource says so. */
-function claimWish(app: App, volume: DesiredVolume): ClaimWish {
+function claimWish(app: App, path: string): ClaimWish {
   const defaults = app.spec.volumeDefaults
   const entry = isOneClaim(app)
     ? undefined
-    : app.spec.volumes?.find(({ path }) => normalizePath(path) === volume.path)
+    : app.spec.volumes?.find((volume) => normalizePath(volume.path) === path)
   return {
     size: entry?.size ?? defaults?.size,
     storageClassName: entry?.storageClassName ?? defaults?.storageClassName,
@@ -114,7 +141,7 @@ function renderClaim(
   const [first] = placed
   const [volume] = volumes
   invariant(first !== undefined && volume !== undefined, 'a claim has a volume')
-  const wish = claimWish(app, volume)
+  const wish = claimWish(app, volume.path)
   const size = String(wish.size ?? defaultSize)
   const sizeBytes = parseQuantity(size)
   invariant(sizeBytes !== undefined, `${size} is a quantity`)

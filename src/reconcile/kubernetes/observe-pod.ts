@@ -12,7 +12,7 @@ import {
   timeAt,
   wordAt,
 } from './observe-fields.ts'
-import { imageDigestIn } from './observe-workload.ts'
+import { claimsIn, imageDigestIn } from './observe-workload.ts'
 import { PREFLIGHT_CONTAINER } from './preflight-pod.ts'
 import type { KubeObject, ObservedContainer, ObservedPod } from './types.ts'
 
@@ -38,6 +38,7 @@ export function observePod(object: KubeObject): ObservedPod | undefined {
     role,
     controllerUid: controller === undefined ? undefined : wordAt(controller, 'uid'),
     templateHash: labels['controller-revision-hash'],
+    ...claimsIn(spec),
     taskPaths: role === 'preflight' ? taskPathsIn(spec) : undefined,
     revision: annotations[REVISION] ?? labels[REVISION_LABEL] ?? '',
     digest: imageDigestIn(annotations),

@@ -3,6 +3,7 @@ import { APPLIED, IMAGE_DIGEST, INPUTS, REVISION, REVISION_LABEL } from '../../c
 import { fieldsOf, type Fields } from '../../crd/view.ts'
 import { digestIn } from '../../image/digest.ts'
 import type { Digest } from '../../image/types.ts'
+import { podClaims, type PodClaim } from './claim-uses.ts'
 import { appliedOf, driftOf } from './drift.ts'
 import {
   conditionOf,
@@ -27,11 +28,13 @@ export function observeWorkload(object: KubeObject): ObservedWorkload | undefine
   const status = fieldsOf(object['status'])
   const { annotations } = metadataOf(object)
   const applied = appliedReader(object)
-  const template = fieldsOf(fieldsOf(spec['template'])['metadata'])
-  const marks = textsOf(template['annotations'])
+  const template = fieldsOf(spec['template'])
+  const templateMeta = fieldsOf(template['metadata'])
+  const marks = textsOf(templateMeta['annotations'])
   return {
     ...common,
-    revision: marks[REVISION] ?? textsOf(template['labels'])[REVISION_LABEL] ?? annotations[REVISION] ?? '',
+    revision:
+      marks[REVISION] ?? textsOf(templateMeta['labels'])[REVISION_LABEL] ?? annotations[REVISION] ?? '',
     digest: imageDigestIn(marks) ?? imageDigestIn(annotations),
     inputs: annotations[INPUTS],
     drifted: hasDrifted(object, applied),
@@ -46,6 +49,7 @@ export function observeWorkload(object: KubeObject): ObservedWorkload | undefine
     availableReplicas: countAt(status, 'availableReplicas'),
     observed: countAt(status, 'observedGeneration') >= countAt(fieldsOf(object.metadata), 'generation'),
     updateRevision: wordAt(status, 'updateRevision'),
+    ...claimsIn(fieldsOf(template['spec'])),
     trouble: workloadTroubleOf(status),
   }
 }
@@ -70,6 +74,12 @@ export function observeService(object: KubeObject): ObservedService | undefined 
   }
 }
 
+/** Of a PodSpec; most have none, and ten thousand are kept. */
+export function claimsIn(podSpec: Fields): { readonly claims?: readonly PodClaim[] } {
+  const claims = podClaims(podSpec)
+  return claims.length === 0 ? {} : { claims }
+}
+
 /** The digest that annotations name, when it is one. */
 export function imageDigestIn(annotations: Readonly<Record<string, string>>): Digest | undefined {
   return digestIn(annotations[IMAGE_DIGEST])
@@ -88,7 +98,9 @@ function appliedReader(object: KubeObject): () => KubeObject | undefined {
   const text = metadataOf(object).annotations[APPLIED]
   if (text === undefined) return () => undefined
   const { apiVersion, kind } = object
-  return () => appliedOf({ apiVersion, kind, metadata: { name: '', annotations: { [APPLIED]: text } } })
+  const { name, namespace } = object.metadata
+  const metadata = { name, ...(namespace === undefined ? {} : { namespace }) }
+  return () => appliedOf({ apiVersion, kind, metadata: { ...metadata, annotations: { [APPLIED]: text } } })
 }
 
 /** A condition that says why the controller of the workload can't make its pods. */

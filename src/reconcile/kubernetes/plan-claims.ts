@@ -14,6 +14,7 @@ import {
   unheededFields,
   type Growth,
 } from './claim-document.ts'
+import { workloadClaims } from './claim-uses.ts'
 import { applyTo, claimsOf, createOf, withReplicas } from './documents.ts'
 import { GO_ON, hasStarted, isOver, stopFor, stopWith, type PlanContext, type Stage } from './plan-context.ts'
 import { isPrepared } from './seeded.ts'
@@ -21,7 +22,11 @@ import type { ClusterStep, ObservedClaim, ObservedWorkload, RenderedClaim } from
 
 export function planClaims(context: PlanContext): Stage {
   const broken =
-    layoutProblem(context) ?? claimProblem(context) ?? writersProblem(context) ?? sourceProblem(context)
+    layoutProblem(context) ??
+    claimProblem(context) ??
+    writersProblem(context) ??
+    sourceProblem(context) ??
+    rivalProblem(context)
   if (broken !== undefined) return stopWith(broken, 'volumes')
   const emptied = planEmptied(context)
   if (emptied.stop) return emptied
@@ -126,6 +131,22 @@ function sourceProblem({ desired, claim }: PlanContext): ExpectedError | undefin
       )
     if (seen.phase === 'Lost')
       return backoff('VolumeLost', `${path}: the claim ${storage.claimName} has lost its volume`)
+  }
+  return undefined
+}
+
+/**
+ * A claim for one writer that another app has, or is to have: nothing else keeps the two apart where their pods are on
+ * one node (invariant 9). A suspended app mounts nothing but what is still to be seeded.
+ */
+function rivalProblem({ rendered, desired, claim, rival }: PlanContext): ExpectedError | undefined {
+  for (const mine of workloadClaims(rendered.workload)) {
+    const own = rendered.claims.find(({ name }) => name === mine.name)
+    if (!desired.running && (own === undefined || isPrepared(own, claim(mine.name)))) continue
+    const other = claim(mine.name) === undefined ? undefined : rival(mine)
+    if (other === undefined) continue
+    const message = `claim ${mine.name} is for one writer and app ${other.app} ${other.is === 'runs' ? 'mounts it' : 'is to mount it'} (${other.by}); suspend or delete that app first, or give each app a claim of its own`
+    return backoff('VolumeInUse', message)
   }
   return undefined
 }

@@ -2,6 +2,7 @@
 import type { ExpectedError, Issue } from '../../errors.ts'
 import type { BackoffPolicy } from '../backoff.ts'
 import type { Desired, Part, Trouble } from '../types.ts'
+import { claimsHeldBy, rivalOf, type ClaimUse, type PodClaim } from './claim-uses.ts'
 import { claimsOf } from './documents.ts'
 import { currentWorkload } from './observe.ts'
 import { preflightResult, type PreflightResult } from './preflight-report.ts'
@@ -56,6 +57,8 @@ export interface PlanContext extends ClusterPlanInput {
   /** Claims that a pod of the app mounts that lives. */
   readonly inUse: ReadonlySet<string>
   readonly claim: (name: string) => ObservedClaim | undefined
+  /** What another app does with a claim that the app must not mount beside it. */
+  readonly rival: (mine: PodClaim) => ClaimUse | undefined
 }
 
 /** What one stage adds to the plan. */
@@ -82,6 +85,9 @@ export function planContext(input: ClusterPlanInput): PlanContext {
   )
   const over = preflight !== undefined && isOver(preflight) && !preflight.deleting
   const result = over ? preflightResult(preflight, preflight.digest ?? desired.image.digest) : undefined
+  const claim = (name: string) => observed.claims.find((seen) => seen.name === name)
+  const alive = appPods.filter((pod) => !isOver(pod))
+  const inUse = claimsInUse(current, alive)
   return {
     ...input,
     current,
@@ -90,9 +96,29 @@ export function planContext(input: ClusterPlanInput): PlanContext {
     preflight,
     result,
     facts: result?.facts ?? NO_FACTS,
-    inUse: appPods.some((pod) => !isOver(pod)) ? claimsOf(current?.applied) : new Set(),
-    claim: (name) => observed.claims.find((claim) => claim.name === name),
+    inUse,
+    claim,
+    rival: (mine) => {
+      const has = inUse.has(mine.name) || isHeldBy(current, mine.name)
+      return rivalOf(observed.claimUses ?? [], mine, claim(mine.name)?.accessModes ?? [], has)
+    },
   }
+}
+
+function isHeldBy(workload: ObservedWorkload | undefined, name: string): boolean {
+  return workload !== undefined && claimsHeldBy(workload).some((claim) => claim.name === name)
+}
+
+/** What the pods say themselves, and what their workload was made from, for one that is not there yet. */
+function claimsInUse(
+  current: ObservedWorkload | undefined,
+  alive: readonly ObservedPod[],
+): ReadonlySet<string> {
+  if (alive.length === 0) return new Set()
+  return new Set([
+    ...claimsOf(current?.applied),
+    ...alive.flatMap(({ claims = [] }) => claims.map(({ name }) => name)),
+  ])
 }
 
 /** No container of ours, or of the app, runs in the pod or ever will again. */

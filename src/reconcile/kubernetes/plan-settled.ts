@@ -6,6 +6,7 @@ import { INPUTS } from '../../crd/labels.ts'
 import type { App } from '../../crd/types.ts'
 import type { Digest } from '../../image/types.ts'
 import type { Plan } from '../types.ts'
+import { claimsHeldBy, rivalOf } from './claim-uses.ts'
 import { claimsOf, mendOf } from './documents.ts'
 import { inputsHash, serviceInputsHash } from './inputs.ts'
 import { currentWorkload } from './observe.ts'
@@ -73,12 +74,13 @@ export function planKeepLastCluster(input: KeepLastInput): Plan<ClusterStep> {
 
 /** Everything that the applied documents name is there, ours, and as it was left. */
 function isWhole(
-  { workloads, service, claims }: ClusterObserved,
+  { workloads, service, claims, claimUses }: ClusterObserved,
   app: App,
   appUid: string,
   workload: ObservedWorkload,
 ): boolean {
   const mounted = claimsOf(workload.applied)
+  if (hasRival({ claims, claimUses }, workload)) return false
   const wantsService = (app.spec.ports ?? []).length > 0 && app.spec.service?.enabled !== false
   const serviceIsOurs = service?.ours === true && !service.deleting && service.ownerUid === appUid
   return (
@@ -97,6 +99,17 @@ function isWhole(
           paths.every((path) => seeded[path] !== undefined) && (ownerUid ?? appUid) === appUid,
       )
   )
+}
+
+/** Two apps that run with a claim for one writer, since before anybody looked: that is to be told. */
+function hasRival(
+  { claims, claimUses = [] }: Pick<ClusterObserved, 'claims' | 'claimUses'>,
+  workload: ObservedWorkload,
+): boolean {
+  return claimsHeldBy(workload).some((mine) => {
+    const modes = claims.find(({ name }) => name === mine.name)?.accessModes ?? []
+    return rivalOf(claimUses, mine, modes, true) !== undefined
+  })
 }
 
 function isRenderedFrom({ applied }: ObservedService, app: App): boolean {

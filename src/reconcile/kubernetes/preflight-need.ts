@@ -38,15 +38,17 @@ function isNew({ rendered, claim, inUse, appPods }: PlanContext, volume: Desired
   return !(inUse.has(name) && appPods.some((pod) => !isOver(pod) && hasStarted(pod)))
 }
 
-/** What one pod alone may mount, and a pod of the app mounts: nobody can look at it beside that one. */
+/** What one pod alone may mount, and another one has: nobody can look at it beside that one. */
 function isTaken(
-  { rendered, claim }: PlanContext,
+  { rendered, claim, rival }: PlanContext,
   volume: DesiredVolume,
   inUse: ReadonlySet<string>,
 ): boolean {
   const name = claimNameOf(rendered.claims, volume)
   const seen: ObservedClaim | undefined = name === undefined ? undefined : claim(name)
-  return seen !== undefined && inUse.has(seen.name) && seen.accessModes.includes('ReadWriteOncePod')
+  if (seen === undefined) return false
+  const alone = inUse.has(seen.name) && seen.accessModes.includes('ReadWriteOncePod')
+  return alone || rival({ name: seen.name }) !== undefined
 }
 
 /**

@@ -77,8 +77,8 @@ function renderIssues(desired: Desired, options: ClusterOptions, claimModes: Cla
 }
 
 function writerIssues(desired: Desired, claimModes: ClaimModes): readonly Issue[] {
-  const volume = singleWriter(desired, claimModes)
-  if (volume === undefined) return []
+  const single = singleWriter(desired, claimModes)
+  if (single === undefined) return []
   const { name } = desired.app.metadata
   const replicas = desired.app.spec.replicas ?? 1
   const issue = (path: string, message: string): Issue => ({
@@ -92,7 +92,7 @@ function writerIssues(desired: Desired, claimModes: ClaimModes): readonly Issue[
       ? [
           issue(
             'spec.replicas',
-            `found ${replicas}; must be at most 1, because volume ${volume.path} is for one writer: give it accessModes: [ReadWriteMany] (and a storage class that has it)`,
+            `found ${replicas}; must be at most 1, because ${single.what} is for one writer: ${single.remedy}`,
           ),
         ]
       : []),

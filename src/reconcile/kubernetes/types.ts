@@ -6,6 +6,7 @@ import type { InventoryItem } from '../../crd/status.ts'
 import type { Issue } from '../../errors.ts'
 import type { Digest } from '../../image/types.ts'
 import type { Desired, DesiredVolume, Observed } from '../types.ts'
+import type { ClaimUse, PodClaim } from './claim-uses.ts'
 
 export interface OwnerReference {
   readonly apiVersion: string
@@ -113,6 +114,8 @@ export interface ObservedWorkload extends ObservedObject {
   readonly observed: boolean
   /** A StatefulSet's hash of its pod template, as `controller-revision-hash` on its pods. */
   readonly updateRevision?: string | undefined
+  /** Claims of its pod template; absent: none. */
+  readonly claims?: readonly PodClaim[] | undefined
   /** Message of a failing condition (`ReplicaFailure`, `ProgressDeadlineExceeded`), such as a quota's. */
   readonly trouble: { readonly reason: string; readonly message: string } | undefined
 }
@@ -183,6 +186,8 @@ export interface ObservedPod extends ObservedObject {
   readonly controllerUid?: string | undefined
   /** Label `controller-revision-hash`: the template that a StatefulSet made it from. */
   readonly templateHash?: string | undefined
+  /** Claims that it mounts; absent: none. */
+  readonly claims?: readonly PodClaim[] | undefined
   /** Volumes that a preflight pod was told of, in the order of its report. */
   readonly taskPaths?: readonly string[] | undefined
   readonly revision: string
@@ -207,6 +212,8 @@ export interface ClusterObserved extends Observed {
   readonly service: ObservedService | undefined
   /** Claims with the app's labels, and those that the spec names. */
   readonly claims: readonly ObservedClaim[]
+  /** What other apps do with these claims, by the engine that plans; absent: nobody looked. */
+  readonly claimUses?: readonly ClaimUse[] | undefined
   readonly pods: readonly ObservedPod[]
   /** StorageClasses by name: whether claims may grow; absent where we may not read them. */
   readonly expandable: Readonly<Record<string, boolean>> | undefined

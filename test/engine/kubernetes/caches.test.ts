@@ -8,6 +8,7 @@ import type {
   ObjectMeta,
   ObservedObject,
 } from '../../../src/reconcile/kubernetes/types.ts'
+import { observeChild } from '../../../src/reconcile/kubernetes/observe.ts'
 import { observeClaim } from '../../../src/reconcile/kubernetes/observe-claim.ts'
 import { aResource, KEY } from '../../support/builders.ts'
 import { HandFedInformers } from './hand-fed-informer.ts'
@@ -185,6 +186,33 @@ describe('the caches of children', () => {
     const { cache } = children()
     cache.observeWrite('Pod', child('Pod', 'mattermost-0'))
     expect(cache.of(ID).map(({ name }) => name)).toEqual(['mattermost-0'])
+  })
+
+  test('tell which other apps have a claim, and when they let it go', () => {
+    const { cache, informers, woken } = children([undefined], observeChild)
+    const other = { labels: { 'fairlead.dev/app': 'other', 'fairlead.dev/component': 'app' } }
+    const volumes = [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }]
+    const spec = { volumes, containers: [{ volumeMounts: [{ name: 'v' }] }] }
+    const pod = { ...child('Pod', 'other-0', other), spec }
+    const set = { ...child('StatefulSet', 'other', other), spec: { replicas: 1, template: { spec } } }
+    informers.of('Pod').feed('added', pod)
+    informers.of('StatefulSet').feed('added', set)
+    const use = { claim: 'data', app: 'other', readOnly: false, is: 'runs' }
+    expect(cache.usesByOthers(KEY, ['data', 'data', 'logs'])).toEqual([
+      { ...use, by: 'Pod/other-0' },
+      { ...use, by: 'StatefulSet/other' },
+    ])
+    expect(cache.usesByOthers({ ...KEY, name: 'other' }, ['data'])).toEqual([])
+    expect(cache.usesByOthers({ ...KEY, namespace: 'blog' }, ['data'])).toEqual([])
+    woken.length = 0
+    informers.of('Pod').feed('updated', { ...pod, status: { phase: 'Running' } })
+    expect(woken).toEqual(['chat/other'])
+    informers.of('StatefulSet').feed('updated', { ...set, spec: { ...set.spec, replicas: 0 } })
+    expect(woken).toEqual(['chat/other', 'chat/other', ID])
+    expect(cache.usesByOthers(KEY, ['data'])).toEqual([{ ...use, by: 'Pod/other-0' }])
+    informers.of('Pod').feed('deleted', { ...pod, spec: {} })
+    expect(woken.slice(3)).toEqual(['chat/other', ID])
+    expect(cache.usesByOthers(KEY, ['data'])).toEqual([])
   })
 
   test('hand a write to the informer of its namespace', () => {

@@ -29,6 +29,8 @@ const RETRY_MS = 5000
 
 export interface ProcessOptions extends FeedOptions {
   readonly faults?: WriteFaults
+  /** A worker for each app, so that passes run into each other; by default one after the other. */
+  readonly manyWorkers?: boolean
 }
 
 export class World {
@@ -161,9 +163,11 @@ export class Process {
   readonly #dirty = new Set<string>()
   readonly #wakes = new Map<string, number>()
   readonly #signal = new AbortController().signal
+  readonly #manyWorkers: boolean
 
   constructor(world: World, images: string, options: ProcessOptions) {
     this.#world = world
+    this.#manyWorkers = options.manyWorkers ?? false
     this.client = new ProcessClient(world.kube, options.faults ?? (() => undefined))
     this.feed = new Feed(world.history, options)
     const log = createLogger('silent')
@@ -208,7 +212,8 @@ export class Process {
     const isNews = this.feed.deliver()
     const apps = [...this.#dirty]
     this.#dirty.clear()
-    for (const app of apps) await this.#pass(app)
+    if (this.#manyWorkers) await Promise.all(apps.map((app) => this.#pass(app)))
+    else for (const app of apps) await this.#pass(app)
     const moved = await this.#world.cluster.step()
     return isNews || apps.length > 0 || moved
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { broughtClaims } from '../../../src/reconcile/kubernetes/brought-claims.ts'
 import { renderClaims } from '../../../src/reconcile/kubernetes/claims.ts'
 import { appOf, desiredOf, ONE_CLAIM, podSpecOf, rendered, type Case } from './rendering.ts'
 import { dir, link } from '../../bundle/tree.ts'
@@ -199,5 +200,42 @@ describe('mounts', () => {
       { path: '/b', source: { claimName: claim, subPath: 'b' } },
     ]
     expect(podSpecOf({ spec: { volumes } })['volumes']).toHaveLength(1)
+  })
+})
+
+describe('a claim of the pod template', () => {
+  const overlay = (
+    more: object = {},
+    spec: object = {},
+    modes: readonly string[] = ['ReadWriteOnce'],
+  ): Case => {
+    const volumes = [{ name: 'x', persistentVolumeClaim: { claimName: 'mine', ...more } }]
+    return { spec: { podTemplate: { spec: { volumes } }, ...spec }, claimModes: { mine: modes } }
+  }
+
+  test.each<[string, Case, string]>([
+    ['is for one writer', overlay(), 'StatefulSet'],
+    ['of unknown modes is for one writer', { ...overlay(), claimModes: {} }, 'StatefulSet'],
+    ['that many may write is for many', overlay({}, { replicas: 2 }, ['ReadWriteMany']), 'Deployment'],
+    ['that is only read is for many', overlay({ readOnly: true }, { replicas: 2 }), 'Deployment'],
+  ])('%s', (_title, given, kind) => {
+    expect(rendered(given).workload.kind).toBe(kind)
+  })
+
+  test('for one writer has one pod', () => {
+    expect(() => rendered(overlay({}, { replicas: 2 }))).toThrow(
+      /claim mine of podTemplate is for one writer/,
+    )
+  })
+
+  test('is looked up like one of spec.volumes, when it can be a claim’s name', () => {
+    const volumes = ['mine', '../../nodes', '', 7, 'a'.repeat(300)].map((claimName) => ({
+      persistentVolumeClaim: { claimName },
+    }))
+    const spec = {
+      volumes: [{ path: '/a', source: { claimName: 'given' } }, { source: { claimName: 'mine' } }],
+      podTemplate: { spec: { volumes } },
+    }
+    expect(broughtClaims({ spec })).toEqual(['given', 'mine'])
   })
 })

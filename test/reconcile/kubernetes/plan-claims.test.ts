@@ -1,14 +1,17 @@
 import { describe, expect, test } from 'vitest'
+import { podClaims } from '../../../src/reconcile/kubernetes/claim-uses.ts'
 import type { ClusterObserved, ObservedClaim } from '../../../src/reconcile/kubernetes/types.ts'
 import {
   CASE,
   CHANGES,
   CLAIM,
+  DATA,
   NEW,
   plan,
   POD,
   PROVEN,
   RESTS,
+  SERVICE,
   seenSet,
   type Given,
   UID,
@@ -18,6 +21,8 @@ import {
 } from './planning.ts'
 import type { Case } from './rendering.ts'
 import { aSeenClaim, aSeenPod } from './seen.ts'
+
+const SUSPENDED: Case = { spec: { ...CASE.spec, suspend: true } }
 
 describe('claims', () => {
   const GIB = 1024n ** 3n
@@ -131,6 +136,48 @@ describe('claims', () => {
     ])
     const steps = words({ app, seen: { ...CHANGES, claims: [mine] } })
     expect(steps).toEqual(['create Pod', 'waits Progressing'])
+  })
+
+  test.each<[string, Given, readonly string[]]>([
+    ['stop a new revision', { seen: CHANGES }, ['keep StatefulSet', 'problem VolumeInUse']],
+    ['stop a first pod', { seen: { claims: [CLAIM] } }, ['keep mattermost', 'problem VolumeInUse']],
+    [
+      'are told by an app that runs on them since before',
+      { seen: RESTS },
+      ['keep StatefulSet', 'problem VolumeInUse'],
+    ],
+    [
+      'are not seeded, not even for an app that is suspended',
+      { app: SUSPENDED, seen: { claims: [UNPREPARED], service: SERVICE } },
+      ['keep mattermost', 'problem VolumeInUse'],
+    ],
+    [
+      'are nothing to an app that is suspended',
+      { app: SUSPENDED, seen: { claims: [CLAIM], service: SERVICE } },
+      ['create StatefulSet'],
+    ],
+    [
+      'are for everybody where many may write',
+      { seen: { ...CHANGES, claims: [{ ...CLAIM, accessModes: ['ReadWriteMany'] }] } },
+      ['create Pod', 'waits Progressing'],
+    ],
+  ])('that another app mounts %s', (_title, given, expected) => {
+    const use = { claim: DATA, app: 'other', by: 'Pod/other-0', readOnly: false, is: 'runs' as const }
+    expect(words({ ...given, seen: { ...given.seen, claimUses: [use] } })).toEqual(expected)
+  })
+
+  test('that the user brings are not tried beside another app', () => {
+    const volumes = [
+      { path: '/data', size: '10Gi' },
+      { path: '/mine', source: { claimName: 'mine' } },
+    ]
+    const mine = aSeenClaim('mine', '/x', { ours: false, app: undefined, seeded: {}, exec: {}, paths: [] })
+    const claimUses = [{ claim: 'mine', app: 'other', by: 'Pod/x', readOnly: false, is: 'runs' as const }]
+    const seen = { claims: [UNPREPARED, mine], service: SERVICE, claimUses }
+    const { steps } = plan({ app: { spec: { ...CASE.spec, volumes, suspend: true } }, seen })
+    expect(steps).toMatchObject([{ kind: 'create', object: { kind: 'Pod' } }])
+    const [pod] = steps.flatMap((step) => (step.kind === 'create' ? [step.object] : []))
+    expect(podClaims(pod?.['spec']).map(({ name }) => name)).toEqual([DATA])
   })
 
   test('that nothing declares any more stay', () => {

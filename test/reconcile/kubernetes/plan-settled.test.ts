@@ -7,6 +7,7 @@ import {
   CASE,
   CHANGES,
   CLAIM,
+  DATA,
   DESIRED,
   OLD_POD,
   OLD_SET,
@@ -62,6 +63,13 @@ describe('an app of which nothing changed', () => {
     ['a claim is gone', { claims: [] }],
     ['a claim is not bound', { claims: [{ ...CLAIM, phase: 'Pending' }] }],
     ['a claim is being deleted', { claims: [{ ...CLAIM, deleting: true }] }],
+    [
+      'another app has a claim, too',
+      {
+        workloads: [seenSet({ claims: [{ name: DATA }] })],
+        claimUses: [{ claim: DATA, app: 'other', by: 'Pod/other-0', readOnly: false, is: 'runs' }],
+      },
+    ],
     ['a claim was not prepared', { claims: [{ ...CLAIM, seeded: {} }] }],
     ['a claim belongs to an app that is gone', { claims: [{ ...CLAIM, ownerUid: 'gone' }] }],
   ])('goes the long way when %s', (_title, seen) => {
