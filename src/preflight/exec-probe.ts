@@ -8,7 +8,7 @@ import { closeSync, constants, openSync, writeFileSync } from 'node:fs'
 import { at, openDirectory, withDirectory } from '../host/open-at.ts'
 import { isFolder, listFd, makeFolder, removeTree } from './folders.ts'
 import { mountOf } from './mountinfo.ts'
-import { probeProgram } from './probe-program.ts'
+import { probeProgram } from './tiny-program.ts'
 import { errnoOf } from './problems.ts'
 
 /** `x` a program ran, `n` it may not, `?` nobody could try. */

@@ -21,6 +21,16 @@ export function namesOf(path: string): readonly ByteString[] {
   return path.split('/').flatMap((name) => (name === '' ? [] : [toBytes(name)]))
 }
 
+/** Those of the paths that lie below `base`, relative to it. */
+export function namesBelow(
+  paths: readonly (readonly ByteString[])[],
+  base: readonly ByteString[],
+): readonly (readonly ByteString[])[] {
+  return paths
+    .filter((names) => names.length > base.length && base.every((name, index) => names[index] === name))
+    .map((names) => names.slice(base.length))
+}
+
 /** Names in the directory that `fd` holds, as bytes. */
 export function listFd(fd: number): readonly ByteString[] {
   return readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' })

@@ -1,6 +1,6 @@
 /**
  * The program in the preflight pod: reads its task from the environment, does it, and leaves its report where the
- * kubelet takes the termination message from. Runs in containers that hold nothing but Node.
+ * kubelet takes the termination message from. Runs in Fairlead's own image, never in the app's.
  */
 import { constants, closeSync, openSync, writeFileSync } from 'node:fs'
 import type { PreflightReport } from '../reconcile/kubernetes/preflight-task.ts'
@@ -11,11 +11,9 @@ import { toolRunner, type RunTool } from './tools.ts'
 
 export interface PreflightMain {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Folder of the copied runtime; undefined in a container of Fairlead's own image. */
-  readonly runtimeDir: string | undefined
   /** Where the report goes; the kubelet's file when undefined. */
   readonly reportFile: string | undefined
-  /** Fires at SIGTERM, by which the first process of a container is not ended unless it asks for it. */
+  /** Fires at SIGTERM: what is under way is ended, and the report says so. */
   readonly signal: AbortSignal
   /** Takes the report as well, for the container's log. */
   readonly print: (line: string) => void
@@ -24,14 +22,8 @@ export interface PreflightMain {
 export const REPORT_FILE = '/dev/termination-log'
 
 /** Returns the exit code: 0 when every volume is ready. The report is written in any case. */
-export async function preflightMain({
-  env,
-  runtimeDir,
-  reportFile,
-  signal,
-  print,
-}: PreflightMain): Promise<number> {
-  const report = await reportOf(env, toolRunner(runtimeDir, signal))
+export async function preflightMain({ env, reportFile, signal, print }: PreflightMain): Promise<number> {
+  const report = await reportOf(env, toolRunner(signal))
   const text = encodeReport(report)
   print(`${text}\n`)
   writeReport(reportFile ?? REPORT_FILE, text)
@@ -46,7 +38,7 @@ async function reportOf(env: PreflightMain['env'], runTool: RunTool): Promise<Pr
   }
 }
 
-/** The kubelet made the file; a link in its place is nobody's but the image's. */
+/** The kubelet made the file; a link in its place would be somebody else's. */
 function writeReport(file: string, text: string): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
   const fd = openSync(file, flags, 0o644)

@@ -2,14 +2,22 @@
 import { readFileSync } from 'node:fs'
 import { openDirectoryPath, withDirectory } from '../host/open-at.ts'
 import { parseMountinfo, type Mount } from '../host/mountinfo.ts'
+import type { ByteString } from '../image/bytes.ts'
 
-export function ownMounts(): ReadonlyMap<string, Mount> {
-  return parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'))
+/** Mount points that the process `pid` (or `self`) sees, from its own root. */
+export function mountsOf(pid: string): readonly (readonly ByteString[])[] {
+  return [...mountsById(pid).values()].map(({ mountPoint }) =>
+    mountPoint.split('/').filter((name) => name !== ''),
+  )
+}
+
+function mountsById(pid: string): ReadonlyMap<string, Mount> {
+  return parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'))
 }
 
 /** The mount that an open file lies on. */
 export function mountOf(fd: number): Mount | undefined {
-  return ownMounts().get(mountIdOf(fd))
+  return mountsById('self').get(mountIdOf(fd))
 }
 
 /** Whether something is mounted at the very folder that `fd` holds: its parent is on another mount then. */

@@ -6,6 +6,11 @@ export function errnoOf(error: unknown): string {
   return (error as NodeJS.ErrnoException | undefined)?.code ?? ''
 }
 
+/** A link or a file is where a folder must be. */
+export function isNoFolder(error: unknown): boolean {
+  return ['ELOOP', 'ENOTDIR'].includes(errnoOf(error))
+}
+
 const FULL = ['ENOSPC', 'EDQUOT']
 const DENIED = ['EACCES', 'EPERM', 'EROFS']
 

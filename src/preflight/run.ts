@@ -2,19 +2,18 @@
 import { closeSync } from 'node:fs'
 import { ExpectedError, printable } from '../errors.ts'
 import { openDirectory, withDirectory } from '../host/open-at.ts'
-import type { ByteString } from '../image/bytes.ts'
 import type {
   PreflightReport,
   PreflightTask,
   PreflightVolume,
 } from '../reconcile/kubernetes/preflight-task.ts'
-import { seeding } from './copy.ts'
 import { probeExec, sweepProbes, type ExecAnswer } from './exec-probe.ts'
 import { namesOf, openBelow, type Missing } from './folders.ts'
 import { lossNote, noLosses, type Losses } from './losses.ts'
-import { isMountPoint, ownMounts } from './mountinfo.ts'
-import { errnoOf, problemOf } from './problems.ts'
+import { isMountPoint } from './mountinfo.ts'
+import { isNoFolder, problemOf } from './problems.ts'
 import { endSeeding, seedVolume, type SeedJob } from './seed.ts'
+import { leftOutOf, openImageFolder, openSource, type Source } from './source.ts'
 import type { RunTool } from './tools.ts'
 
 type Did = 'c' | 'k' | 'o' | '-'
@@ -39,12 +38,8 @@ export async function runPreflight(task: PreflightTask, runTool: RunTool): Promi
     isCopied: false,
     losses: noLosses(),
   }))
-  const error = await failureIn(all, async (progress) => prove(progress))
-  const unprepared = error ?? (await failureIn(all, (progress) => prepare(progress, task, runTool)))
-  // The marks go last and all at once: a pod that is taken away before is followed by one that tells the same copies.
-  const copied = all.filter(({ isCopied }) => isCopied)
-  const unended = await failureIn(copied, (progress) => endCopy(progress, task, runTool))
-  const failure = unprepared ?? unended
+  const unproven = await failureIn(all, async (progress) => prove(progress))
+  const failure = unproven ?? (await prepareAll(all, task, runTool))
   const notes = all.flatMap(({ volume, losses }) => lossNote(volume.path, losses) ?? [])
   return {
     version: 1,
@@ -52,6 +47,40 @@ export async function runPreflight(task: PreflightTask, runTool: RunTool): Promi
     ...(failure === undefined ? {} : { error: failure }),
     ...(notes.length === 0 ? {} : { note: notes.join('; ') }),
   }
+}
+
+/** Prepares every volume that the task wants prepared; the report's error. */
+async function prepareAll(
+  all: readonly Progress[],
+  task: PreflightTask,
+  runTool: RunTool,
+): Promise<PreflightReport['error']> {
+  let source: Source | undefined
+  try {
+    if (all.some(({ volume }) => needsImage(volume))) source = await openSource(task.sourceRoot)
+    const tools: Tools = { source, lenient: task.restricted, runTool }
+    const unprepared = await failureIn(all, (progress) => prepare(progress, tools))
+    // The marks go last and all at once: a pod that is taken away before is followed by one that tells the same copies.
+    const copied = all.filter(({ isCopied }) => isCopied)
+    const unended = await failureIn(copied, (progress) => endCopy(progress, tools))
+    return unprepared ?? unended
+  } catch (error) {
+    return errorOf(problemOf(error, "the app's image is not seen"))
+  } finally {
+    source?.close()
+  }
+}
+
+function needsImage({ action, inImage }: PreflightVolume): boolean {
+  return action !== 'Check' && inImage
+}
+
+/** What all volumes are prepared with. */
+interface Tools {
+  /** Undefined when no volume needs it. */
+  readonly source: Source | undefined
+  readonly lenient: boolean
+  readonly runTool: RunTool
 }
 
 /** The report's error; nothing is done after the first. */
@@ -93,41 +122,33 @@ async function prove(progress: Progress): Promise<void> {
     )
 }
 
-async function prepare(progress: Progress, task: PreflightTask, runTool: RunTool): Promise<void> {
+async function prepare(progress: Progress, tools: Tools): Promise<void> {
   if (progress.volume.action === 'Check') return
-  await withJob(progress, task, runTool, async (job) => {
+  await withJob(progress, tools, async (job) => {
     const did = await seedVolume(job)
     if (did === 'c') progress.isCopied = true
     else progress.did = did
   })
 }
 
-async function endCopy(progress: Progress, task: PreflightTask, runTool: RunTool): Promise<void> {
-  await withJob(progress, task, runTool, endSeeding)
+async function endCopy(progress: Progress, tools: Tools): Promise<void> {
+  await withJob(progress, tools, endSeeding)
   progress.did = 'c'
 }
 
 async function withJob(
   { volume, losses }: Progress,
-  task: PreflightTask,
-  runTool: RunTool,
+  { source, lenient, runTool }: Tools,
   work: (job: SeedJob) => Promise<void>,
 ): Promise<void> {
-  const source = openSource(task, volume)
+  const image = source === undefined ? undefined : openImageFolder(source, volume)
+  const leftOut = leftOutOf(source, volume)
   try {
     await inFolder(volume, 'create', (folder) =>
-      work({
-        volume,
-        folder,
-        source,
-        leftOut: leftOutOf(task, volume),
-        lenient: task.restricted,
-        losses,
-        runTool,
-      }),
+      work({ volume, folder, source: image, leftOut, lenient, losses, runTool }),
     )
   } finally {
-    if (source !== undefined) closeSync(source)
+    if (image !== undefined) closeSync(image)
   }
 }
 
@@ -137,11 +158,7 @@ async function inFolder(
   missing: Missing,
   work: (folder: number) => Promise<void>,
 ): Promise<void> {
-  const folder = withDirectory(openDirectory(volume.mount), (mount) => {
-    // Without its claim the folder is the container's own, and all that is written there is lost with it.
-    if (!isMountPoint(mount)) throw new Error(`nothing is mounted at ${volume.mount}`)
-    return openClaimFolder(mount, volume, missing)
-  })
+  const folder = openClaimFolder(volume, missing)
   try {
     sweepProbes(folder)
     await work(folder)
@@ -150,52 +167,19 @@ async function inFolder(
   }
 }
 
-function openClaimFolder(mount: number, volume: PreflightVolume, missing: Missing): number {
+function openClaimFolder(volume: PreflightVolume, missing: Missing): number {
   try {
-    return openBelow(mount, namesOf(volume.subPath), missing)
+    return withDirectory(openDirectory(volume.mount), (mount) => {
+      // Without its claim the folder is the container's own, and all that is written there is lost with it.
+      if (!isMountPoint(mount)) throw new Error(`nothing is mounted at ${volume.mount}`)
+      return openBelow(mount, namesOf(volume.subPath), missing)
+    })
   } catch (error) {
     if (!isNoFolder(error)) throw error
     throw new ExpectedError(
       'SeedFailed',
-      `volume ${printable(volume.path)}: ${printable(volume.subPath)} in its claim is a link or a file; ` +
+      `volume ${printable(volume.path)}: ${volume.subPath === '' ? 'its place' : printable(volume.subPath)} in its claim is a link or a file; ` +
         'it must be a folder: take away what is there',
     )
   }
-}
-
-/** A source that is not there is an error, never an empty volume that counts as seeded (DESIGN §6). */
-function openSource(task: PreflightTask, volume: PreflightVolume): number | undefined {
-  if (!volume.inImage) return undefined
-  try {
-    return withDirectory(openDirectory(task.sourceRoot), (root) =>
-      openBelow(root, namesOf(volume.destination), 'fail'),
-    )
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT' && !isNoFolder(error)) throw error
-    throw new ExpectedError(
-      'SeedFailed',
-      `${seeding(volume.path)}: the image has a folder ${printable(volume.destination)}, but it is not seen here; ` +
-        'the node may not support image volumes',
-      { retry: 'backoff' },
-    )
-  }
-}
-
-function isNoFolder(error: unknown): boolean {
-  return ['ELOOP', 'ENOTDIR'].includes(errnoOf(error))
-}
-
-/** Nested volumes, and mounts that the cluster made below the image's folder; relative to it. */
-function leftOutOf(task: PreflightTask, volume: PreflightVolume): readonly (readonly ByteString[])[] {
-  const depth = namesOf(volume.destination).length
-  const root = namesOf(task.sourceRoot)
-  const base = [...root, ...namesOf(volume.destination)]
-  const mounts = [...ownMounts().values()].map(({ mountPoint }) => mountPoint.split('/').slice(1))
-  const below = mounts.filter(
-    (names) => names.length > base.length && base.every((name, index) => names[index] === name),
-  )
-  return [
-    ...volume.nested.map((path) => namesOf(path).slice(depth)),
-    ...below.map((names) => names.slice(base.length)),
-  ]
 }

@@ -35,7 +35,7 @@ export function parseTask(text: string | undefined): PreflightTask {
   if (!Array.isArray(volumes)) throw new Error(`volumes is ${shown(volumes)}; it must be a list`)
   return {
     version: 1,
-    sourceRoot: absolutePath(task, 'sourceRoot'),
+    ...(task['sourceRoot'] === undefined ? {} : { sourceRoot: absolutePath(task, 'sourceRoot') }),
     volumes: volumes.map(volumeOf),
     restricted: flag(task, 'restricted'),
   }

@@ -1,13 +1,12 @@
 /**
  * The few programs that do what Node can't: `cp` keeps xattrs, special files and exact times, `touch` sets exact times,
- * `sync` brings a whole file system to its disk. They are Fairlead's own, from its image or from the copied runtime;
- * an app's image may have none, or others (rule V11).
+ * `sync` brings a whole file system to its disk. They are those of Fairlead's own image; an app's image may have none, or
+ * others (rule V11).
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { ExpectedError } from '../errors.ts'
-import { runtimePaths } from '../reconcile/kubernetes/preflight-command.ts'
 
 export const TOOLS = ['cp', 'touch', 'sync'] as const
 export type Tool = (typeof TOOLS)[number]
@@ -24,17 +23,13 @@ export interface ToolRun {
 /** Runs a tool; returns whether it said that it did all. */
 export type RunTool = (run: ToolRun) => Promise<boolean>
 
-/**
- * `runtimeDir` is where the runtime was copied to; undefined in a container of Fairlead's own image. When `signal` fires
- * a tool is ended, and every run from then on fails.
- */
-export function toolRunner(runtimeDir: string | undefined, signal: AbortSignal): RunTool {
+/** When `signal` fires a tool is ended, and every run from then on fails. */
+export function toolRunner(signal: AbortSignal): RunTool {
   return async ({ tool, args, folders, onLine }) => {
     if (signal.aborted) throw stopped()
-    const [file, before] = programOf(tool, runtimeDir)
-    const child = spawn(file, [...before, ...args], {
+    const child = spawn(tool, [...args], {
       stdio: ['ignore', 'ignore', 'pipe', ...folders],
-      // Words of one language, and nothing of the app image's environment.
+      // Words of one language, and nothing that somebody put into the environment.
       env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' },
     })
     const closed = once(child, 'close')
@@ -56,10 +51,4 @@ function stopped(): ExpectedError {
   return new ExpectedError('SeedFailed', 'the preflight was stopped before it was done; it is done again', {
     retry: 'backoff',
   })
-}
-
-function programOf(tool: Tool, runtimeDir: string | undefined): readonly [string, readonly string[]] {
-  if (runtimeDir === undefined) return [tool, []]
-  const { loader, libraries, programs } = runtimePaths(runtimeDir)
-  return [loader, ['--inhibit-cache', '--library-path', libraries, `${programs}/${tool}`]]
 }

@@ -268,6 +268,43 @@ describe.skipIf(MISSING)('preflight', () => {
   })
 })
 
+/** What an image's code would do if it ran in the preflight: claim that all is done, and leave a trace. */
+const FORGE = `#!/bin/sh
+echo '{"version":1,"volumes":["cx","cx","cx"],"note":"forged"}' >/dev/termination-log
+for dir in /volumes/* /fairlead*/*; do echo evil >$dir/EVIL; done
+exit 0
+`
+
+/** Has programs and variables wherever something of an image could be started, or loaded, before its app is. */
+function hostileImage() {
+  const owner = { uid: 2000, gid: 2000 }
+  const program = { mode: 0o755 }
+  const places = ['evil', 'fairlead/lib/ld.so', 'fairlead/lib/holder', 'fairlead/bin/node', 'holder']
+  return busyboxImage({
+    parts: [
+      ...['fairlead', 'fairlead/lib', 'fairlead/bin'].map((name) => dir(name)),
+      ...places.map((name) => file(name, FORGE, program)),
+      symlink('beside', '/fairlead/bin'),
+      file('etc/ld.so.preload', '/evil\n'),
+      file('evil.cjs', "require('node:child_process').execFileSync('/evil')"),
+      dir('data', owner),
+      file('data/shipped', 'shipped', owner),
+    ],
+    config: {
+      User: '2000:2000',
+      Env: [
+        'PATH=/bin',
+        'LD_PRELOAD=/evil',
+        'LD_AUDIT=/evil',
+        'NODE_OPTIONS=--require=/evil.cjs',
+        'OPENSSL_CONF=/evil',
+      ],
+      // A node lays a folder of its own over these, with what the image has there.
+      Volumes: ['/data', '/fairlead/lib', '/beside'],
+    },
+  })
+}
+
 describe.skipIf(MISSING)('preflight of a controller that may read nothing of the cluster', () => {
   let bench: Workbench
 
@@ -277,12 +314,15 @@ describe.skipIf(MISSING)('preflight of a controller that may read nothing of the
 
   afterAll(async () => await bench[Symbol.asyncDispose]())
 
-  test('an image without shell and tools is seeded by the runtime that is copied beside it', async () => {
+  test('an image without shell and tools is seeded through a container of it beside ours', async () => {
     const demo = await bench.push('demo', '1', await readLayoutImage(await demoLayout(), 'v1'))
     await bench.apply('distroless', demo, SMALL)
     const pod = await preflightOf(bench, 'distroless')
     expect(mountsImage(pod)).toBe(false)
-    expect(itemsOf(fieldsOf(pod.spec)['initContainers'])).toHaveLength(1)
+    expect(itemsOf(fieldsOf(pod.spec)['initContainers']).map((each) => fieldsOf(each)['name'])).toEqual([
+      'write-holder',
+      'holder',
+    ])
     await bench.untilReady('distroless')
     expect(await bench.exec('distroless', '/mattermost/plugins/hello/plugin')).toContain(
       'hello: shipped in the image',
@@ -291,6 +331,41 @@ describe.skipIf(MISSING)('preflight of a controller that may read nothing of the
       Array.from({ length: 5 }, () => ['Allowed', true]),
     )
     await bench.deleteApp('distroless')
+  })
+
+  test('nothing of a hostile image runs in it, or speaks for it', async () => {
+    await bench.apply('hostile', await bench.push('hostile', '1', hostileImage()), SMALL)
+    await bench.untilReady('hostile')
+    expect((await bench.status('hostile')).volumes?.map(({ path, seeded }) => [path, seeded])).toEqual([
+      ['/beside', true],
+      ['/data', true],
+      ['/fairlead/lib', true],
+    ])
+    expect(await bench.sh('hostile', 'unset LD_PRELOAD LD_AUDIT; cd /data; ls -A; cat shipped')).toBe(
+      'shipped\nshipped',
+    )
+    expect(await bench.sh('hostile', 'ls /fairlead/lib /fairlead/bin')).not.toContain('EVIL')
+    expect((await bench.condition('hostile', 'Rendered'))?.message ?? '').not.toContain('forged')
+    await bench.deleteApp('hostile')
+  })
+
+  test('of a claim that the user brought it sees what the app will see', async () => {
+    const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'mine' } }
+    const spec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '16Mi' } } }
+    await bench.applyObject({ ...claim, spec })
+    const source = { claimName: 'mine', subPath: 'one/two' }
+    const image = await bench.push('app', '1', volumeApp('1'))
+    await bench.apply('brought', image, { ...SMALL, volumes: [{ path: '/mine', source }] })
+    const pod = await preflightOf(bench, 'brought')
+    const [container] = itemsOf(fieldsOf(pod.spec)['containers']).map(fieldsOf)
+    expect(itemsOf(container?.['volumeMounts'])).toContainEqual(
+      expect.objectContaining({ subPath: 'one/two', mountPath: expect.stringMatching(/^\/volumes\//) }),
+    )
+    await bench.untilReady('brought')
+    const volume = (await bench.status('brought')).volumes?.find(({ path }) => path === '/mine')
+    expect(volume?.exec).toBe('Allowed')
+    await bench.deleteApp('brought')
+    await bench.kubectl('delete', 'pvc', 'mine', '--wait=false')
   })
 
   test('a VOLUME behind a link is seeded, although the node lays a folder of its own over it', async () => {

@@ -1,83 +1,80 @@
 /**
- * The preflight in a container of the app's image (rule V11): nothing is there but the image's files, claims, and the
- * runtime that was copied into an emptyDir. As root, and as a user under Pod Security `restricted`. Needs root.
+ * The preflight beside a container of the app's image (rule V11), where nothing of the image runs but is seen through
+ * the holder's process. As root, and as a user under Pod Security `restricted`. Needs root.
  */
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { copyRuntime } from '../../src/preflight/copy-runtime.ts'
-import { preflightCommand, PREFLIGHT_ENV } from '../../src/reconcile/kubernetes/preflight-command.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { writeHolder } from '../../src/preflight/holder.ts'
+import { holderCommand } from '../../src/reconcile/kubernetes/preflight-command.ts'
 import type { PreflightReport, PreflightTask } from '../../src/reconcile/kubernetes/preflight-task.ts'
 import { picture } from '../engine/local/picture.ts'
 import { runToEnd, start, temporaryFolder } from '../engine/local/temporary.ts'
-import { aPreflightVolume, aTask } from '../support/claims.ts'
+import { aPreflightVolume } from '../support/claims.ts'
 import { expectDone, makeRichFolder } from '../support/rich-folder.ts'
 
-let runtime: string
-/** The container's root: the image, with no program and no library in it. */
+const ROOT = path.join(import.meta.dirname, '../..')
+const NODE = path.join(ROOT, 'node_modules/.bin/node')
+const HOLDER_DIR = '/fairlead-holder'
+
 let rootfs: string
 /** The claim's content. */
 let claim: string
-
-beforeAll(async () => {
-  // Outside of the tests' own folders, which end with each test.
-  const top = await mkdtemp(path.join(tmpdir(), 'fairlead-runtime-'))
-  await chmod(top, 0o755)
-  runtime = path.join(top, 'runtime')
-  copyRuntime(runtime)
-  return () => rm(top, { recursive: true })
-})
+let report: string
 
 beforeEach(async () => {
   const top = await temporaryFolder()
   await chmod(top, 0o755)
   rootfs = path.join(top, 'rootfs')
   claim = path.join(top, 'claim')
-  for (const dir of ['proc', 'dev', 'fairlead', 'claims/0'])
-    await mkdir(path.join(rootfs, dir), { recursive: true })
-  for (const file of ['dev/termination-log', 'dev/null']) await writeFile(path.join(rootfs, file), '')
-  await chmod(path.join(rootfs, 'dev/termination-log'), 0o666)
+  report = path.join(top, 'report')
+  await mkdir(path.join(rootfs, HOLDER_DIR), { recursive: true })
   await mkdir(claim)
+  await writeFile(report, '')
+  await chmod(report, 0o666)
+  writeHolder(path.join(rootfs, HOLDER_DIR))
   await makeRichFolder(path.join(rootfs, 'data'))
 })
 
-interface ContainerOptions {
+interface PodOptions {
   readonly user?: number
-  /** The image's own environment. */
   readonly env?: Readonly<Record<string, string>>
-  readonly ownEnv?: Readonly<Record<string, string>>
-  readonly runtimeDir?: string
-  /** False: the process is not the first one of its container, so that it can kill itself. */
-  readonly isFirst?: boolean
+  /** Started in the image's place of the holder. */
+  readonly beside?: readonly string[]
+  /** Before the holder is started, as root in the pod's mount namespace. */
+  readonly before?: string
 }
 
-/** A command that runs the preflight as a container's first process; killing it kills all in the container. */
-function container(task: PreflightTask, options: ContainerOptions = {}): readonly string[] {
-  const { user = 0, env = {}, ownEnv = PREFLIGHT_ENV, runtimeDir = runtime, isFirst = true } = options
-  const all = { ...env, ...ownEnv, FAIRLEAD_PREFLIGHT: JSON.stringify(task) }
-  const binds = `mount --bind '${runtimeDir}' fairlead && mount --bind '${claim}' claims/0 && mount -t proc proc proc && mount --bind /dev/null dev/null`
-  const script = `cd '${rootfs}' && ${binds} && exec "$@"`
-  const chroot = ['/usr/sbin/chroot', `--userspec=${user}:${user}`, '--groups=', rootfs]
+/**
+ * A command that is a pod: one namespace of process ids, in it the holder with the image as its root, and the preflight
+ * with the host's. Killing it kills all in it.
+ */
+function pod(task: PreflightTask, options: PodOptions = {}): readonly string[] {
+  const { user = 0, env = {}, beside = holderCommand(HOLDER_DIR), before = 'true' } = options
+  const all = { ...env, FAIRLEAD_PREFLIGHT: JSON.stringify(task), PATH: '/usr/bin:/bin' }
   const words = Object.entries(all).map(([name, value]) => `${name}=${value}`)
-  const pids = isFirst ? ['--pid', '--fork', '--kill-child'] : []
-  const namespaces = ['unshare', '--mount', '--propagation', 'private', ...pids]
-  const started = ['/usr/bin/env', '-i', ...words, ...chroot, ...preflightCommand('/fairlead')]
-  return [...namespaces, '/bin/sh', '-c', script, 'sh', ...started]
+  const as = `--reuid ${user} --regid ${user} --clear-groups`
+  const script = [
+    `mount --bind '${claim}' '${claim}' && mount --bind '${rootfs}' '${rootfs}' && (${before}) || exit 70`,
+    `/usr/sbin/chroot --userspec=${user}:${user} --groups= '${rootfs}' ${beside.join(' ')} &`,
+    `setpriv ${as} -- /usr/bin/env -i "$@" '${NODE}' '${ROOT}/src/main.ts' preflight run --report '${report}'`,
+  ].join('\n')
+  const namespaces = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child']
+  return [...namespaces, '--mount-proc', '/bin/sh', '-c', script, 'sh', ...words]
 }
 
-async function preflight(task: PreflightTask, options: ContainerOptions = {}): Promise<PreflightReport> {
-  const { code, stderr } = await runToEnd(container(task, options))
-  const text = await readFile(path.join(rootfs, 'dev/termination-log'), 'utf8')
+async function preflight(task: PreflightTask, options: PodOptions = {}): Promise<PreflightReport> {
+  const { code, stderr } = await runToEnd(pod(task, options))
+  const text = await readFile(report, 'utf8')
   if (text === '') throw new Error(`no report, code ${code}: ${stderr}`)
-  const report = JSON.parse(text) as PreflightReport
-  expect({ code, report }).toEqual({ code: report.error === undefined ? 0 : 1, report })
-  return report
+  const said = JSON.parse(text) as PreflightReport
+  expect({ code, said }).toEqual({ code: said.error === undefined ? 0 : 1, said })
+  return said
 }
 
-const taskOf = (restricted = false, extra = {}) =>
-  aTask('/', [aPreflightVolume('/claims/0', '/data', extra)], restricted)
+function taskOf(restricted = false, extra = {}): PreflightTask {
+  return { version: 1, volumes: [aPreflightVolume(claim, '/data', extra)], restricted }
+}
 const dataOf = () => path.join(rootfs, 'data')
 
 describe('as root', () => {
@@ -88,69 +85,38 @@ describe('as root', () => {
     expect(Object.values(seeded).join('\n')).toContain('security.capability=0x')
   })
 
-  test('what a compiler made of the program runs as well', async () => {
-    const top = await temporaryFolder()
-    const root = path.resolve(import.meta.dirname, '../..')
-    const dist = path.join(top, 'dist')
-    const config = {
-      extends: path.join(root, 'tsconfig.build.json'),
-      compilerOptions: {
-        rootDir: path.join(root, 'src'),
-        outDir: dist,
-        typeRoots: [path.join(root, 'node_modules/@types')],
-      },
-      include: [],
-      files: ['copy-runtime.ts', 'main.ts'].map((name) => path.join(root, 'src/preflight', name)),
-    }
-    await writeFile(path.join(top, 'tsconfig.json'), JSON.stringify(config))
-    await expectDone([path.join(root, 'node_modules/.bin/tsc'), '-p', top])
-    await writeFile(path.join(dist, 'package.json'), '{"type":"module"}')
-    const url = pathToFileURL(path.join(dist, 'preflight/copy-runtime.js')).href
-    const script = `const { copyRuntime } = await import('${url}'); copyRuntime('${top}/copied')`
-    await expectDone([process.execPath, '--input-type=module', '-e', script])
-    await chmod(top, 0o755)
-    expect(await preflight(taskOf(), { runtimeDir: path.join(top, 'copied') })).toEqual({
-      version: 1,
-      volumes: ['cx'],
-    })
+  test('what the node mounted over the image’s files is left out', async () => {
+    const before = `mkdir '${dataOf()}/plain/token' && mount -t tmpfs none '${dataOf()}/plain/token' && touch '${dataOf()}/plain/token/secret'`
+    expect((await preflight(taskOf(), { before })).volumes).toEqual(['cx'])
+    expect(await readdir(path.join(claim, 'plain'))).toEqual(await readdir(path.join(dataOf(), 'plain')))
+    expect(await readdir(path.join(claim, 'plain/token'))).toEqual([])
   })
 
-  test('an image’s environment does not change what runs', async () => {
-    await writeFile(path.join(rootfs, 'evil.cjs'), "require('node:fs').writeFileSync('/evil', '')")
-    const env = {
-      NODE_OPTIONS: '--require /evil.cjs',
-      LD_PRELOAD: '/evil.so',
-      LD_LIBRARY_PATH: '/evil',
-      LD_AUDIT: '/evil.so',
-      OPENSSL_CONF: '/evil.cjs',
-    }
-    expect((await preflight(taskOf(), { env })).error).toBeUndefined()
-    expect(await readdir(rootfs)).not.toContain('evil')
+  test('a path that is a link in the image leads nowhere', async () => {
+    await symlink('/etc', path.join(rootfs, 'link'))
+    const { error } = await preflight(taskOf(false, { destination: '/link' }))
+    expect(error).toMatchObject({ reason: 'SeedFailed', path: '/data' })
+    expect(await readdir(claim)).toEqual([])
   })
 
-  test('a kill in the midst of the copy is made good by the next container', async () => {
-    await writeFile(path.join(dataOf(), 'plain/big'), Buffer.alloc(200 << 20, 1))
-    const before = await picture(dataOf())
-    const [file = '', ...args] = container(taskOf())
-    const running = start([file, ...args])
-    const half = path.join(claim, '.fairlead-seed/tree/plain/big')
-    const size = async () =>
-      stat(half).then(
-        (stats) => stats.size,
-        () => 0,
-      )
-    await expect.poll(size, { timeout: 20_000, interval: 1 }).toBeGreaterThan(0)
-    const ended = new Promise((resolve) => running.once('close', resolve))
-    running.kill('SIGKILL')
-    await ended
-    expect(await readdir(path.join(claim, '.fairlead-seed'))).toEqual(['tree'])
-    expect((await preflight(taskOf())).volumes).toEqual(['cx'])
-    expect(await picture(claim)).toEqual(before)
+  test('another program in the holder’s place is not taken for it', async () => {
+    // Statically linked, as the holder is.
+    await expectDone(['cp', '/bin/busybox', path.join(rootfs, 'busybox')])
+    const { error, volumes } = await preflight(taskOf(), { beside: ['/busybox', 'sleep', '1000'] })
+    expect(error).toMatchObject({ reason: 'SeedFailed' })
+    expect(error?.message).toContain("the app's image is not seen beside this container")
+    expect(volumes).toEqual(['-x'])
+    expect(await readdir(claim)).toEqual([])
+  })
+
+  test('volumes that need nothing of the image wait for nobody', async () => {
+    const task = taskOf(false, { inImage: false })
+    expect(await preflight(task, { beside: ['/gone'] })).toEqual({ version: 1, volumes: ['ox'] })
   })
 
   test('an end that is asked for is taken', async () => {
     await writeFile(path.join(dataOf(), 'plain/big'), Buffer.alloc(200 << 20, 1))
-    const [file = '', ...args] = container(taskOf())
+    const [file = '', ...args] = pod(taskOf())
     const running = start([file, ...args])
     const half = path.join(claim, '.fairlead-seed/tree/plain/big')
     const size = async () =>
@@ -160,13 +126,13 @@ describe('as root', () => {
       )
     await expect.poll(size, { timeout: 20_000, interval: 1 }).toBeGreaterThan(0)
     const ended = new Promise((resolve) => running.once('close', resolve))
-    const { stdout } = await runToEnd(['pgrep', '-P', String(running.pid)])
-    process.kill(Number(stdout.trim()), 'SIGTERM')
+    const { stdout } = await runToEnd(['pgrep', '-f', `preflight run --report ${report}`])
+    for (const pid of stdout.trim().split('\n')) {
+      if ((await readFile(`/proc/${pid}/comm`, 'utf8')) !== 'sh\n') process.kill(Number(pid), 'SIGTERM')
+    }
     await ended
-    const report = JSON.parse(
-      await readFile(path.join(rootfs, 'dev/termination-log'), 'utf8'),
-    ) as PreflightReport
-    expect(report.error?.reason).toBe('SeedFailed')
+    const said = JSON.parse(await readFile(report, 'utf8')) as PreflightReport
+    expect(said.error?.reason).toBe('SeedFailed')
     expect(await readdir(claim)).toEqual([])
   })
 })
@@ -182,8 +148,8 @@ describe('as uid 2000, restricted', () => {
   })
 
   test('what only root could keep is said, and the rest is kept', async () => {
-    const report = await asUser()
-    expect(report).toEqual({
+    const said = await asUser()
+    expect(said).toEqual({
       version: 1,
       volumes: ['cx'],
       note: expect.stringMatching(
@@ -210,13 +176,11 @@ describe('as uid 2000, restricted', () => {
   })
 
   test('a kill at any point ends as if nothing had been', async () => {
-    const env = (at: number) => ({ ...PREFLIGHT_ENV, FAIRLEAD_CRASH_AFTER_WRITE: String(at) })
     let first = 1
     for (; ; first++) {
-      await writeFile(path.join(rootfs, 'dev/termination-log'), '')
-      const [file = '', ...args] = container(taskOf(true), { user: 2000, ownEnv: env(first), isFirst: false })
-      await runToEnd([file, ...args])
-      if ((await readFile(path.join(rootfs, 'dev/termination-log'), 'utf8')) !== '') break
+      await writeFile(report, '')
+      await runToEnd(pod(taskOf(true), { user: 2000, env: { FAIRLEAD_CRASH_AFTER_WRITE: String(first) } }))
+      if ((await readFile(report, 'utf8')) !== '') break
       expect((await asUser()).error).toBeUndefined()
       const modes = Object.entries(await picture(claim)).map(
         ([name, line]) => `${name} ${line.split(' ')[0] ?? ''}`,
@@ -233,8 +197,8 @@ describe('as uid 2000, restricted', () => {
   test('a claim that belongs to root and the user’s group is filled as far as the group may', async () => {
     await chown(claim, 0, 2000)
     await chmod(claim, 0o2775)
-    const report = await asUser()
-    expect([report.error, report.volumes]).toEqual([undefined, ['cx']])
+    const said = await asUser()
+    expect([said.error, said.volumes]).toEqual([undefined, ['cx']])
     expect((await stat(claim)).uid).toBe(0)
     expect(await readdir(claim)).toEqual(await readdir(dataOf()))
   })
@@ -248,8 +212,8 @@ describe('as uid 2000, restricted', () => {
   })
 
   test('an owner that can’t be given is said', async () => {
-    const report = await asUser({ action: 'Own', inImage: false, uid: 3000, gid: 3000 })
-    expect(report).toEqual({ version: 1, volumes: ['ox'], note: 'not kept on /data: 1 owner' })
+    const said = await asUser({ action: 'Own', inImage: false, uid: 3000, gid: 3000 })
+    expect(said).toEqual({ version: 1, volumes: ['ox'], note: 'not kept on /data: 1 owner' })
   })
 
   test('an owner that is right already needs no permission', async () => {

@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 
 const preflight = (task: PreflightTask) =>
-  runPreflight(task, toolRunner(undefined, new AbortController().signal))
+  runPreflight(task, toolRunner(new AbortController().signal))
 const imageFolder = (name = 'data') => path.join(image, name)
 const NO_LOST = { without: ['lost+found'] }
 
@@ -397,7 +397,7 @@ test('a run that was killed at its very end is still told as a copy', async () =
 
 test('a copy that ends without a word is no copy', async () => {
   const claim = await mountClaim('folder')
-  const runTool = toolRunner(undefined, new AbortController().signal)
+  const runTool = toolRunner(new AbortController().signal)
   const { error } = await runPreflight(
     aTask(image, [aPreflightVolume(claim)]),
     async (run) => (await runTool(run)) && run.tool !== 'cp',
@@ -410,7 +410,7 @@ test('a stop while it copies leaves nothing, says so, and the next run does it',
   const claim = await mountClaim('folder')
   const stop = new AbortController()
   const task = aTask(image, [aPreflightVolume(claim)])
-  const runTool = toolRunner(undefined, stop.signal)
+  const runTool = toolRunner(stop.signal)
   const stopped = await runPreflight(task, async (run) => {
     if (run.tool === 'sync') stop.abort()
     return runTool(run)

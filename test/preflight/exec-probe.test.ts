@@ -5,8 +5,6 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openDirectory } from '../../src/host/open-at.ts'
 import { probeExec, sweepProbes } from '../../src/preflight/exec-probe.ts'
-import { probeProgram } from '../../src/preflight/probe-program.ts'
-import { parseElf } from '../../src/bundle/elf.ts'
 import { temporaryFolder } from '../engine/local/temporary.ts'
 
 async function inFolder<Result>(
@@ -51,30 +49,4 @@ test('folders of probes that were killed go, and only those', async () => {
       '.fairlead-probe-mine',
     ])
   })
-})
-
-test.each([
-  ['x64', 62],
-  ['arm64', 183],
-])('the program for %s is one that the kernel starts', (arch, machine) => {
-  const bytes = probeProgram(arch) ?? Buffer.alloc(0)
-  const file = {
-    type: 'file',
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    size: bytes.length,
-    linkTarget: '',
-    read: (max: number, from = 0) => bytes.subarray(from, from + max),
-  } as const
-  expect(parseElf(file)).toMatchObject({
-    elf: { bits: 64, endian: 'little', machine, interpreter: undefined, needed: [] },
-  })
-  // The entry is the code, right behind the header and its one segment, loaded from the file's beginning.
-  expect(bytes.readBigUInt64LE(24) - bytes.readBigUInt64LE(64 + 16)).toBe(120n)
-  expect(Number(bytes.readBigUInt64LE(64 + 32))).toBe(bytes.length)
-})
-
-test('processors that nobody wrote a program for have none', () => {
-  expect([probeProgram('s390x'), probeProgram('constructor')]).toEqual([undefined, undefined])
 })

@@ -12,7 +12,6 @@ async function runMain(task: string | undefined, file?: string) {
   const lines: string[] = []
   const code = await preflightMain({
     env: { FAIRLEAD_PREFLIGHT: task },
-    runtimeDir: undefined,
     reportFile,
     signal: new AbortController().signal,
     print: (line) => lines.push(line),

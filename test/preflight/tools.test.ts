@@ -19,10 +19,7 @@ async function copyInFolder(
   const fd = openDirectory(dir)
   const args = [`/proc/self/fd/3/${from}`, '/proc/self/fd/3/copy']
   try {
-    const running = toolRunner(
-      undefined,
-      signal,
-    )({
+    const running = toolRunner(signal)({
       tool: 'cp',
       args,
       folders: [fd],

@@ -5,7 +5,6 @@ import type { RunCommand } from '../command-spec.ts'
 export const preflightRun: RunCommand = async (context, call) =>
   preflightMain({
     env: context.env,
-    runtimeDir: undefined,
     reportFile: call.options.text('report'),
     signal: context.signal,
     print: (line) => context.stdout.write(line),

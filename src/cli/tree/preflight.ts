@@ -20,11 +20,11 @@ export const PREFLIGHT_COMMAND: CommandSpec = {
       load: async () => (await import('../commands/preflight-run.ts')).preflightRun,
     },
     {
-      name: 'copy-runtime',
-      summary: 'copy what a container that has nothing needs to do the same',
-      arguments: [{ name: 'dir', description: 'folder that both containers see', kind: 'folder' }],
+      name: 'write-holder',
+      summary: 'write the program that keeps a container of any image there',
+      arguments: [{ name: 'dir', description: 'folder that the container sees', kind: 'folder' }],
       hidden: true,
-      load: async () => (await import('../commands/preflight-copy-runtime.ts')).preflightCopyRuntime,
+      load: async () => (await import('../commands/preflight-write-holder.ts')).preflightWriteHolder,
     },
   ],
 }

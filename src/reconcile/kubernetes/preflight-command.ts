@@ -1,49 +1,23 @@
 /**
- * How the preflight program is started. `DIR` is the mount point of an emptyDir that both containers see: the first
- * one, of Fairlead's own image, copies the runtime into it; the second one, of the app's image, has nothing else that
- * it could lean on: no shell, no libc (rule V11).
+ * How the containers of a preflight pod are started. The image's entrypoint of Fairlead's own image is Fairlead; in a
+ * container of the app's image nothing is started but the holder.
  */
 
-/** `args` of a container of Fairlead's own image that prepares volumes itself; the image's entrypoint is Fairlead. */
+/** `args` of a container of Fairlead's own image that prepares volumes. */
 export const PREFLIGHT_ARGS: readonly string[] = ['preflight', 'run']
 
-/** `args` of an init container of Fairlead's own image that copies what `preflightCommand(dir)` starts into `dir`. */
-export function copyRuntimeArgs(dir: string): readonly string[] {
-  return ['preflight', 'copy-runtime', dir]
+const HOLDER = 'holder'
+
+/** `args` of an init container of Fairlead's own image that writes the holder into `dir`, an absolute path. */
+export function writeHolderArgs(dir: string): readonly string[] {
+  return ['preflight', 'write-holder', dir]
 }
 
-/**
- * `command` of a container of any image, with the runtime that was copied into `dir` (absolute, without a final
- * slash). The loader is named because the image may have none, or another one, where the program would look for it.
- */
-export function preflightCommand(dir: string): readonly string[] {
-  const { loader, libraries, node, main } = runtimePaths(dir)
-  return [loader, '--inhibit-cache', '--library-path', libraries, node, main]
+/** `command` of a container of the app's image that does nothing but be there, with the holder that lies in `dir`. */
+export function holderCommand(dir: string): readonly string[] {
+  return [holderFile(dir)]
 }
 
-/**
- * Environment of a container of the app's image that runs `preflightCommand`: an image's own environment must neither
- * break our loader and Node nor have them run something of the image with the preflight's rights.
- */
-export const PREFLIGHT_ENV: Readonly<Record<string, string>> = {
-  LD_AUDIT: '',
-  LD_LIBRARY_PATH: '',
-  LD_PRELOAD: '',
-  GLIBC_TUNABLES: '',
-  NODE_EXTRA_CA_CERTS: '',
-  NODE_OPTIONS: '',
-  NODE_V8_COVERAGE: '',
-  OPENSSL_CONF: '',
-}
-
-/** Where things are in the copied runtime. */
-export function runtimePaths(dir: string) {
-  return {
-    loader: `${dir}/lib/ld.so`,
-    libraries: `${dir}/lib`,
-    programs: `${dir}/bin`,
-    node: `${dir}/bin/node`,
-    app: `${dir}/app`,
-    main: `${dir}/app/main.mjs`,
-  } as const
+export function holderFile(dir: string): string {
+  return `${dir}/${HOLDER}`
 }

@@ -9,8 +9,7 @@ import type { PreflightWish } from './types.ts'
 
 /** Mount of the app's image, where image volumes are at hand. */
 export const SOURCE_ROOT = '/source'
-/** Names for the folder of the mounts; in a container of the app's own image the first may be a path of the app. */
-const MOUNT_ROOTS = ['/volumes', '/fairlead-volumes', '/fairlead-preflight-volumes']
+const MOUNT_ROOT = '/volumes'
 
 /**
  * The volumes of the task, in its order: the report's entries are in this order, too. Memory, ConfigMaps and Secrets
@@ -26,15 +25,15 @@ export function preflightVolumes({ toSeed, toCheck }: PreflightWish): readonly D
 export function preflightTask(wish: PreflightWish): PreflightTask {
   const { desired, toSeed, options } = wish
   const toSeedPaths = new Set(toSeed.map(({ path }) => path))
-  const mounts = mountPaths(wish)
+  const mounts = mountsByKey(wish)
   return {
     version: 1,
-    sourceRoot: options.imageVolumes ? SOURCE_ROOT : '/',
+    ...(options.imageVolumes ? { sourceRoot: SOURCE_ROOT } : {}),
     volumes: preflightVolumes(wish).map((volume): PreflightVolume => ({
       path: volume.path,
       destination: volume.destination,
-      mount: mounts.get(podVolumeName(desired.app, volume)) ?? '',
-      subPath: subPathOf(desired.app, volume),
+      mount: mounts.get(keyOf(placeOf(desired.app, volume)))?.mountPath ?? '',
+      subPath: placeOf(desired.app, volume).folder,
       action: toSeedPaths.has(volume.path) ? (volume.seed === 'IfEmpty' ? 'Copy' : 'Own') : 'Check',
       inImage: volume.inImage,
       uid: desired.identity.uid,
@@ -46,29 +45,57 @@ export function preflightTask(wish: PreflightWish): PreflightTask {
   }
 }
 
-/** One mount for each claim, at its root, so that folders in it can be made with the right owner. */
+/** One mount for each claim, or each folder of one that the user brought. */
 export function preflightMounts(wish: PreflightWish): readonly Fields[] {
+  return [...mountsByKey(wish).values()].map(({ place, mountPath, readOnly }) => ({
+    name: place.name,
+    mountPath,
+    ...(place.subPath === '' ? {} : { subPath: place.subPath }),
+    ...(readOnly ? { readOnly } : {}),
+  }))
+}
+
+/** Where a volume is: in `folder` of a mount that shows only `subPath` of a volume of the pod. '' is the root. */
+interface Place {
+  readonly name: string
+  readonly subPath: string
+  readonly folder: string
+}
+
+/**
+ * A claim of ours is mounted at its root, so that folders in it can be made with the right owner. Of anything that the
+ * user brought no more is seen than the app will see, and a missing folder is made as it would be for the app.
+ */
+function placeOf(app: App, volume: DesiredVolume): Place {
+  const name = podVolumeName(app, volume)
+  return volume.storage.kind === 'own'
+    ? { name, subPath: '', folder: claimPlace(app, volume)?.subPath ?? '' }
+    : { name, subPath: volume.subPath ?? '', folder: '' }
+}
+
+/** Volumes with the same key share a mount. */
+function keyOf({ name, subPath }: Place): string {
+  return `${name}\0${subPath}`
+}
+
+interface Mount {
+  readonly place: Place
+  readonly mountPath: string
+  readonly readOnly: boolean
+}
+
+function mountsByKey(wish: PreflightWish): ReadonlyMap<string, Mount> {
   const { app } = wish.desired
   const toSeed = new Set(wish.toSeed.map(({ path }) => path))
-  return [...mountPaths(wish)].map(([name, mountPath]) => {
-    const onIt = preflightVolumes(wish).filter((volume) => podVolumeName(app, volume) === name)
-    const readOnly = onIt.every((volume) => volume.readOnly && !toSeed.has(volume.path))
-    return { name, mountPath, ...(readOnly ? { readOnly } : {}) }
-  })
-}
-
-function mountPaths(wish: PreflightWish): ReadonlyMap<string, string> {
-  const { app, volumes } = wish.desired
-  const root =
-    MOUNT_ROOTS.find((dir) => !volumes.some(({ destination }) => overlaps(dir, destination))) ?? '/volumes'
-  const names = new Set(preflightVolumes(wish).map((volume) => podVolumeName(app, volume)))
-  return new Map([...names].map((name, index) => [name, `${root}/${index}`]))
-}
-
-function overlaps(a: string, b: string): boolean {
-  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`)
-}
-
-function subPathOf(app: App, volume: DesiredVolume): string {
-  return claimPlace(app, volume)?.subPath ?? volume.subPath ?? ''
+  const mounts = new Map<string, Mount>()
+  for (const volume of preflightVolumes(wish)) {
+    const place = placeOf(app, volume)
+    const before = mounts.get(keyOf(place))
+    mounts.set(keyOf(place), {
+      place,
+      mountPath: before?.mountPath ?? `${MOUNT_ROOT}/${mounts.size}`,
+      readOnly: (before?.readOnly ?? true) && volume.readOnly && !toSeed.has(volume.path),
+    })
+  }
+  return mounts
 }

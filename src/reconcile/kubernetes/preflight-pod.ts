@@ -12,24 +12,22 @@ import { APP_CONTAINER } from './container.ts'
 import { imageByDigest, pinnedImage } from './image-name.ts'
 import { childLabels, ownerReferences } from './metadata.ts'
 import { podVolumes } from './pod-volumes.ts'
-import { copyRuntimeArgs, preflightCommand, PREFLIGHT_ARGS } from './preflight-command.ts'
+import { holderCommand, PREFLIGHT_ARGS, writeHolderArgs } from './preflight-command.ts'
 import { preflightMounts, preflightTask, preflightVolumes, SOURCE_ROOT } from './preflight-order.ts'
-import { preflightResources } from './preflight-resources.ts'
+import { preflightResources, withHolder } from './preflight-resources.ts'
 import { preflightScheduling } from './preflight-scheduling.ts'
 import type { KubeObject, PreflightWish } from './types.ts'
+import type { Desired } from '../types.ts'
 
 export const PREFLIGHT_CONTAINER = 'preflight'
 /** Seeding a large image onto slow storage takes its time; a pod that hangs is still given up some day. */
 const DEADLINE_SECONDS = 6 * 60 * 60
 const GRACE_SECONDS = 5
-const RUNTIME_DIR = '/fairlead'
-const RUNTIME_VOLUME = 'fairlead-runtime'
+const HOLDER_VOLUME = 'holder'
 const SOURCE_VOLUME = 'source'
 const NAME_MAX = 63
 /** What it takes to give files their owners, modes and file capabilities; `baseline` allows all of them. */
 const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETFCAP']
-/** The image's own variables must not steer the program that we start in its container. */
-const NEUTRAL_ENV = ['LD_PRELOAD', 'LD_LIBRARY_PATH', 'LD_AUDIT', 'NODE_OPTIONS']
 
 /** One name for each revision of an app, at most 63 characters. */
 export function preflightName(appName: string, revision: string): string {
@@ -65,7 +63,9 @@ function podSpec(wish: PreflightWish): Fields {
   const { options, desired, nodeName, rendered } = wish
   const template = fieldsOf(fieldsOf(rendered.workload['spec'])['template'])
   const appPod = fieldsOf(template['spec'])
-  const mode = options.imageVolumes ? fromImageVolume(wish) : fromOwnImage(wish)
+  const mode = options.imageVolumes
+    ? fromImageVolume(wish, resourcesOf(wish, appPod))
+    : fromHolder(wish, resourcesOf(wish, appPod))
   const restricted = options.podSecurity === 'restricted'
   return {
     ...preflightScheduling(appPod, nodeName),
@@ -80,65 +80,83 @@ function podSpec(wish: PreflightWish): Fields {
         seccompProfile: { type: 'RuntimeDefault' },
         ...(restricted ? { fsGroup: fsGroupOf(appPod), fsGroupChangePolicy: 'OnRootMismatch' } : {}),
       },
-      initContainers: mode.initContainers.map((container) => ({ ...container, ...common(wish, appPod) })),
-      containers: [{ ...mode.container, ...common(wish, appPod) }],
+      ...mode,
       volumes: [...podVolumes(desired.app, preflightVolumes(wish)), ...mode.volumes],
     }),
   }
 }
 
+/** Fields of the pod that depend on how the app's image is seen. */
 interface Mode {
+  readonly shareProcessNamespace?: boolean
   readonly initContainers: readonly Fields[]
-  readonly container: Fields
+  readonly containers: readonly Fields[]
   readonly volumes: readonly Fields[]
 }
 
-/** Fairlead's image with the app's mounted beside it: nothing of the app's image is ever run. */
-function fromImageVolume(wish: PreflightWish): Mode {
-  const { options, desired } = wish
+/** Fairlead's image with the app's mounted beside it: nothing of the app's image is started. */
+function fromImageVolume(wish: PreflightWish, resources: Fields): Mode {
+  const mount = { name: SOURCE_VOLUME, mountPath: SOURCE_ROOT, readOnly: true }
+  const reference = imageByDigest(wish.desired.image)
   return {
     initContainers: [],
-    container: {
-      name: PREFLIGHT_CONTAINER,
-      image: options.fairleadImage,
-      args: PREFLIGHT_ARGS,
-      env: [taskVariable(wish)],
-      volumeMounts: [
-        ...preflightMounts(wish),
-        { name: SOURCE_VOLUME, mountPath: SOURCE_ROOT, readOnly: true },
-      ],
-    },
-    volumes: [
-      {
-        name: SOURCE_VOLUME,
-        image: { reference: imageByDigest(desired.image), pullPolicy: 'IfNotPresent' },
-      },
-    ],
+    containers: [preflightContainer(wish, resources, [mount])],
+    volumes: [{ name: SOURCE_VOLUME, image: { reference, pullPolicy: 'IfNotPresent' } }],
   }
 }
 
-/** The app's image, in which our own runtime is started: it may have no shell and no libc (rule V11). */
-function fromOwnImage(wish: PreflightWish): Mode {
+/**
+ * Fairlead's image, and beside it a container of the app's image, whose files are seen through the holder's process. Only
+ * the holder is started there: it needs nothing of the image, which may have no shell and no libc (rule V11), and it has
+ * no rights and no claims.
+ */
+function fromHolder(wish: PreflightWish, resources: Fields): Mode {
   const { options, desired } = wish
-  const runtime = { name: RUNTIME_VOLUME, mountPath: RUNTIME_DIR }
+  const mount = { name: HOLDER_VOLUME, mountPath: holderDir(desired) }
+  const shares = withHolder(resources)
   return {
+    shareProcessNamespace: true,
     initContainers: [
       {
-        name: 'runtime',
+        name: 'write-holder',
         image: options.fairleadImage,
-        args: copyRuntimeArgs(RUNTIME_DIR),
-        volumeMounts: [runtime],
+        args: writeHolderArgs(mount.mountPath),
+        volumeMounts: [mount],
+        ...common(wish, resources),
+      },
+      {
+        name: 'holder',
+        image: pinnedImage(desired.image),
+        command: holderCommand(mount.mountPath),
+        workingDir: '/',
+        // It is started before our container and ended after it, and how it ends does not count.
+        restartPolicy: 'Always',
+        volumeMounts: [{ ...mount, readOnly: true }],
+        ...common(wish, shares.holder),
       },
     ],
-    container: {
-      name: PREFLIGHT_CONTAINER,
-      image: pinnedImage(desired.image),
-      command: preflightCommand(RUNTIME_DIR),
-      workingDir: '/',
-      env: [...NEUTRAL_ENV.map((name) => ({ name, value: '' })), taskVariable(wish)],
-      volumeMounts: [...preflightMounts(wish), { ...runtime, readOnly: true }],
-    },
-    volumes: [{ name: RUNTIME_VOLUME, emptyDir: { sizeLimit: '1Gi' } }],
+    containers: [preflightContainer(wish, shares.preflight, [])],
+    volumes: [{ name: HOLDER_VOLUME, emptyDir: { sizeLimit: '1Mi' } }],
+  }
+}
+
+/**
+ * Where the holder lies. A link or a VOLUME of the image could put something of the image there, but no image can name
+ * its own digest.
+ */
+function holderDir({ image }: Desired): string {
+  return `/fairlead-${image.digest.replace(':', '-')}`
+}
+
+/** The one container that does something, and has rights over files. */
+function preflightContainer(wish: PreflightWish, resources: Fields, mounts: readonly Fields[]): Fields {
+  return {
+    name: PREFLIGHT_CONTAINER,
+    image: wish.options.fairleadImage,
+    args: PREFLIGHT_ARGS,
+    env: [taskVariable(wish)],
+    volumeMounts: [...preflightMounts(wish), ...mounts],
+    ...common(wish, resources, CAPABILITIES),
   }
 }
 
@@ -150,23 +168,27 @@ function taskVariable(wish: PreflightWish): Fields {
   }
 }
 
-function common({ options, desired, nodeName }: PreflightWish, appPod: Fields): Fields {
+function resourcesOf({ nodeName }: PreflightWish, appPod: Fields): Fields {
   const app = itemsOf(appPod['containers'])
     .map(fieldsOf)
     .find(({ name }) => name === APP_CONTAINER)
+  return preflightResources(fieldsOf(app?.['resources']), nodeName !== undefined)
+}
+
+function common({ options, desired }: PreflightWish, resources: Fields, rights: readonly string[] = []) {
   const restricted = options.podSecurity === 'restricted'
   const { uid, gid } = desired.identity
   return {
     imagePullPolicy: 'IfNotPresent',
     terminationMessagePolicy: 'File',
-    resources: preflightResources(fieldsOf(app?.['resources']), nodeName !== undefined),
+    resources,
     securityContext: {
       runAsUser: restricted ? uid : 0,
       runAsGroup: restricted ? gid : 0,
       ...(restricted ? { runAsNonRoot: true } : {}),
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
-      capabilities: restricted ? { drop: ['ALL'] } : { drop: ['ALL'], add: CAPABILITIES },
+      capabilities: { drop: ['ALL'], ...(restricted || rights.length === 0 ? {} : { add: rights }) },
       seccompProfile: { type: 'RuntimeDefault' },
     },
   }

@@ -1,6 +1,6 @@
 /**
- * Reads what a preflight pod answered. The text comes out of a container that also ran code of the app's image, so it is
- * taken apart strictly: an answer that is not exactly one is no answer.
+ * Reads what a preflight pod answered. Whoever may write pods' status may write anything, so the text is taken apart
+ * strictly: an answer that is not exactly one is no answer.
  */
 import { isFields, type Fields } from '../../crd/view.ts'
 import { ExpectedError, printable, type Reason } from '../../errors.ts'
@@ -120,7 +120,8 @@ function containerWords(
   { initContainers }: ObservedPod,
   container: ObservedContainer | undefined,
 ): readonly (string | undefined)[] {
-  const failed = [...initContainers, ...(container === undefined ? [] : [container])].find(
+  // Ours first: the holder is ended after it, by a signal.
+  const failed = [...(container === undefined ? [] : [container]), ...initContainers].find(
     ({ exitCode }) => exitCode !== undefined && exitCode !== 0,
   )
   if (failed === undefined) return []

@@ -18,6 +18,13 @@ const BESIDE_REQUESTS: Readonly<Record<string, string>> = {
   'ephemeral-storage': '256Mi',
 }
 
+/** The holder sleeps; a node's runtime needs a little memory to start it. */
+const HOLDER: Readonly<Record<string, string>> = {
+  cpu: '50m',
+  memory: '64Mi',
+  'ephemeral-storage': '64Mi',
+}
+
 /** `app`: the container's own `resources`. `beside`: on the node of the running pod. */
 export function preflightResources(app: Fields, beside: boolean): Fields {
   const requests = fieldsOf(app['requests'])
@@ -27,6 +34,24 @@ export function preflightResources(app: Fields, beside: boolean): Fields {
     limits: beside
       ? onlyKnown(limits, LEAST_LIMITS, larger)
       : { ...limits, ...onlyKnown(limits, LEAST_LIMITS, larger) },
+  }
+}
+
+/**
+ * The same for two containers, which together ask for as much as the one: a node counts both. A limit without a request
+ * is a request for the API server.
+ */
+export function withHolder(resources: Fields): { readonly preflight: Fields; readonly holder: Fields } {
+  const limits = fieldsOf(resources['limits'])
+  const wholes = { ...limits, ...fieldsOf(resources['requests']) }
+  const holder = onlyKnown(wholes, HOLDER, (whole, bound) => smaller(half(whole), bound))
+  const rest = Object.entries(holder).map(([name, part]) => [name, minus(wholes[name], part)])
+  return {
+    preflight: {
+      ...resources,
+      requests: { ...fieldsOf(resources['requests']), ...Object.fromEntries(rest) },
+    },
+    holder: { requests: holder, limits: onlyKnown(limits, HOLDER, (_limit, bound) => bound) },
   }
 }
 
@@ -50,6 +75,19 @@ function larger(a: string, b: string): string {
 
 function smaller(a: string, b: string): string {
   return amount(a) <= amount(b) ? a : b
+}
+
+function half(quantity: string): string {
+  return quantityOfMilli(amount(quantity) / 2n)
+}
+
+function minus(whole: unknown, part: unknown): string {
+  return quantityOfMilli(amount(String(whole)) - amount(String(part)))
+}
+
+/** Not in thousandths where it is whole. */
+function quantityOfMilli(milli: bigint): string {
+  return milli % 1000n === 0n ? String(milli / 1000n) : `${milli}m`
 }
 
 function amount(quantity: string): bigint {

@@ -8,8 +8,8 @@ import { printable } from '../../errors.ts'
 /** Told as JSON in the environment variable `FAIRLEAD_PREFLIGHT`. */
 export interface PreflightTask {
   readonly version: 1
-  /** Where the app's image is seen: the mount of an image volume, or `/` in a container of the app's own image. */
-  readonly sourceRoot: string
+  /** Where the app's image is mounted. Absent: it is the root of the holder's container, beside ours. */
+  readonly sourceRoot?: string
   readonly volumes: readonly PreflightVolume[]
   /** Under Pod Security `restricted` nothing can be given away: owners stay those of the process. */
   readonly restricted: boolean
@@ -18,11 +18,11 @@ export interface PreflightTask {
 export interface PreflightVolume {
   /** The volume's key, for messages. */
   readonly path: string
-  /** Where it is in the image, links resolved: relative to `sourceRoot`, with a leading `/`. */
+  /** Where it is in the image, links resolved: relative to the image's root, with a leading `/`. */
   readonly destination: string
   /** Mount point of the claim in the preflight pod. */
   readonly mount: string
-  /** Folder inside the claim; '' is its root. */
+  /** Folder inside the mount, which is made; '' is its root. */
   readonly subPath: string
   /** `Copy`: content of the image when empty. `Own`: only owner and mode. `Check`: nothing is written for keeps. */
   readonly action: 'Copy' | 'Own' | 'Check'

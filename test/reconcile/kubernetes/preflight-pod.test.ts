@@ -93,18 +93,57 @@ describe('the program', () => {
     })
   })
 
-  test('runs in the app’s image by a runtime of ours that an init container brings (rule V11)', () => {
+  describe('without image volumes', () => {
     const spec = specOf(inOwnImage(MATTERMOST))
-    const [init] = itemsOf(spec['initContainers']).map(fieldsOf)
+    const [writer, holder] = itemsOf(spec['initContainers']).map(fieldsOf)
     const container = containerOf(spec)
-    expect(init).toMatchObject({ args: ['preflight', 'copy-runtime', '/fairlead'] })
-    expect(init?.['image']).toContain('/fairlead@')
-    expect(container['image']).toBe(
-      containerOf(fieldsOf(templateOf(rendered(MATTERMOST).workload)['spec']))['image'],
-    )
-    expect(itemsOf(container['command'])[0]).toBe('/fairlead/lib/ld.so')
-    expect(envOf(container)).toMatchObject({ LD_PRELOAD: '', NODE_OPTIONS: '' })
-    expect(init?.['resources']).toEqual(container['resources'])
+    const digest = desiredOf(MATTERMOST).image.digest
+
+    test('still runs in Fairlead’s image, with nothing of the app’s mounted', () => {
+      expect(container).toMatchObject({
+        args: ['preflight', 'run'],
+        image: expect.stringContaining('/fairlead@') as string,
+      })
+      expect(container).not.toHaveProperty('command')
+      expect(Object.keys(envOf(container))).toEqual(['FAIRLEAD_PREFLIGHT'])
+      expect(itemsOf(container['volumeMounts']).map((mount) => fieldsOf(mount)['mountPath'])).toEqual(
+        ['0', '1', '2', '3', '4'].map((index) => `/volumes/${index}`),
+      )
+    })
+
+    test('sees the app’s image beside it, where only our holder runs (rule V11)', () => {
+      expect(spec['shareProcessNamespace']).toBe(true)
+      expect(specOf(MATTERMOST)).not.toHaveProperty('shareProcessNamespace')
+      expect(writer).toMatchObject({ image: container['image'] })
+      expect(holder).toMatchObject({
+        image: containerOf(fieldsOf(templateOf(rendered(MATTERMOST).workload)['spec']))['image'],
+        command: [`/fairlead-${digest.replace(':', '-')}/holder`],
+        workingDir: '/',
+        restartPolicy: 'Always',
+      })
+    })
+
+    test('has that holder without rights, and without a claim', () => {
+      for (const each of [writer, holder]) {
+        const { capabilities } = fieldsOf(each?.['securityContext'])
+        expect(capabilities).toEqual({ drop: ['ALL'] })
+      }
+      const mountPath = `/fairlead-${digest.replace(':', '-')}`
+      expect(writer?.['args']).toEqual(['preflight', 'write-holder', mountPath])
+      expect(writer?.['volumeMounts']).toEqual([{ name: 'holder', mountPath }])
+      expect(holder?.['volumeMounts']).toEqual([{ name: 'holder', mountPath, readOnly: true }])
+    })
+
+    test('is the same user as the holder, whose process it could not look into otherwise', () => {
+      for (const given of [MATTERMOST, RESTRICTED]) {
+        const all = specOf(inOwnImage(given))
+        const users = [containerOf(all), ...itemsOf(all['initContainers'])].map((each) => {
+          const { runAsUser, runAsGroup } = fieldsOf(fieldsOf(each)['securityContext'])
+          return [runAsUser, runAsGroup]
+        })
+        expect(new Set(users.map(String)).size).toBe(1)
+      }
+    })
   })
 
   test('is told its task in JSON that no kubelet expands', () => {
@@ -135,7 +174,7 @@ describe('the task', () => {
       [
         { path: '/in', action: 'Copy', inImage: true, nested: ['/in/nested'] },
         { path: '/in/nested', action: 'Copy', inImage: true },
-        { path: '/mine', action: 'Check', subPath: 'x' },
+        { path: '/mine', action: 'Check' },
         { path: '/never', action: 'Own', exec: 'Any' },
         { path: '/out', action: 'Copy' },
       ].map((volume, index) => ({
@@ -175,16 +214,42 @@ describe('the task', () => {
     expect(new Set(volumes.map(({ subPath }) => subPath)).size).toBe(5)
   })
 
-  test.each([
-    [['/volumes'], '/fairlead-volumes/0'],
-    [['/volumes/0/x', '/fairlead-volumes'], '/fairlead-preflight-volumes/0'],
-  ])('of an app with %j mounts nothing over them', (paths, mount) => {
-    expect(preflightTask(wishOf({ config: { volumes: paths } })).volumes[0]?.mount).toBe(mount)
+  describe('of claims that the user brought', () => {
+    const volume = (path: string, subPath: string | undefined, readOnly = false) => ({
+      path,
+      source: { claimName: 'mine', ...(subPath === undefined ? {} : { subPath }) },
+      readOnly,
+    })
+    const mountsOf = (volumes: readonly object[]) =>
+      itemsOf(containerOf(specOf({ spec: { volumes } }))['volumeMounts'])
+        .map(fieldsOf)
+        .filter(({ mountPath }) => mountPath !== '/source')
+        .map(({ name: _name, ...fields }) => fields)
+
+    test('mounts no more than the app will', () => {
+      expect(mountsOf([volume('/a', 'one/two')])).toEqual([{ mountPath: '/volumes/0', subPath: 'one/two' }])
+      expect(mountsOf([volume('/a', undefined)])).toEqual([{ mountPath: '/volumes/0' }])
+    })
+
+    test('has one mount for a folder of a claim, read-only where all want it so', () => {
+      expect(
+        mountsOf([
+          volume('/a', 'x', true),
+          volume('/b', 'y', true),
+          volume('/c', 'x'),
+          volume('/d', 'y', true),
+        ]),
+      ).toEqual([
+        { mountPath: '/volumes/0', subPath: 'x' },
+        { mountPath: '/volumes/1', subPath: 'y', readOnly: true },
+      ])
+    })
   })
 
   test('says where the image is, and whether owners can be given', () => {
     expect(preflightTask(wishOf(MATTERMOST))).toMatchObject({ sourceRoot: '/source', restricted: false })
-    expect(preflightTask(wishOf(RESTRICTED))).toMatchObject({ sourceRoot: '/', restricted: true })
+    expect(preflightTask(wishOf(RESTRICTED))).not.toHaveProperty('sourceRoot')
+    expect(preflightTask(wishOf(RESTRICTED))).toMatchObject({ restricted: true })
   })
 })
 
@@ -295,7 +360,30 @@ describe('resources', () => {
     })
   })
 
+  test('of container and holder are together what the one would ask for', () => {
+    const spec = (changes: Partial<PreflightWish> = {}) => specOf(inOwnImage(given), changes)
+    const shares = (changes: Partial<PreflightWish> = {}) => [
+      fieldsOf(itemsOf(spec(changes)['initContainers'])[1])['resources'],
+      containerOf(spec(changes))['resources'],
+    ]
+    expect(shares()).toEqual([
+      { requests: { cpu: '50m', memory: '16777216' }, limits: { cpu: '50m', memory: '64Mi' } },
+      {
+        requests: { cpu: '50m', memory: '16777216', 'example.com/gpu': '1' },
+        limits: { cpu: '500m', memory: '4Gi', 'example.com/gpu': '1' },
+      },
+    ])
+    expect(shares(NODE)).toEqual([
+      { requests: { cpu: '25m', memory: '16777216' }, limits: { cpu: '50m', memory: '64Mi' } },
+      { requests: { cpu: '25m', memory: '16777216' }, limits: { cpu: '500m', memory: '4Gi' } },
+    ])
+    const large = containerOf(specOf(RESTRICTED))['resources']
+    expect(large).toEqual({ requests: { cpu: '450m', memory: '469762048' }, limits: { memory: '2Gi' } })
+  })
+
   test('are none where the app names none', () => {
     expect(containerOf(specOf(WEB))).not.toHaveProperty('resources')
+    for (const container of itemsOf(specOf(inOwnImage(WEB))['initContainers']))
+      expect(container).not.toHaveProperty('resources')
   })
 })

@@ -98,7 +98,7 @@ describe('the report of a preflight pod', () => {
 
   test('without a report the kubelet is quoted, never the garbage itself', () => {
     const init = aContainer({
-      name: 'runtime',
+      name: 'write-holder',
       state: 'terminated',
       exitCode: 1,
       reason: 'Error',
@@ -107,7 +107,16 @@ describe('the report of a preflight pod', () => {
     const pod = over('\u0000garbage', { phase: 'Failed', reason: 'Evicted', initContainers: [init] })
     const message = preflightResult(pod, PIN).error?.message
     expect(message).toContain('Evicted')
-    expect(message).toContain('runtime ended with exit code 1: Error: cp: no space')
+    expect(message).toContain('write-holder ended with exit code 1: Error: cp: no space')
     expect(message).not.toContain('garbage')
+  })
+
+  test('without a report the end of our container counts, not that of the holder after it', () => {
+    const holder = aContainer({ name: 'holder', state: 'terminated', exitCode: 143, reason: 'Error' })
+    const ours = aContainer({ name: 'preflight', state: 'terminated', exitCode: 137, reason: 'OOMKilled' })
+    const pod = over(undefined, { phase: 'Failed', initContainers: [holder], containers: [ours] })
+    expect(preflightResult(pod, PIN).error?.message).toContain(
+      'preflight ended with exit code 137: OOMKilled',
+    )
   })
 })
