@@ -6,6 +6,7 @@ import { z } from 'zod'
 
 import type { Issue } from '../errors.ts'
 import { DEFAULTS } from './defaults.ts'
+import { MAX_LEVELS, pathBelow } from './depth.ts'
 import { checkSchema } from './explain.ts'
 import { finding, found, toIssues } from './findings.ts'
 import type { Finding } from './findings.ts'
@@ -61,6 +62,10 @@ export function parseApp(
 /** Every problem with what should be a ContainerApp; empty when `buildApp` may be called. */
 export function findAppProblems(input: unknown): readonly Finding[] {
   if (!isFields(input)) return [finding([], `found ${found(input, [])}; must be a ${KIND} object`)]
+  // Before anything that recurses.
+  const deep = pathBelow(input['spec'], MAX_LEVELS)
+  if (deep !== undefined)
+    return [finding(['spec', ...deep], `is nested deeper than ${MAX_LEVELS} levels; must be less deep`)]
   return [
     ...checkKind(input['apiVersion'], input['kind']),
     ...checkSchema(appSchema, input, []),
