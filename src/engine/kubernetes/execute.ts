@@ -26,7 +26,7 @@ export async function executeStep(options: ExecuteOptions, key: AppKey, step: Cl
     case 'create':
       return create(options, key, step.object)
     case 'apply':
-      return apply(options, step.object)
+      return apply(options, key, step.object)
     case 'delete': {
       const { kind, name, uid } = step.target
       await options.client.delete(CHILD_TYPES[kind], key.namespace, name, {
@@ -72,8 +72,9 @@ function goingAway(kind: string, name: string): ExpectedError {
   return new ExpectedError('ClusterConflict', message, { retry: 'backoff' })
 }
 
-async function apply(options: ExecuteOptions, object: KubeObject): Promise<void> {
+async function apply(options: ExecuteOptions, key: AppKey, object: KubeObject): Promise<void> {
   const { kind, type } = childOf(object)
+  invariant(object.metadata.namespace === key.namespace, `${kind} is in the namespace of its app`)
   invariant(object.metadata.uid !== undefined, `apply of ${kind} ${object.metadata.name} names a uid`)
   await handOverCreation(options.client, type, object)
   const written = await options.client.apply(type, object, { fieldManager: FIELD_MANAGER, force: true })

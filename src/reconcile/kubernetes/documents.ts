@@ -1,5 +1,6 @@
 /** Documents that go to the API server again: what was rendered or applied, tied to the object that was seen. */
 import { fieldsOf, itemsOf } from '../../crd/view.ts'
+import { invariant } from '../../errors.ts'
 import { canonicalJson } from '../canonical-json.ts'
 import { appliedOf, withApplied } from './drift.ts'
 import type { ClusterStep, KubeObject, ObservedObject } from './types.ts'
@@ -9,10 +10,14 @@ export function objectId({ kind, name }: Pick<ObservedObject, 'kind' | 'name'>):
   return `${kind}/${name}`
 }
 
-/** An apply that the server refuses when the object under the name is not the one that was seen. */
+/**
+ * An apply that the server refuses when the object under the name is not the one that was seen. What is written is what
+ * was seen, whatever the document calls itself.
+ */
 export function applyTo(seen: ObservedObject, object: KubeObject): ClusterStep {
-  const metadata = { ...object.metadata, uid: seen.uid }
-  return { kind: 'apply', id: objectId(seen), object: { ...object, metadata } }
+  const { kind, name, uid } = seen
+  invariant(object.kind === kind && object.metadata.name === name, `the document is of ${objectId(seen)}`)
+  return { kind: 'apply', id: objectId(seen), object: { ...object, metadata: { ...object.metadata, uid } } }
 }
 
 /** A delete that hits nothing but what was seen. */

@@ -2,15 +2,19 @@
  * Whether somebody else changed what we applied. The document is kept in an annotation, and only its own leaves are
  * compared: defaults of the server, injected containers and the annotation of `kubectl rollout restart` are no drift.
  */
+import { isDeeperThan, MAX_LEVELS } from '../../crd/depth.ts'
 import { APPLIED } from '../../crd/labels.ts'
 import { parseMilliQuantity } from '../../crd/quantity.ts'
 import { isFields, itemsOf, quantityOf, type Fields } from '../../crd/view.ts'
 import { canonicalJson } from '../canonical-json.ts'
 import { isKeyedList, listKey } from './list-keys.ts'
+import { jsonIn } from './observe-fields.ts'
 import type { KubeObject } from './types.ts'
 
 /** All annotations of an object may have 256 KiB; beyond this the document is not kept, and drift is not seen. */
 const MAX_APPLIED_CHARS = 160 * 1024
+/** A pod template as deep as a resource may have one, and what is around it. */
+const MAX_APPLIED_LEVELS = MAX_LEVELS + 8
 /** Server-made fields of metadata: never ours to compare. */
 const SERVER_META = ['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'managedFields']
 const QUANTITY_FIELDS = new Set(['requests', 'limits'])
@@ -27,16 +31,28 @@ export function withApplied<T extends KubeObject>(object: T): T {
   }
 }
 
-/** The document that was applied last; undefined when it was never kept, or somebody wrote nonsense into it. */
+/**
+ * The document that was applied last; undefined when it was never kept, or somebody wrote nonsense into it. It is written
+ * again with the controller's rights, and anybody who may edit the object may edit the annotation: a document of another
+ * object is none.
+ */
 export function appliedOf(live: KubeObject): KubeObject | undefined {
   const text = live.metadata.annotations?.[APPLIED]
-  if (text === undefined) return undefined
-  try {
-    const value: unknown = JSON.parse(text)
-    return isFields(value) && isFields(value['metadata']) ? (value as unknown as KubeObject) : undefined
-  } catch {
+  if (text === undefined || text.length > MAX_APPLIED_CHARS) return undefined
+  const value = jsonIn(text)
+  if (!isFields(value) || isDeeperThan(value, MAX_APPLIED_LEVELS) || !isFields(value['metadata']))
     return undefined
-  }
+  const document = value as unknown as KubeObject
+  return isOfSameObject(document, live) ? document : undefined
+}
+
+function isOfSameObject(a: KubeObject, b: KubeObject): boolean {
+  return (
+    a.apiVersion === b.apiVersion &&
+    a.kind === b.kind &&
+    a.metadata.name === b.metadata.name &&
+    a.metadata.namespace === b.metadata.namespace
+  )
 }
 
 /** Paths of the leaves of `applied` that `live` has otherwise: `spec.template.spec.containers[app].image`. */

@@ -84,8 +84,12 @@ describe('an apply', () => {
     expect((await live())?.['spec']).toEqual({ ports: [{ port: 81 }] })
   })
 
-  test('without a uid is a bug', async () => {
-    await expect(apply(service())).rejects.toThrow('invariant')
+  test.each<[string, Partial<ObjectMeta>]>([
+    ['without a uid', {}],
+    ['in the namespace of another app', { uid: 'u', namespace: 'fairlead-system' }],
+  ])('%s is a bug', async (_name, metadata) => {
+    await expect(apply(service(metadata))).rejects.toThrow('invariant')
+    expect(kube.calls).toEqual([])
   })
 
   test('hands the ownership of a POST over to applies, once', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { appliedOf, driftOf, withApplied } from '../../../src/reconcile/kubernetes/drift.ts'
+import { observeWorkload } from '../../../src/reconcile/kubernetes/observe-workload.ts'
 import type { KubeObject } from '../../../src/reconcile/kubernetes/types.ts'
 import { MATTERMOST, rendered } from './rendering.ts'
 
@@ -132,6 +133,43 @@ describe('the applied document', () => {
 
   test.each(['', 'no json', '7', '{"spec":{}}'])('that somebody overwrote with %j is none', (text) => {
     expect(appliedOf(object({}, { annotations: { 'fairlead.dev/applied': text } }))).toBeUndefined()
+  })
+
+  test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ['kind', { kind: 'Node' }, {}],
+    ['version', { apiVersion: 'v7' }, {}],
+    ['name', {}, { name: 'pwn' }],
+    ['namespace', {}, { namespace: 'fairlead-system' }],
+    ['place', {}, { namespace: '../../..', name: 'a/b' }],
+  ])('of another %s is none: the controller would write there', (_title, top, metadata) => {
+    const bare = object({ a: 1 })
+    const given = { ...bare, ...top, metadata: { ...bare.metadata, ...metadata } }
+    const annotations = { 'fairlead.dev/applied': JSON.stringify(given) }
+    expect(appliedOf(object({ a: 1 }, { annotations }))).toBeUndefined()
+  })
+
+  test('is read from the name and namespace of what is there', () => {
+    const workload = withApplied({
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      metadata: { name: 'one', namespace: 'chat', uid: 'u' },
+      spec: { replicas: 1 },
+    })
+    const other = { ...workload, metadata: { ...workload.metadata, namespace: 'blog' } }
+    expect(observeWorkload(workload)?.applied?.metadata).toEqual({ name: 'one', namespace: 'chat' })
+    expect(observeWorkload(other)?.applied).toBeUndefined()
+  })
+
+  test.each([80, 50_000])('that is nested %i levels deep is none', (levels) => {
+    const text = `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
+    const bare = JSON.stringify(object({ a: 1 })).replace('"a":1', `"a":${text}`)
+    expect(() => JSON.parse(bare)).not.toThrow()
+    expect(appliedOf(object({}, { annotations: { 'fairlead.dev/applied': bare } }))).toBeUndefined()
+  })
+
+  test('that is larger than we ever keep is none', () => {
+    const bare = JSON.stringify(object({ a: 'x'.repeat(170_000) }))
+    expect(appliedOf(object({}, { annotations: { 'fairlead.dev/applied': bare } }))).toBeUndefined()
   })
 
   test('that is too large for an annotation is not kept', () => {

@@ -1,4 +1,8 @@
-/** Paths and queries of the API. Every segment is percent-encoded: a name can't leave its place. Pure. */
+/**
+ * Paths and queries of the API. Percent-encoding keeps a name in its place on the wire only: the API server decodes
+ * before it looks at the segments. So what could be more than one segment never gets here. Pure.
+ */
+import { invariant } from '../../../errors.ts'
 import type { KubeObject } from '../../../reconcile/kubernetes/types.ts'
 import type { ListOptions, ResourceType } from './types.ts'
 
@@ -10,15 +14,14 @@ export function collectionPath(type: ResourceType, namespace: string | undefined
   return encoded([...root, ...scope, type.plural])
 }
 
-/** A namespaced kind must come with its namespace; throws a plain Error (a bug of ours) otherwise. */
+/** A namespaced kind must come with its namespace. Names are checked where they come from: a bad one is a bug of ours. */
 export function objectPath(
   type: ResourceType,
   namespace: string | undefined,
   name: string,
   subresource?: string,
 ): string {
-  if (type.namespaced && (namespace ?? '') === '') throw new Error(`${type.kind} needs a namespace`)
-  if (name === '' || name === '.' || name === '..') throw new Error(`${type.kind} needs a name`)
+  invariant(!type.namespaced || namespace !== undefined, `${type.kind} needs a namespace`)
   const tail = encoded(subresource === undefined ? [name] : [name, subresource])
   return `${collectionPath(type, namespace)}${tail}`
 }
@@ -39,5 +42,14 @@ export function keyOf({ metadata }: KubeObject): string {
 }
 
 function encoded(segments: readonly string[]): string {
-  return segments.map((segment) => `/${encodeURIComponent(segment)}`).join('')
+  return segments.map((segment) => `/${encodeURIComponent(checked(segment))}`).join('')
+}
+
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what must not get into a path
+const NOT_IN_A_SEGMENT = /[\u0000-\u001f\u007f/\\%]/
+
+function checked(segment: string): string {
+  const isOne = !['', '.', '..'].includes(segment) && !NOT_IN_A_SEGMENT.test(segment)
+  invariant(isOne, `${JSON.stringify(segment.slice(0, 80))} is one segment of a path`)
+  return segment
 }

@@ -32,7 +32,7 @@ describe('paths', () => {
     [collectionPath(PODS, undefined), '/api/v1/pods'],
     [collectionPath(CONTAINER_APPS, 'x'), '/apis/fairlead.dev/v1alpha1/namespaces/x/containerapps'],
     [objectPath(PODS, 'x', 'a', 'status'), '/api/v1/namespaces/x/pods/a/status'],
-    [objectPath(PODS, '../y', 'a/../b?c#d'), '/api/v1/namespaces/..%2Fy/pods/a%2F..%2Fb%3Fc%23d'],
+    [objectPath(PODS, 'x', 'a b?c#d'), '/api/v1/namespaces/x/pods/a%20b%3Fc%23d'],
     [objectPath(NODES, undefined, 'n1'), '/api/v1/nodes/n1'],
     [withQuery('/x', { a: 'b&c', d: undefined }), '/x?a=b%26c'],
     [withQuery('/x', { d: undefined }), '/x'],
@@ -42,9 +42,17 @@ describe('paths', () => {
     ['', 'a'],
     [undefined, 'a'],
     ['x', ''],
+    ['x', '.'],
     ['x', '..'],
-  ])('refuse namespace %s with name %s', (namespace, name) => {
-    expect(() => objectPath(PODS, namespace, name)).toThrow('needs a')
+    ['..', 'a'],
+    ['x/../y', 'a'],
+    ['x', 'a/b'],
+    ['x', String.raw`a\b`],
+    ['x', 'a%2Fb'],
+    ['x', 'a\nb'],
+    ['x', 'a\u007fb'],
+  ])('refuse namespace %j with name %j', (namespace, name) => {
+    expect(() => objectPath(PODS, namespace, name)).toThrow(/invariant: .*(one segment|needs a namespace)/)
   })
 
   test('keys', () => {
