@@ -2,6 +2,8 @@
  * Container paths as keys. `/data`, `/data/` and `//data/./` name one place and must be one volume.
  */
 
+import { printable } from '../errors.ts'
+
 /** Kernel file systems: a volume over or below them breaks the container or escapes it. */
 const RESERVED = ['/proc', '/sys', '/dev']
 
@@ -19,6 +21,7 @@ export function normalizePath(path: string): string {
 export function volumePathProblem(path: string): string | undefined {
   if (!path.startsWith('/')) return 'must be absolute: start it with "/"'
   if (path.includes('\0')) return 'must not contain a NUL character'
+  if (printable(path, path.length) !== path) return 'must not contain control characters'
   const normal = normalizePath(path)
   if (normal === '/') return 'must not be the root of the file system: name a folder below it'
   const reserved = RESERVED.find((root) => normal === root || normal.startsWith(`${root}/`))

@@ -4,6 +4,7 @@
  */
 import type { App, VolumeSpec } from '../crd/types.ts'
 import { parseQuantity } from '../crd/quantity.ts'
+import { MAX_VOLUMES } from '../crd/schema/volumes.ts'
 import type { ImageConfig } from '../image/types.ts'
 import { declaredVolumes, normaliseVolumePath } from '../image/volumes.ts'
 import { toBytes, toText } from '../image/bytes.ts'
@@ -26,6 +27,7 @@ interface Wanted {
 }
 
 export function desiredVolumes(app: App, config: ImageConfig, tree: FileTree): VolumesResult {
+  if (config.volumes.length > MAX_VOLUMES) return { volumes: [], issues: [tooMany(config.volumes.length)] }
   const declared = declaredVolumes(config)
   const issues: Issue[] = [...declared.warnings]
   const wanted = new Map<string, Wanted>()
@@ -43,6 +45,12 @@ export function desiredVolumes(app: App, config: ImageConfig, tree: FileTree): V
   })
   const volumes = withoutTwins(placed, issues).map((entry) => desiredVolume(app, entry))
   return { volumes: withNesting(volumes.sort((a, b) => (a.destination < b.destination ? -1 : 1))), issues }
+}
+
+/** As many as a resource may name: each is storage that somebody pays for and that nobody deletes. */
+function tooMany(count: number): Issue {
+  const message = `the image declares ${count} volumes; at most ${MAX_VOLUMES} are made for an app`
+  return { severity: 'error', reason: 'LimitExceeded', path: 'VOLUME', message }
 }
 
 interface Place {

@@ -42,6 +42,7 @@ test.each([
   ['/sys/fs', '/sys'],
   ['/dev/shm', '/dev'],
   ['/a\0b', 'NUL'],
+  ['/a\u001b[2Jb', 'control characters'],
 ])('refuses a volume at %j: %s', (path, problem) => {
   expect(volumePathProblem(path)).toContain(problem)
 })

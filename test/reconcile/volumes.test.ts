@@ -41,6 +41,13 @@ function issue(given: Case): Pick<Issue, 'severity' | 'reason' | 'path'> & { mes
 }
 
 describe('a VOLUME of the image', () => {
+  test('has company up to a limit, and beyond that no storage is made for any', () => {
+    const many = (count: number) => ({ image: Array.from({ length: count }, (_, at) => `/v${at}`) })
+    expect(Object.keys(good(many(64)))).toHaveLength(64)
+    expect(issue(many(5000))).toMatchObject({ severity: 'error', reason: 'LimitExceeded' })
+    expect(volumes(many(65)).volumes).toEqual([])
+  })
+
   test('is a persistent volume of ours with exec, seeded and retained, without a word of the user', () => {
     expect(only({ image: ['/data'], files: { data: dir() } })).toEqual({
       path: '/data',
