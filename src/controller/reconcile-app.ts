@@ -57,14 +57,15 @@ export async function reconcileApp<O extends Observed, A extends { readonly kind
   signal: AbortSignal,
 ): Promise<Outcome> {
   const stored = await deps.apps.read(key) //                                     [read]
-  if (stored === undefined) return { wakeAtMs: undefined, retry: undefined, status: undefined }
+  if (stored === undefined) return GONE
   if (stored.deletion !== undefined) return removeApp(deps, key, stored.deletion.allVolumes)
   const before = stored.status
   const settled = await settledPlan(deps, stored) //                              [observe]
   const attempt = settled?.attempt ?? (await towardsDesired(deps, stored, signal)) // [resolve, pull, check]
   const plan = settled?.plan ?? planFor(deps, stored, attempt, await deps.engine.observe(key)) // [observe]
-  const failure = await executePlan(deps, key, plan, attempt) //                  [execute]
+  const failure = await executePlan(deps, stored, plan, attempt, signal) //       [execute]
   const after = await deps.engine.observe(key)
+  if (!mayGoOn(deps, stored, signal)) return GONE
   const facts = { ...factsOf(deps, stored, attempt, plan, failure, after), settled: settled !== undefined }
   const status = settled === undefined ? statusOf(facts) : settledStatus(facts, stored.status)
   const told = await tell(deps, stored, status) //                                 [write status]
@@ -74,6 +75,16 @@ export async function reconcileApp<O extends Observed, A extends { readonly kind
     earliest(plan.wakeAtMs, nextQuestionAtMs(deps, attempt.app, status)),
   )
   return { wakeAtMs, retry: error?.retry === 'backoff' ? error : undefined, status: told.status, before }
+}
+
+/** Of an app that is not there, or not that any more: whoever made it anew has woken it as well. */
+const GONE: Outcome = { wakeAtMs: undefined, retry: undefined, status: undefined }
+
+/** Before each write: a pass may take long, and its app may be deleted under it. Throws when the pass is to stop. */
+function mayGoOn({ apps }: Pick<AnyDeps, 'apps'>, stored: StoredApp, signal: AbortSignal): boolean {
+  if (apps.isWanted === undefined) return true
+  signal.throwIfAborted()
+  return apps.isWanted(stored)
 }
 
 /** Writes the status when it is news; small steps of a rollout are told a moment later, all at once. */
@@ -106,6 +117,7 @@ async function towardsDesired(deps: AnyDeps, stored: StoredApp, signal: AbortSig
   const chosen = await tried(attempt, signal, () => chooseImage(deps, stored, attempt, signal))
   if (chosen === undefined) return attempt
   // A pin that could not be written says nothing about the app: the pass ends here and is made again.
+  if (!mayGoOn(deps, stored, signal)) return attempt
   await pinEarly(deps, stored, chosen.image)
   await tried(attempt, signal, () => render(deps, stored, attempt, chosen, signal))
   return attempt
@@ -270,14 +282,20 @@ interface StepFailure {
   readonly failedAt: Part
 }
 
-/** Does the steps in order and stops at the first that fails: what comes later builds on what came before. */
+/**
+ * Does the steps in order and stops at the first that fails: what comes later builds on what came before. Nothing is made
+ * for an app that is not wanted any more.
+ */
 async function executePlan<O extends Observed, A extends { readonly kind: string; readonly id?: string }>(
   deps: ReconcileDeps<O, A>,
-  key: AppKey,
+  stored: StoredApp,
   plan: Plan<A>,
   attempt: Attempt,
+  signal: AbortSignal,
 ): Promise<StepFailure | undefined> {
+  const { key } = stored
   for (const step of plan.steps) {
+    if (!mayGoOn(deps, stored, signal)) return undefined
     const logged = {
       app: appId(key),
       step: step.kind,

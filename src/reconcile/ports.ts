@@ -30,6 +30,11 @@ export interface AppStore {
   list(): Promise<readonly AppKey[]>
   read(key: AppKey): Promise<StoredApp | undefined>
   writeStatus(key: AppKey, status: AppStatus): Promise<void>
+  /**
+   * Whether the app that was read is still there, and wanted: one that was deleted, or made anew under its name, is not.
+   * Absent where a pass always ends what it began, since its steps belong together (stop, then start).
+   */
+  isWanted?(stored: StoredApp): boolean
   /** Forgets resource and status, after everything else is gone. */
   remove(key: AppKey): Promise<void>
 }

@@ -369,3 +369,55 @@ describe('a removal', () => {
     expect(conditions(world)).toEqual(['Ready=True/Running'])
   })
 })
+
+describe('an app that goes while it is worked on', () => {
+  const TWO = { volumes: [{ path: '/a' }, { path: '/b' }] }
+
+  test.each([
+    ['before it is pinned', 'resolve', ['read', 'resolve', 'observe', 'observe']],
+    [
+      'between two steps',
+      'execute ensure-volume /a',
+      [
+        'read',
+        'resolve',
+        'writeStatus',
+        'pull',
+        'sources',
+        'check',
+        'observe',
+        'execute ensure-volume /a',
+        'observe',
+      ],
+    ],
+  ])('gets nothing more, not even a status: %s', async (_title, last, calls) => {
+    const world = fresh(TWO)
+    const isWanted = () => !world.calls.includes(last)
+    const deps = { ...world.deps, apps: { ...world.deps.apps, isWanted } }
+    const outcome = await reconcileApp(deps, KEY, new AbortController().signal)
+    expect(outcome).toEqual({ wakeAtMs: undefined, retry: undefined, status: undefined })
+    expect(world.calls).toEqual(calls)
+  })
+
+  /** Asked to stop after its first step. */
+  function stopped(world: World, apps: typeof world.deps.apps) {
+    const abort = new AbortController()
+    const execute: typeof world.deps.engine.execute = async (...given) => {
+      await world.deps.engine.execute(...given)
+      abort.abort()
+    }
+    return reconcileApp({ ...world.deps, apps, engine: { ...world.deps.engine, execute } }, KEY, abort.signal)
+  }
+
+  test('is left between two steps when the controller is to stop', async () => {
+    const world = fresh(TWO)
+    await expect(stopped(world, { ...world.deps.apps, isWanted: () => true })).rejects.toThrow(/abort/i)
+    expect(world.steps()).toEqual(['ensure-volume /a'])
+  })
+
+  test('is finished where steps belong together', async () => {
+    const world = fresh(TWO)
+    await stopped(world, world.deps.apps)
+    expect(kinds(world).at(-1)).toBe('start')
+  })
+})

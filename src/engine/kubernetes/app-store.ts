@@ -1,5 +1,6 @@
 /** The ContainerApps of the cluster as the controller's store: read from a cache, statuses written by apply. */
 import { READY } from '../../crd/conditions.ts'
+import { cutBelow, isDeeperThan, MAX_LEVELS } from '../../crd/depth.ts'
 import { API_VERSION, KIND, STATUS_FIELD_MANAGER } from '../../crd/labels.ts'
 import { parseStatus, type AppStatus } from '../../crd/status.ts'
 import { fieldsOf } from '../../crd/view.ts'
@@ -105,6 +106,13 @@ export class ClusterAppStore implements AppStore {
     })
   }
 
+  isWanted({ key, resource }: StoredApp): boolean {
+    const item = this.item(appId(key))
+    return (
+      item !== undefined && !item.deleting && item.uid === fieldsOf(fieldsOf(resource)['metadata'])['uid']
+    )
+  }
+
   /** With the uid of the app that the status speaks of: one of the same name that came since gets none of it. */
   async writeStatus(key: AppKey, status: AppStatus): Promise<void> {
     const item = this.item(appId(key))
@@ -176,7 +184,12 @@ class CachedApp implements AppItem {
     this.deleting = metadata.deletionTimestamp !== undefined
     this.requests = slim.annotations === undefined ? NO_REQUESTS : canonicalJson(slim.annotations)
     this.ready = readyOf(object['status'])
-    const text = JSON.stringify({ ...object, apiVersion: API_VERSION, kind: KIND, metadata: slim })
+    const text = JSON.stringify({
+      ...notTooDeep(object),
+      apiVersion: API_VERSION,
+      kind: KIND,
+      metadata: slim,
+    })
     this.#texts = texts
     this.#text = texts.packer.pack(text)
   }
@@ -185,6 +198,12 @@ class CachedApp implements AppItem {
     const { packer, recent } = this.#texts
     return recent.get(this, () => JSON.parse(packer.unpack(this.#text)) as KubeObject)
   }
+}
+
+/** Deep enough for a pass to find that it is too deep, and to say so; not deeper, so that it can be kept. */
+function notTooDeep(object: KubeObject): KubeObject {
+  const levels = MAX_LEVELS + 8
+  return isDeeperThan(object, levels) ? (cutBelow(object, levels) as KubeObject) : object
 }
 
 function readyOf(status: unknown): AppItem['ready'] {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { parseApp } from '../../../src/crd/app.ts'
 import { ClusterAppStore } from '../../../src/engine/kubernetes/app-store.ts'
 import { Children } from '../../../src/engine/kubernetes/children.ts'
 import type { KubeClient } from '../../../src/engine/kubernetes/api/types.ts'
@@ -84,6 +85,17 @@ describe('the store of a cluster', () => {
     })
   })
 
+  test('keeps a resource that is nested deeper than any stack, deep enough to be refused', async () => {
+    const { apps, informer } = store()
+    const deep = Array.from({ length: 100_000 }).reduce((below) => ({ a: below }), {})
+    const spec = { image: 'example.com/mattermost:10.12', podTemplate: { spec: deep } }
+    informer.feed('added', app({}, { spec }))
+    const stored = await apps.read(KEY)
+    expect(parseApp(stored?.resource, '')).toMatchObject({
+      issues: [{ reason: 'InvalidSpec', path: 'spec.podTemplate.spec.a.a' }],
+    })
+  })
+
   test('writes a status for exactly the app that it speaks of, and reads it back at once', async () => {
     const applied: KubeObject[] = []
     const { apps, informer } = store(applied)
@@ -98,6 +110,19 @@ describe('the store of a cluster', () => {
       },
     ])
     expect((await apps.read(KEY))?.status).toEqual({ observedGeneration: 1 })
+  })
+
+  test.each<[string, KubeObject | undefined, boolean]>([
+    ['is there', app({ resourceVersion: '2', generation: 2 }), true],
+    ['is being deleted', app({ deletionTimestamp: '2026-03-01T12:00:00Z' }), false],
+    ['was made anew', app({ uid: 'u2' }), false],
+    ['is gone', undefined, false],
+  ])('knows whether an app is still wanted: one that %s', async (_name, after, wanted) => {
+    const { apps, informer } = store()
+    informer.feed('added', app())
+    const stored = await apps.read(KEY)
+    informer.feed(after === undefined ? 'deleted' : 'updated', after ?? app())
+    expect(stored === undefined ? undefined : apps.isWanted(stored)).toBe(wanted)
   })
 
   test('writes no status for an app that is gone', async () => {
