@@ -9,6 +9,7 @@ import { demoLayout } from '../support/fixtures.ts'
 import { dir, file, symlink } from '../support/layer.ts'
 import { readLayoutImage } from '../support/layout.ts'
 import { givenKubeconfig, isClusterMissing } from './bed/test-cluster.ts'
+import { expectHarmless } from './support/hostile-image.ts'
 import { volumeApp, webApp } from './support/small-apps.ts'
 import { Workbench, type SeenPod } from './support/workbench.ts'
 
@@ -268,43 +269,6 @@ describe.skipIf(MISSING)('preflight', () => {
   })
 })
 
-/** What an image's code would do if it ran in the preflight: claim that all is done, and leave a trace. */
-const FORGE = `#!/bin/sh
-echo '{"version":1,"volumes":["cx","cx","cx"],"note":"forged"}' >/dev/termination-log
-for dir in /volumes/* /fairlead*/*; do echo evil >$dir/EVIL; done
-exit 0
-`
-
-/** Has programs and variables wherever something of an image could be started, or loaded, before its app is. */
-function hostileImage() {
-  const owner = { uid: 2000, gid: 2000 }
-  const program = { mode: 0o755 }
-  const places = ['evil', 'fairlead/lib/ld.so', 'fairlead/lib/holder', 'fairlead/bin/node', 'holder']
-  return busyboxImage({
-    parts: [
-      ...['fairlead', 'fairlead/lib', 'fairlead/bin'].map((name) => dir(name)),
-      ...places.map((name) => file(name, FORGE, program)),
-      symlink('beside', '/fairlead/bin'),
-      file('etc/ld.so.preload', '/evil\n'),
-      file('evil.cjs', "require('node:child_process').execFileSync('/evil')"),
-      dir('data', owner),
-      file('data/shipped', 'shipped', owner),
-    ],
-    config: {
-      User: '2000:2000',
-      Env: [
-        'PATH=/bin',
-        'LD_PRELOAD=/evil',
-        'LD_AUDIT=/evil',
-        'NODE_OPTIONS=--require=/evil.cjs',
-        'OPENSSL_CONF=/evil',
-      ],
-      // A node lays a folder of its own over these, with what the image has there.
-      Volumes: ['/data', '/fairlead/lib', '/beside'],
-    },
-  })
-}
-
 describe.skipIf(MISSING)('preflight of a controller that may read nothing of the cluster', () => {
   let bench: Workbench
 
@@ -334,19 +298,7 @@ describe.skipIf(MISSING)('preflight of a controller that may read nothing of the
   })
 
   test('nothing of a hostile image runs in it, or speaks for it', async () => {
-    await bench.apply('hostile', await bench.push('hostile', '1', hostileImage()), SMALL)
-    await bench.untilReady('hostile')
-    expect((await bench.status('hostile')).volumes?.map(({ path, seeded }) => [path, seeded])).toEqual([
-      ['/beside', true],
-      ['/data', true],
-      ['/fairlead/lib', true],
-    ])
-    expect(await bench.sh('hostile', 'unset LD_PRELOAD LD_AUDIT; cd /data; ls -A; cat shipped')).toBe(
-      'shipped\nshipped',
-    )
-    expect(await bench.sh('hostile', 'ls /fairlead/lib /fairlead/bin')).not.toContain('EVIL')
-    expect((await bench.condition('hostile', 'Rendered'))?.message ?? '').not.toContain('forged')
-    await bench.deleteApp('hostile')
+    await expectHarmless(bench)
   })
 
   test('of a claim that the user brought it sees what the app will see', async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { busyboxImage } from '../support/busybox-image.ts'
 import { dir, file } from '../support/layer.ts'
 import { givenKubeconfig, isClusterMissing } from './bed/test-cluster.ts'
+import { expectHarmless } from './support/hostile-image.ts'
 import { volumeApp } from './support/small-apps.ts'
 import { Workbench } from './support/workbench.ts'
 
@@ -74,6 +75,35 @@ describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)(
       expect(await bench.pods(name)).toEqual([])
       expect(await bench.preflights(name)).toEqual([])
       await bench.deleteApp(name)
+    })
+  },
+)
+
+describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)(
+  'the same of a controller that does not know whether nodes have image volumes',
+  () => {
+    let bench: Workbench
+
+    beforeAll(async () => {
+      bench = await Workbench.create('e2e-restricted-narrow', {
+        labels: { 'pod-security.kubernetes.io/enforce': 'restricted' },
+        namespaced: 'reads namespaces',
+      })
+    })
+
+    afterAll(async () => await bench[Symbol.asyncDispose]())
+
+    test('an app of a plain user is seeded through a container of its image', async () => {
+      await bench.apply('plain', await bench.push('app', '1', volumeApp('1')), SMALL)
+      await bench.untilReady('plain')
+      expect(await bench.sh('plain', 'cat /data/shipped; /plugins/hello')).toBe(
+        'shipped with 1\nhello from a plugin\n',
+      )
+      await bench.deleteApp('plain')
+    })
+
+    test('nothing of a hostile image runs in the preflight', async () => {
+      await expectHarmless(bench)
     })
   },
 )

@@ -64,17 +64,24 @@ export interface Wanted {
 export interface BenchOptions {
   /** Of the namespace, as Pod Security wants them. */
   readonly labels?: Readonly<Record<string, string>>
-  /** The controller may do in its namespace what the manifests allow, and in the cluster nothing. */
-  readonly namespaced?: boolean
+  /**
+   * The controller may do in its namespace what the manifests allow, and in the cluster nothing, or read namespaces and
+   * with them their labels: about nodes and image volumes it knows nothing.
+   */
+  readonly namespaced?: boolean | 'reads namespaces'
 }
 
 export class Workbench implements AsyncDisposable {
   readonly cluster: TestCluster
   readonly namespace: string
-  readonly #namespaced: boolean
+  readonly #namespaced: NonNullable<BenchOptions['namespaced']>
   #controller: RunningController | undefined
 
-  private constructor(cluster: TestCluster, namespace: string, namespaced: boolean) {
+  private constructor(
+    cluster: TestCluster,
+    namespace: string,
+    namespaced: NonNullable<BenchOptions['namespaced']>,
+  ) {
     this.cluster = cluster
     this.namespace = namespace
     this.#namespaced = namespaced
@@ -239,7 +246,9 @@ export class Workbench implements AsyncDisposable {
     this.#controller = await startController(this.cluster, {
       namespaces: [this.namespace],
       preflightImage: given === '' ? await preflightImage(this.cluster) : given,
-      ...(this.#namespaced ? { kubeconfig: await namespacedAccount(this.cluster, this.namespace) } : {}),
+      ...(this.#namespaced === false
+        ? {}
+        : { kubeconfig: await namespacedAccount(this.cluster, this.namespace, this.#namespaced) }),
     })
   }
 
@@ -250,8 +259,12 @@ export class Workbench implements AsyncDisposable {
   }
 }
 
-/** An account with the rights of a manager in its namespace, and none in the cluster: nodes and classes are hidden. */
-async function namespacedAccount(cluster: TestCluster, namespace: string): Promise<string> {
+/** An account with the rights of a manager in its namespace, and (almost) none in the cluster: nodes are hidden. */
+async function namespacedAccount(
+  cluster: TestCluster,
+  namespace: string,
+  rights: true | 'reads namespaces',
+): Promise<string> {
   const rbac = documentsOf(await readFile(path.join(ROOT, 'manifests/rbac.yaml'), 'utf8'))
   const manager = rbac.find((object) => fieldsOf(object['metadata'])['name'] === 'fairlead-manager')
   const apiVersion = 'rbac.authorization.k8s.io/v1'
@@ -268,8 +281,20 @@ async function namespacedAccount(cluster: TestCluster, namespace: string): Promi
     },
   ]
   await cluster.kubectl(['apply', '-f', '-'], { input: { apiVersion: 'v1', kind: 'List', items } })
+  if (rights === 'reads namespaces') await letReadNamespaces(cluster, namespace)
   if (cluster.bed === undefined) throw new Error('only the own bed writes a kubeconfig for an account')
   return await cluster.bed.plane.kubeconfigFor(`${namespace}/fairlead`)
+}
+
+async function letReadNamespaces(cluster: TestCluster, namespace: string): Promise<void> {
+  const name = `${namespace}-reads-namespaces`
+  const verbs = '--verb=get,list,watch'
+  const apply = async (...args: readonly string[]) => {
+    const object = await cluster.kubectl(['create', ...args, '--dry-run=client', '-o', 'json'])
+    await cluster.kubectl(['apply', '-f', '-'], { input: JSON.parse(object) as Fields })
+  }
+  await apply('clusterrole', name, verbs, '--resource=namespaces')
+  await apply('clusterrolebinding', name, `--clusterrole=${name}`, `--serviceaccount=${namespace}:fairlead`)
 }
 
 function isMet(conditions: readonly Condition[], wanted: Wanted): boolean {
