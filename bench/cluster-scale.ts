@@ -81,9 +81,11 @@ async function measure(program: string, apps: number, toConverge: number): Promi
   say(`${apps}: restart`)
   const restart = await restartRun(cluster, program, audit, apps)
   const edits = apps === 0 ? undefined : await editsDuringResync(cluster, audit, program)
-  say(`${apps}: plain loop`)
-  const plainPerSecond =
-    apps === 0 ? 0 : await plainRate(cluster, cold.writes, Math.min(apps, PLAIN_APPS), apps)
+  const isPlainToo = apps > 0 && toConverge === apps
+  if (isPlainToo) say(`${apps}: plain loop`)
+  const plainPerSecond = isPlainToo
+    ? await plainRate(cluster, cold.writes, Math.min(apps, PLAIN_APPS), apps)
+    : 0
   return { apps, converged: toConverge, cold, plainPerSecond, clientNode, restart, edits }
 }
 
