@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { preflightMain } from '../../src/preflight/main.ts'
 import type { PreflightReport } from '../../src/reconcile/kubernetes/preflight-task.ts'
 import { temporaryFolder } from '../engine/local/temporary.ts'
-import { aTask } from '../support/claims.ts'
+import { aPreflightVolume, aTask } from '../support/claims.ts'
 
 async function runMain(task: string | undefined, file?: string) {
   const reportFile = file ?? path.join(await temporaryFolder(), 'report')
@@ -39,6 +39,24 @@ test('a task without volumes is done', async () => {
     code: 0,
     report: { version: 1, volumes: [] },
   })
+})
+
+test('a claim whose place is a file is told', async () => {
+  const file = path.join(await temporaryFolder(), 'file')
+  await writeFile(file, 'kept')
+  const task = aTask('/', [aPreflightVolume(file, '/data', { action: 'Check' })])
+  expect(await runMain(JSON.stringify(task))).toMatchObject({
+    code: 1,
+    report: {
+      volumes: ['-?'],
+      error: {
+        reason: 'SeedFailed',
+        message: expect.stringContaining('its place in its claim is a link or a file') as string,
+        path: '/data',
+      },
+    },
+  })
+  expect(await readFile(file, 'utf8')).toBe('kept')
 })
 
 test('an older report is replaced whole', async () => {

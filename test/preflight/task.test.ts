@@ -11,6 +11,8 @@ const VOLUME = TASK.volumes[0]
 
 test('what was written is read', () => {
   expect(parseTask(JSON.stringify(TASK))).toEqual(TASK)
+  const { sourceRoot: _mount, ...beside } = TASK
+  expect(parseTask(JSON.stringify(beside))).toEqual(beside)
 })
 
 describe('what is refused', () => {

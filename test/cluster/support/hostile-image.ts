@@ -15,12 +15,12 @@ exit 0
 function hostileImage() {
   const owner = { uid: 2000, gid: 2000 }
   const program = { mode: 0o755 }
-  const places = ['evil', 'fairlead/lib/ld.so', 'fairlead/lib/holder', 'fairlead/bin/node', 'holder']
+  const places = ['evil', 'fairlead/lib/ld.so', 'fairlead/lib/holder', 'fairlead/bin/node', 'fairlead/holder']
   return busyboxImage({
     parts: [
       ...['fairlead', 'fairlead/lib', 'fairlead/bin'].map((name) => dir(name)),
       ...places.map((name) => file(name, FORGE, program)),
-      symlink('beside', '/fairlead/bin'),
+      symlink('beside', '/fairlead'),
       file('etc/ld.so.preload', '/evil\n'),
       file('evil.cjs', "require('node:child_process').execFileSync('/evil')"),
       dir('data', owner),
