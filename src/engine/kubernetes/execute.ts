@@ -2,7 +2,7 @@
  * Does the steps of a plan on the API server. Creation is a POST and every later write names the uid of what was seen:
  * an object of somebody else is never taken over, and one that was re-created since is left alone (DESIGN §6).
  */
-import { FIELD_MANAGER } from '../../crd/labels.ts'
+import { FIELD_MANAGER, KIND } from '../../crd/labels.ts'
 import { observedObject, ownerUidIn } from '../../reconcile/kubernetes/observe-fields.ts'
 import type { ChildKind, ClusterStep, KubeObject } from '../../reconcile/kubernetes/types.ts'
 import type { AppKey } from '../../reconcile/names.ts'
@@ -26,7 +26,7 @@ export async function executeStep(options: ExecuteOptions, key: AppKey, step: Cl
     case 'create':
       return create(options, key, step.object)
     case 'apply':
-      return apply(options, key, step.object)
+      return apply(options, key, step.object, step.disown === true)
     case 'delete': {
       const { kind, name, uid } = step.target
       await options.client.delete(CHILD_TYPES[kind], key.namespace, name, {
@@ -72,13 +72,27 @@ function goingAway(kind: string, name: string): ExpectedError {
   return new ExpectedError('ClusterConflict', message, { retry: 'backoff' })
 }
 
-async function apply(options: ExecuteOptions, key: AppKey, object: KubeObject): Promise<void> {
+async function apply(
+  options: ExecuteOptions,
+  key: AppKey,
+  object: KubeObject,
+  disown: boolean,
+): Promise<void> {
   const { kind, type } = childOf(object)
   invariant(object.metadata.namespace === key.namespace, `${kind} is in the namespace of its app`)
   invariant(object.metadata.uid !== undefined, `apply of ${kind} ${object.metadata.name} names a uid`)
   await handOverCreation(options.client, type, object)
   const written = await options.client.apply(type, object, { fieldManager: FIELD_MANAGER, force: true })
-  options.children.observeWrite(kind, written)
+  options.children.observeWrite(kind, disown ? await disowned(options.client, type, written) : written)
+}
+
+/** Exactly what was just written, without the owners that others gave it. */
+async function disowned(client: KubeClient, type: ResourceType, written: KubeObject): Promise<KubeObject> {
+  const { namespace, name, uid, resourceVersion, ownerReferences: owners = [] } = written.metadata
+  const others = owners.filter(({ kind }) => kind !== KIND)
+  if (others.length === owners.length) return written
+  const patch = { metadata: { uid, resourceVersion, ownerReferences: others } }
+  return client.mergePatch(type, namespace, name, patch, { fieldManager: FIELD_MANAGER })
 }
 
 /**

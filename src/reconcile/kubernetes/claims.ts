@@ -13,13 +13,12 @@ import { overlayClaims } from './brought-claims.ts'
 import { isForManyWriters } from './claim-uses.ts'
 import { compactFields, kubeObject } from './compact.ts'
 import { childLabels, ownerReferences } from './metadata.ts'
+import { KEEP_FROM_PRUNING } from './pruning.ts'
 import type { RenderedClaim } from './types.ts'
 
 /** Fields that are decided when a claim is made. */
 const CLAIM_FIELDS = ['size', 'storageClassName', 'accessModes', 'dataSourceRef'] as const
 const DEFAULT_MODES = ['ReadWriteOnce']
-/** Argo CD shows a claim without owner as an orphan and offers to prune it. */
-const KEEP_FROM_PRUNING = { 'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false' }
 
 /** Where a volume's bytes are. `subPath` is a folder inside the claim; '' is its root. */
 export interface ClaimPlace {

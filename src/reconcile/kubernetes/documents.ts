@@ -14,10 +14,11 @@ export function objectId({ kind, name }: Pick<ObservedObject, 'kind' | 'name'>):
  * An apply that the server refuses when the object under the name is not the one that was seen. What is written is what
  * was seen, whatever the document calls itself.
  */
-export function applyTo(seen: ObservedObject, object: KubeObject): ClusterStep {
+export function applyTo(seen: ObservedObject, object: KubeObject, disown = false): ClusterStep {
   const { kind, name, uid } = seen
   invariant(object.kind === kind && object.metadata.name === name, `the document is of ${objectId(seen)}`)
-  return { kind: 'apply', id: objectId(seen), object: { ...object, metadata: { ...object.metadata, uid } } }
+  const written = { ...object, metadata: { ...object.metadata, uid } }
+  return { kind: 'apply', id: objectId(seen), object: written, ...(disown ? { disown } : {}) }
 }
 
 /** A delete that hits nothing but what was seen. */

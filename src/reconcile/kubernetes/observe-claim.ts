@@ -13,6 +13,7 @@ import {
   timeAt,
   wordAt,
 } from './observe-fields.ts'
+import { isMadeToStay } from './pruning.ts'
 import { execIn, lostIn } from './seeded.ts'
 import type { KubeObject, ObservedClaim } from './types.ts'
 
@@ -42,6 +43,7 @@ export function observeClaim(object: KubeObject): ObservedClaim | undefined {
     lost: lostIn(annotations),
     dataSourceRef: spec['dataSourceRef'],
     retain: common.ownerUid === undefined ? 'Retain' : 'Delete',
+    ...(common.ownerUid !== undefined && isMadeToStay(annotations) ? { ownedByHand: true } : {}),
     resize: resizeOf(status),
     volumeName: wordAt(spec, 'volumeName'),
     createdAtMs: timeAt(fieldsOf(object.metadata), 'creationTimestamp'),

@@ -95,6 +95,8 @@ export function observedObject<Kind extends ChildKind>(
   if (kind === undefined || name === undefined || uid === undefined) return undefined
   const { labels } = metadataOf(object)
   const app = labels[APP_LABEL]
+  const owner = ownerIn(object)
+  const ownerName = owner === undefined ? undefined : wordAt(owner, 'name')
   return {
     kind,
     name,
@@ -102,13 +104,18 @@ export function observedObject<Kind extends ChildKind>(
     resourceVersion: wordAt(metadata, 'resourceVersion') ?? '',
     ours: app !== undefined && labels[MANAGED_BY_LABEL] === MANAGED_BY,
     app: app === undefined ? undefined : printable(app, NAME_CHARS),
-    ownerUid: ownerUidIn(object),
+    ownerUid: owner === undefined ? undefined : wordAt(owner, 'uid'),
+    ...(ownerName === undefined || ownerName === app ? {} : { otherOwner: ownerName }),
     deleting: metadata['deletionTimestamp'] !== undefined && metadata['deletionTimestamp'] !== null,
   }
 }
 
 /** uid of the ContainerApp that owns it, where one does. */
 export function ownerUidIn(object: KubeObject): string | undefined {
-  const owner = metadataOf(object).owners.find((reference) => reference['kind'] === KIND)
+  const owner = ownerIn(object)
   return owner === undefined ? undefined : wordAt(owner, 'uid')
+}
+
+function ownerIn(object: KubeObject): Fields | undefined {
+  return metadataOf(object).owners.find((reference) => reference['kind'] === KIND)
 }

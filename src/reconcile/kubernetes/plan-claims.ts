@@ -55,8 +55,10 @@ function planClaim({ claim, facts, observed, desired }: PlanContext, rendered: R
     return { steps: [createOf(object)], warnings: [], growth: 'none', seen, paths }
   }
   const growth = isSizeAsked(desired.app, rendered) ? growthOf(rendered, seen, observed.expandable) : 'none'
+  // An owner takes what it owns along; data that is to stay has none, whoever wrote one.
+  const disown = rendered.retain === 'Retain' && seen.ownerUid !== undefined
   const steps = claimDiffers(rendered, seen, facts, growth)
-    ? [applyTo(seen, claimDocument(rendered, seen, facts, growth))]
+    ? [applyTo(seen, claimDocument(rendered, seen, facts, growth), disown)]
     : []
   return { steps, warnings: unheededFields(rendered, seen), growth, seen, paths }
 }

@@ -20,8 +20,16 @@ export function planConflicts(context: PlanContext): Stage {
   )
   const [first] = others
   if (first === undefined) return GO_ON
+  const given = others.find(({ otherOwner }) => otherOwner !== undefined)
+  if (given !== undefined) return stopWith(givenAway(given), 'workload')
   const message = `${objectId(first)} belongs to an app of this name that was deleted; the app starts when the cluster has removed it`
   return { ...stopFor('Progressing', message), wakeAtMs: context.nowMs + COLLECTION_MS }
+}
+
+/** An owner's name is not changed by anything that Fairlead does, so this was done by hand. */
+function givenAway(seen: ObservedObject): ExpectedError {
+  const message = `${objectId(seen)} is owned by the ContainerApp ${seen.otherOwner ?? ''} now, and would be deleted with it; take that entry out of its ownerReferences`
+  return new ExpectedError('NameConflict', message)
 }
 
 /** Everything that is there under a name which the app is to have. */

@@ -95,8 +95,10 @@ function isWhole(
     claims
       .filter(({ ours, name }) => ours && mounted.has(name))
       .every(
-        ({ paths, seeded, ownerUid }) =>
-          paths.every((path) => seeded[path] !== undefined) && (ownerUid ?? appUid) === appUid,
+        ({ paths, seeded, ownerUid, ownedByHand }) =>
+          ownedByHand === undefined &&
+          paths.every((path) => seeded[path] !== undefined) &&
+          (ownerUid ?? appUid) === appUid,
       )
   )
 }

@@ -92,6 +92,8 @@ export interface ObservedObject {
   readonly app?: string | undefined
   /** uid of the ContainerApp that owns it, where one does. */
   readonly ownerUid: string | undefined
+  /** Name of that ContainerApp, where it is not the one that the label names. */
+  readonly otherOwner?: string | undefined
   readonly deleting: boolean
 }
 
@@ -151,6 +153,8 @@ export interface ObservedClaim extends ObservedObject {
   readonly dataSourceRef?: unknown
   /** Our ownerReference, made by `retain: Delete`. */
   readonly retain: 'Retain' | 'Delete'
+  /** It has an owner although we made it one that stays: somebody else wrote that. */
+  readonly ownedByHand?: true | undefined
   /** What the resizer says, when it says something. */
   readonly resize: { readonly reason: string; readonly message: string } | undefined
   readonly volumeName: string | undefined
@@ -227,8 +231,11 @@ export type ClusterStep =
   | { readonly kind: 'keep'; readonly id: string }
   /** POST; an object that is there already and is not ours is `NameConflict`. */
   | { readonly kind: 'create'; readonly id: string; readonly object: KubeObject }
-  /** Server-side apply with our field manager, force, and `metadata.uid` of what was seen. */
-  | { readonly kind: 'apply'; readonly id: string; readonly object: KubeObject }
+  /**
+   * Server-side apply with our field manager, force, and `metadata.uid` of what was seen. An apply takes away only what
+   * it gave; `disown` takes any ContainerApp away from the owners.
+   */
+  | { readonly kind: 'apply'; readonly id: string; readonly object: KubeObject; readonly disown?: true }
   /** With uid (and, where it matters, resourceVersion) as precondition. */
   | {
       readonly kind: 'delete'

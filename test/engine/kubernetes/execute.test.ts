@@ -84,6 +84,26 @@ describe('an apply', () => {
     expect((await live())?.['spec']).toEqual({ ports: [{ port: 81 }] })
   })
 
+  test('takes an owner away that somebody else gave, and leaves the others', async () => {
+    const tool = { apiVersion: 'v1', kind: 'ConfigMap', name: 'tool', uid: 't' }
+    const made = await there(service({ ownerReferences: [owner('u1'), tool] }))
+    const object = service({ uid: made.metadata.uid ?? '', ownerReferences: [owner('u1'), tool] })
+    await execute({ kind: 'apply', id: 'x', object, disown: true })
+    expect((await live())?.metadata.ownerReferences).toEqual([tool])
+    expect(kube.writes.at(-1)?.body).toMatchObject({
+      metadata: { uid: made.metadata.uid, resourceVersion: expect.any(String) as string },
+    })
+    expect(seen).toEqual([`Service ${(await live())?.metadata.resourceVersion}`])
+    kube.calls.length = 0
+    await execute({
+      kind: 'apply',
+      id: 'x',
+      object: service({ uid: made.metadata.uid ?? '', ownerReferences: [tool] }),
+      disown: true,
+    })
+    expect(writes()).toEqual(['apply'])
+  })
+
   test.each<[string, Partial<ObjectMeta>]>([
     ['without a uid', {}],
     ['in the namespace of another app', { uid: 'u', namespace: 'fairlead-system' }],

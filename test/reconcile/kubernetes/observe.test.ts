@@ -193,6 +193,20 @@ describe('a claim', () => {
     })
   })
 
+  test.each<[string, Record<string, string>, boolean]>([
+    ['that was made to stay', { 'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false' }, true],
+    ['that goes with its app', {}, false],
+    ['with words of somebody else', { 'argocd.argoproj.io/sync-options': 'Prune=false' }, false],
+  ])('%s: whether its owner was given by hand', (_title, marks, byHand) => {
+    const owner = { apiVersion: 'fairlead.dev/v1alpha1', kind: 'ContainerApp', name: 'two', uid: 'u2' }
+    const given = live('PersistentVolumeClaim', {}, { annotations: marks, ownerReferences: [owner] })
+    expect(observeClaim(given)?.ownedByHand).toBe(byHand ? true : undefined)
+    expect(observeClaim(given)).toMatchObject({ ownerUid: 'u2', otherOwner: 'two' })
+    expect(
+      observeClaim(live('PersistentVolumeClaim', {}, { annotations: marks }))?.ownedByHand,
+    ).toBeUndefined()
+  })
+
   test('that could not grow says why', () => {
     const conditions = [{ type: 'NodeResizeError', status: 'True', message: 'disk is full' }]
     expect(observeClaim(live('PersistentVolumeClaim', { status: { conditions } }))?.resize).toEqual({

@@ -68,6 +68,13 @@ describe('claims', () => {
     expect(others({ app, seen: seen(changes) })).toEqual(expected)
   })
 
+  test('that are to stay lose an owner that somebody gave them', () => {
+    const claims = [{ ...CLAIM, retain: 'Delete' as const, ownerUid: UID }]
+    expect(plan({ seen: { ...RESTS, claims } }).steps[0]).toMatchObject({ kind: 'apply', disown: true })
+    const app = { spec: { ...CASE.spec, volumes: [{ path: '/data', size: '20Gi', retain: 'Delete' }] } }
+    expect(plan({ app, seen: { ...RESTS, claims } }).steps[0]).not.toHaveProperty('disown')
+  })
+
   test('without words about their size stay when the operator changes the default', () => {
     const app = { spec: { ...CASE.spec, volumes: [{ path: '/data' }] } }
     expect(others({ app, seen: seen({ requestBytes: GIB }) })).toEqual([])

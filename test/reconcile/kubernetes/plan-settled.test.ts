@@ -70,6 +70,7 @@ describe('an app of which nothing changed', () => {
         claimUses: [{ claim: DATA, app: 'other', by: 'Pod/other-0', readOnly: false, is: 'runs' }],
       },
     ],
+    ['a claim that is to stay has an owner', { claims: [{ ...CLAIM, ownerUid: UID, ownedByHand: true }] }],
     ['a claim was not prepared', { claims: [{ ...CLAIM, seeded: {} }] }],
     ['a claim belongs to an app that is gone', { claims: [{ ...CLAIM, ownerUid: 'gone' }] }],
   ])('goes the long way when %s', (_title, seen) => {

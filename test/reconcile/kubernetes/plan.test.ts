@@ -217,6 +217,16 @@ describe('what is not ours', () => {
     expect(steps.map(({ kind }) => kind)).toEqual(['keep'])
     expect([waiting?.reason, wakeAtMs]).toEqual(['Progressing', NOW_MS + 30_000])
   })
+
+  test.each<[string, Partial<ClusterObserved>]>([
+    ['workload', { ...RESTS, workloads: [{ ...SET, ownerUid: 'u2', otherOwner: 'two' }] }],
+    ['claim', { ...RESTS, claims: [{ ...CLAIM, ownerUid: 'u2', otherOwner: 'two' }] }],
+  ])('a %s that somebody gave to another app is told', (_title, seen) => {
+    const { steps, problem } = plan({ seen })
+    expect(steps.map(({ kind }) => kind)).toEqual(['keep'])
+    expect(problem?.error).toMatchObject({ reason: 'NameConflict' })
+    expect(problem?.error.message).toContain('owned by the ContainerApp two')
+  })
 })
 
 describe('workload and Service', () => {
