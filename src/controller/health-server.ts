@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { ExpectedError, printable } from '../errors.ts'
 import { createServer as createHttp } from '../node-http.ts'
 import { METRICS_CONTENT_TYPE } from './metric-families.ts'
 import type { KeyQueue } from './queue.ts'
@@ -44,7 +45,15 @@ const LIMITS = { maxHeaderSize: 16_384, requestTimeout: 5000, headersTimeout: 50
 const CONNECTIONS_MAX = 64
 const AUTHORIZE_TIMEOUT_MS = 5000
 
-/** Listens, or rejects with the system's error such as EADDRINUSE. */
+/** What the one who starts the process can mend; anything else is a bug. */
+const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there already',
+  EACCES: 'this user may not listen there',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'there is no such host',
+}
+
+/** Listens, or throws ControllerUnavailable where it can't. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const routes = routesOf(options)
   const listener = (request: IncomingMessage, response: ServerResponse) =>
@@ -56,7 +65,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   server.maxConnections = CONNECTIONS_MAX
   server.maxRequestsPerSocket = 1
   server.listen(options.port, options.host)
-  await once(server, 'listening')
+  await listening(server, options)
   const { address, port } = server.address() as AddressInfo
   return {
     host: address,
@@ -67,6 +76,17 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
       server.closeAllConnections()
       await closed
     },
+  }
+}
+
+async function listening(server: Server, { host, port }: HealthServerOptions): Promise<void> {
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    const problem = LISTEN_PROBLEMS[(error as NodeJS.ErrnoException).code ?? '']
+    if (problem === undefined) throw error
+    const message = `can't answer probes or scrapes at ${printable(host)}:${port}: ${problem}; say another address, or end that process`
+    throw new ExpectedError('ControllerUnavailable', message, { cause: error })
   }
 }
 

@@ -46,6 +46,18 @@ async function ask(path: string, { method = 'GET', token, ca }: Asked = {}) {
   return { status: response.statusCode, headers: response.headers, body: await text(response) }
 }
 
+test('an address that is taken is told, and is no bug', async () => {
+  const { port } = await start({})
+  await expect(startHealthServer({ host: '127.0.0.1', port })).rejects.toMatchObject({
+    reason: 'ControllerUnavailable',
+    message: expect.stringMatching(/127\.0\.0\.1:\d+: another process listens there already/) as string,
+  })
+  await expect(startHealthServer({ host: '192.0.2.1', port: 0 })).rejects.toMatchObject({
+    reason: 'ControllerUnavailable',
+    message: expect.stringContaining('no such address') as string,
+  })
+})
+
 test('alive and ready, and why not', async () => {
   const trouble: string[] = []
   const missing = ['Pods not listed yet', 'claims not listed yet']
