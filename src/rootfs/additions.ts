@@ -7,7 +7,7 @@ import { printable } from '../errors.ts'
 import { toText } from '../image/bytes.ts'
 import { layerError, type LayerReason } from './layer-error.ts'
 import type { LayerNotes } from './layer-notes.ts'
-import type { Addition } from './layer-plan.ts'
+import { namesOf, type Addition } from './layer-plan.ts'
 import { MAX_TARGET_BYTES } from './limits.ts'
 import { canBeWritten, cleanName } from './names.ts'
 import { impliedDirectory, walkTo, type WalkEnd } from './tree.ts'
@@ -19,9 +19,8 @@ export class Additions {
   readonly #notes: LayerNotes
   readonly #limits: LayerLimits
   readonly #usage: { entries: number }
-  /** Nodes and inodes that this layer made: the others are the lower layers'. */
-  readonly #nodes = new Set<TreeNode>()
-  readonly #inodes = new Set<Inode>()
+  /** Names that this layer gave to files of lower layers: of all others the inode tells whose they are. */
+  readonly #linksToLower = new Set<TreeNode>()
 
   constructor(root: TreeNode, notes: LayerNotes, limits: LayerLimits, usage: { entries: number }) {
     this.#root = root
@@ -30,7 +29,9 @@ export class Additions {
     this.#usage = usage
   }
 
-  add({ entry, names }: Addition): void {
+  add(addition: Addition): void {
+    const { entry } = addition
+    const names = namesOf(addition)
     if (entry.type === 'char' && entry.device?.major === 0 && entry.device.minor === 0) {
       this.#dropWhiteoutDevice(entry, names)
       return
@@ -58,7 +59,7 @@ export class Additions {
     const end = walkTo(this.#root, names.slice(0, -1), {
       create: (place) => this.#implied(entry, place.at(-1) ?? ''),
       follow: (link, place) => {
-        if (!this.#nodes.has(link)) throughLower ??= [...place]
+        if (!this.#isOwn(link)) throughLower ??= [...place]
         return true
       },
     })
@@ -95,9 +96,7 @@ export class Additions {
     // One long name can imply hundreds of directories.
     if (this.#usage.entries > maxEntries)
       this.#fail('LimitExceeded', entry, `more than ${maxEntries} entries (maxEntries)`)
-    const node = impliedDirectory(this.#notes.layer)
-    this.#nodes.add(node)
-    return node
+    return impliedDirectory(this.#notes.layer)
   }
 
   /** The real place can be much deeper than the name says, since symlinks were followed. */
@@ -119,7 +118,7 @@ export class Additions {
       )
     }
     if (entry.mtime.seconds < 0) this.#notes.diverge('negative-mtime', names, 'the time is 1970-01-01')
-    if (existing === undefined || !this.#nodes.has(existing)) return
+    if (existing === undefined || !this.#isOwn(existing)) return
     // Directories come twice in many archives, and harmlessly; an implied parent is no entry at all.
     if (entry.type === 'directory' && existing.inode.type === 'directory') return
     this.#notes.drop('duplicate', entry.path, 'the layer has this name more than once; the last entry counts')
@@ -130,10 +129,8 @@ export class Additions {
   #putDirectory(entry: LayerEntry, parent: TreeNode, name: ByteString): void {
     const existing = parent.children?.get(name)
     const inode = this.#newInode(entry, 'directory')
-    if (existing?.inode.type === 'directory') {
-      existing.inode = inode
-      this.#nodes.add(existing)
-    } else this.#put(parent, name, { inode, children: new Map() })
+    if (existing?.inode.type === 'directory') existing.inode = inode
+    else this.#put(parent, name, { inode, children: new Map() })
   }
 
   /** A hard link shares the inode that its target has now; what later becomes of the target's name is no matter. */
@@ -154,19 +151,25 @@ export class Additions {
       this.#fail('InvalidLayer', entry, `the hard link's target ${shown} is a directory`)
     if ('node' in end && end.node === parent.node && targetName === name)
       this.#fail('InvalidLayer', entry, 'the hard link points to itself')
-    if (!this.#inodes.has(node.inode)) {
+    const link: TreeNode = { inode: node.inode, children: undefined }
+    if (!this.#isOwn(link)) {
+      this.#linksToLower.add(link)
       this.#notes.diverge(
         'hard-link-to-lower-file',
         names,
         'unpacking fails: the target is not in this layer',
       )
     }
-    this.#put(parent.node, name, { inode: node.inode, children: undefined })
+    this.#put(parent.node, name, link)
   }
 
   #put(parent: TreeNode, name: ByteString, node: TreeNode): void {
-    this.#nodes.add(node)
     parent.children?.set(name, node)
+  }
+
+  /** Whether this layer made it, and no lower one. */
+  #isOwn(node: TreeNode): boolean {
+    return node.inode.layer === this.#notes.layer || this.#linksToLower.has(node)
   }
 
   #newInode(entry: LayerEntry, type: Inode['type']): Inode {
@@ -182,7 +185,7 @@ export class Additions {
     }
     const { mode, uid, gid, mtime, size, device, content } = entry
     const xattrs = keepXattrs(entry, this.#notes)
-    const inode: Inode = {
+    return {
       type,
       mode,
       uid,
@@ -195,8 +198,6 @@ export class Additions {
       content,
       layer: this.#notes.layer,
     }
-    this.#inodes.add(inode)
-    return inode
   }
 
   #fail(reason: LayerReason, entry: LayerEntry, message: string): never {

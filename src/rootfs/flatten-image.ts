@@ -5,10 +5,10 @@ import type { Descriptor, ImageConfig, Manifest } from '../image/types.ts'
 import type { ContentSink } from './content-sink.ts'
 import { applyLayer } from './flatten.ts'
 import { emptyReport, type FlattenReport } from './layer-notes.ts'
-import { DEFAULT_LIMITS } from './limits.ts'
+import { DEFAULT_LIMITS, noUsage } from './limits.ts'
 import { readLayer } from './read-layer.ts'
 import { emptyTree, measureTree } from './tree.ts'
-import type { Divergence, DroppedEntry, LayerEntry, LayerLimits, TreeNode } from './types.ts'
+import type { Divergence, DroppedEntry, LayerEntry, LayerLimits, LayerUsage, TreeNode } from './types.ts'
 
 export interface FlattenInput {
   /** Opens blobs; verifies size and digest of each. */
@@ -17,6 +17,8 @@ export interface FlattenInput {
   readonly config: Pick<ImageConfig, 'diffIds'>
   readonly limits?: LayerLimits
   readonly sink: ContentSink
+  /** For callers that do not look at extended attributes: they are checked, and then let go. */
+  readonly dropXattrs?: boolean
   readonly signal: AbortSignal
   /** Compressed bytes read so far, of all layers together. */
   readonly onProgress?: (done: number, total: number) => void
@@ -49,7 +51,7 @@ export async function flattenImage(input: FlattenInput): Promise<FlattenedImage>
     )
   }
   const reports = layers.map(emptyReport)
-  const usage = { entries: 0, bytes: 0 }
+  const usage = noUsage()
   const tree = emptyTree()
   const merge = new InOrder<readonly LayerEntry[]>((entries, layer) => {
     applyLayer(tree, entries, layer, reports[layer] ?? emptyReport(), {
@@ -69,10 +71,10 @@ export async function flattenImage(input: FlattenInput): Promise<FlattenedImage>
 async function readLayers(
   input: FlattenInput,
   reports: readonly FlattenReport[],
-  usage: { entries: number; bytes: number },
+  usage: LayerUsage,
   merge: InOrder<readonly LayerEntry[]>,
 ): Promise<void> {
-  const { sink, limits = DEFAULT_LIMITS } = input
+  const { sink, dropXattrs, limits = DEFAULT_LIMITS } = input
   const failure = new AbortController()
   const signal = AbortSignal.any([input.signal, failure.signal])
   const tell = progress(input.manifest.layers, input.onProgress)
@@ -90,7 +92,7 @@ async function readLayers(
       const blob = input.source.blob(descriptor, signal)
       merge.add(
         layer,
-        await readLayer({ blob, descriptor, diffId, layer, sink, limits, usage, report, onRead }),
+        await readLayer({ blob, descriptor, diffId, layer, sink, dropXattrs, limits, usage, report, onRead }),
       )
     }
   }

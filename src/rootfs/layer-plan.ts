@@ -5,20 +5,18 @@
 import type { ByteString } from '../image/bytes.ts'
 import type { LayerNotes } from './layer-notes.ts'
 import { layerError } from './layer-error.ts'
-import { entryNames } from './names.ts'
+import { cleanName, entryNames } from './names.ts'
 import type { LayerEntry } from './types.ts'
 import { classifyNames } from './whiteout.ts'
 
 export interface Addition {
   readonly entry: LayerEntry
-  readonly names: readonly ByteString[]
   /** Place in the archive. */
   readonly index: number
 }
 
 export interface Whiteout {
   readonly path: ByteString
-  readonly directory: readonly ByteString[]
   /** Undefined for an opaque marker. */
   readonly hidden: ByteString | undefined
   readonly index: number
@@ -40,16 +38,27 @@ export function planLayer(entries: readonly LayerEntry[], notes: LayerNotes): La
       acceptRoot(entry, notes)
       return
     }
+    // Names are split again when they are needed: all of them in pieces take many times what they take whole.
     const named = classifyNames(names, entry.path, notes.layer)
-    if (named.kind === 'plain') additions.push({ entry, names, index })
+    if (named.kind === 'plain') additions.push({ entry, index })
     else if (named.kind === 'aufs')
       notes.drop('aufs-metadata', entry.path, "AUFS's own file is no part of the image")
     else {
       const hidden = named.kind === 'whiteout' ? named.hidden : undefined
-      whiteouts.push({ path: entry.path, directory: names.slice(0, -1), hidden, index })
+      whiteouts.push({ path: entry.path, hidden, index })
     }
   })
   return { additions, whiteouts }
+}
+
+/** Components of the name; checked when the plan was made. */
+export function namesOf({ entry }: Addition): readonly ByteString[] {
+  return cleanName(entry.path).names
+}
+
+/** Components of the directory that the marker lies in. */
+export function directoryOf({ path }: Whiteout): readonly ByteString[] {
+  return cleanName(path).names.slice(0, -1)
 }
 
 /** The root is always 0755 0:0 (DESIGN.md §8): a root of 0700 locks apps out that do not run as root. */

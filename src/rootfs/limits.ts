@@ -1,5 +1,5 @@
 /** Default limits of untrusted layers (rule F7): far above real images, far below what would hurt the host. */
-import type { LayerLimits } from './types.ts'
+import type { LayerLimits, LayerUsage } from './types.ts'
 
 const MIB = 1024 ** 2
 const GIB = 1024 ** 3
@@ -15,6 +15,17 @@ export const DEFAULT_LIMITS: LayerLimits = {
   // gzip can't exceed 1032; an honest layer of zeros under zstd can, a hostile one always does.
   maxRatio: 1100,
   maxXattrBytes: 256 * 1024,
+  // Linux's file systems have room for a few dozen small ones in an inode's block.
+  maxXattrs: 64,
+  // A million entries with names and times written out take about half of it.
+  maxMetadataBytes: 256 * MIB,
+}
+
+/** What an extended attribute takes in memory besides its own bytes: many tiny ones must not be the cheap ones. */
+export const XATTR_COST_BYTES = 128
+
+export function noUsage(): LayerUsage {
+  return { entries: 0, bytes: 0, metadataBytes: 0 }
 }
 
 /** Linux's NAME_MAX. */

@@ -9,8 +9,9 @@ import { layerError } from './layer-error.ts'
 import { LayerNotes, type FlattenReport } from './layer-notes.ts'
 import { RATIO_CHECKED_FROM_BYTES } from './limits.ts'
 import type { TarEntry } from './tar-entry.ts'
+import { NO_XATTRS } from './tree.ts'
 import { TarReader, type TarHandler } from './tar-reader.ts'
-import type { LayerEntry, LayerLimits } from './types.ts'
+import type { LayerEntry, LayerLimits, LayerUsage } from './types.ts'
 
 export interface ReadLayerInput {
   readonly blob: AsyncIterable<Uint8Array>
@@ -21,8 +22,10 @@ export interface ReadLayerInput {
   readonly sink: ContentSink
   readonly limits: LayerLimits
   /** Counts over all layers of the image. */
-  readonly usage: { entries: number; bytes: number }
+  readonly usage: LayerUsage
   readonly report: FlattenReport
+  /** Whether extended attributes are of no use to the caller: they are checked and let go. */
+  readonly dropXattrs?: boolean | undefined
   /** Told after every chunk how many compressed bytes were read so far. */
   readonly onRead: (bytes: number) => void
 }
@@ -44,7 +47,7 @@ export async function readLayer(input: ReadLayerInput): Promise<readonly LayerEn
 async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<readonly LayerEntry[]> {
   const { descriptor, layer, limits, usage } = input
   const notes = new LayerNotes(layer, input.report)
-  const collector = new EntryCollector(input.sink, layer, notes)
+  const collector = new EntryCollector(input, notes)
   const reader = new TarReader(collector, { layer, limits, usage })
   const diffId = createHash('sha256')
   let produced = 0
@@ -100,16 +103,19 @@ class EntryCollector implements TarHandler {
   readonly entries: LayerEntry[] = []
   readonly #sink: ContentSink
   readonly #layer: number
+  readonly #dropXattrs: boolean
   readonly #notes: LayerNotes
   #open: { readonly entry: TarEntry; readonly writer: ContentWriter } | undefined
 
-  constructor(sink: ContentSink, layer: number, notes: LayerNotes) {
+  constructor({ sink, layer, dropXattrs = false }: ReadLayerInput, notes: LayerNotes) {
     this.#sink = sink
     this.#layer = layer
+    this.#dropXattrs = dropXattrs
     this.#notes = notes
   }
 
-  entry(entry: TarEntry): void {
+  entry(read: TarEntry): void {
+    const entry = this.#dropXattrs && read.xattrs.size > 0 ? { ...read, xattrs: NO_XATTRS } : read
     if (entry.type === 'file') this.#open = { entry, writer: this.#sink.begin(entry, this.#layer) }
     else this.entries.push({ ...entry, content: undefined })
   }

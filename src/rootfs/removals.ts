@@ -5,7 +5,7 @@
 import type { ByteString } from '../image/bytes.ts'
 import { layerError } from './layer-error.ts'
 import type { LayerNotes } from './layer-notes.ts'
-import type { LayerPlan, Whiteout } from './layer-plan.ts'
+import { directoryOf, namesOf, type LayerPlan, type Whiteout } from './layer-plan.ts'
 import { walkTo } from './tree.ts'
 import type { TreeNode } from './types.ts'
 
@@ -42,17 +42,26 @@ function replacedSymlinks(root: TreeNode, { additions, whiteouts }: LayerPlan): 
     const node = 'problem' in end || name === undefined ? undefined : end.node.children?.get(name)
     if (node?.inode.type === 'symlink') found.add(node)
   }
-  for (const { names } of additions) check(names.slice(0, -1), names.at(-1))
-  for (const { directory, hidden } of whiteouts) check(directory, hidden)
+  for (const addition of additions) {
+    const names = namesOf(addition)
+    check(names.slice(0, -1), names.at(-1))
+  }
+  for (const whiteout of whiteouts) check(directoryOf(whiteout), whiteout.hidden)
   return found
 }
 
-/** Where each path first stands in the archive. */
-function firstIndexes({ additions }: LayerPlan): ReadonlyMap<string, number> {
+/** Where each path that whiteouts speak of first stands in the archive, as far as the layer adds it, too. */
+function firstIndexes({ additions, whiteouts }: LayerPlan): ReadonlyMap<string, number> {
+  const asked = new Set<string>()
+  for (const whiteout of whiteouts) {
+    const directory = directoryOf(whiteout)
+    asked.add(directory.join('/'))
+    if (whiteout.hidden !== undefined) asked.add([...directory, whiteout.hidden].join('/'))
+  }
   const indexes = new Map<string, number>()
-  for (const { names, index } of additions) {
-    const key = names.join('/')
-    if (!indexes.has(key)) indexes.set(key, index)
+  for (const addition of additions) {
+    const key = namesOf(addition).join('/')
+    if (asked.has(key) && !indexes.has(key)) indexes.set(key, addition.index)
   }
   return indexes
 }
@@ -65,7 +74,8 @@ function findDirectory(
   notes: LayerNotes,
 ): TreeNode | undefined {
   const links: string[] = []
-  const end = walkTo(root, whiteout.directory, {
+  const directory = directoryOf(whiteout)
+  const end = walkTo(root, directory, {
     follow: (link, names) => {
       if (replaced.has(link)) return false
       links.push(names.join('/'))
@@ -75,10 +85,10 @@ function findDirectory(
   if ('problem' in end) {
     if (end.problem === 'loop')
       throw layerError('InvalidWhiteout', notes.layer, whiteout.path, 'its directory is a loop of symlinks')
-    if (end.problem === 'missing' && !added.has(whiteout.directory.join('/'))) {
+    if (end.problem === 'missing' && !added.has(directory.join('/'))) {
       notes.diverge(
         'whiteout-of-missing-path',
-        whiteout.directory,
+        directory,
         'the directory appears, with a name in it that is listed but cannot be opened',
       )
     }
@@ -103,7 +113,7 @@ function noteOwnEntry(
   notes: LayerNotes,
 ): void {
   if (whiteout.hidden === undefined) return
-  const names = [...whiteout.directory, whiteout.hidden]
+  const names = [...directoryOf(whiteout), whiteout.hidden]
   const addedAt = added.get(names.join('/'))
   if (addedAt === undefined) return
   if (addedAt < whiteout.index) {

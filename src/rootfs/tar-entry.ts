@@ -5,6 +5,7 @@ import { parseFileTime } from './file-time.ts'
 import type { LayerReason } from './layer-error.ts'
 import { paxValue, xattrsOf, type PaxRecord } from './pax.ts'
 import type { TarHeader } from './tar-header.ts'
+import { NO_XATTRS } from './tree.ts'
 import type { FileTime, LayerEntry, LayerLimits } from './types.ts'
 
 /** A layer entry before its content is read. */
@@ -136,14 +137,16 @@ function boundedXattrs(
 ): ReadonlyMap<string, Buffer> {
   if (records.length === 0) return NO_XATTRS
   const xattrs = xattrsOf(records)
+  // An empty map of its own would be the largest part of most entries.
+  if (xattrs.size === 0) return NO_XATTRS
+  if (xattrs.size > limits.maxXattrs)
+    fail('LimitExceeded', `${xattrs.size} extended attributes; maxXattrs is ${limits.maxXattrs}`)
   let bytes = 0
   for (const [name, value] of xattrs) bytes += name.length + value.length
   if (bytes > limits.maxXattrBytes)
     fail('LimitExceeded', `${bytes} bytes of extended attributes; maxXattrBytes is ${limits.maxXattrBytes}`)
   return xattrs
 }
-
-const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map()
 
 function decimal(text: string): number | undefined {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : undefined

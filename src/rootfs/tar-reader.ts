@@ -9,7 +9,8 @@ import { layerError, type LayerReason } from './layer-error.ts'
 import { parsePaxRecords, sparseKey, type PaxRecord } from './pax.ts'
 import { BLOCK_BYTES, isZeroBlock, parseTarHeader, type TarHeader } from './tar-header.ts'
 import { buildEntry, entryName, type ExtendedHeaders, type TarEntry } from './tar-entry.ts'
-import type { LayerLimits } from './types.ts'
+import { XATTR_COST_BYTES } from './limits.ts'
+import type { LayerLimits, LayerUsage } from './types.ts'
 
 export interface TarHandler {
   /** An entry begins. For files `content` follows as often as there are bytes, then `contentEnd` once. */
@@ -26,7 +27,7 @@ export interface TarReaderContext {
   readonly layer: number
   readonly limits: LayerLimits
   /** Counts over all layers of the image. */
-  readonly usage: { entries: number }
+  readonly usage: Pick<LayerUsage, 'entries' | 'metadataBytes'>
 }
 
 type State = 'header' | 'extended' | 'content' | 'padding' | 'finished'
@@ -126,6 +127,7 @@ export class TarReader {
     if (size < 0) this.#fail('InvalidLayer', 'an extended header has a negative size')
     if (size > maxPaxBytes)
       this.#fail('LimitExceeded', `an extended header has ${size} bytes; maxPaxBytes is ${maxPaxBytes}`)
+    this.#countMetadata(size)
     this.#extendedType = typeflag
     this.#expectContent('extended', size)
   }
@@ -141,9 +143,21 @@ export class TarReader {
     usage.entries += 1
     if (usage.entries > limits.maxEntries)
       this.#fail('LimitExceeded', `more than ${limits.maxEntries} entries (maxEntries)`)
+    this.#countMetadata(entry.path.length + entry.linkTarget.length + entry.xattrs.size * XATTR_COST_BYTES)
     this.#headers = NO_HEADERS
     this.#handler.entry(entry)
     if (entry.type === 'file') this.#expectContent('content', entry.size)
+  }
+
+  /** Each entry may be within its own limits, and all of them together still fill memory. */
+  #countMetadata(bytes: number): void {
+    const { limits, usage } = this.#context
+    usage.metadataBytes += bytes
+    if (usage.metadataBytes <= limits.maxMetadataBytes) return
+    this.#fail(
+      'LimitExceeded',
+      `more than ${limits.maxMetadataBytes} bytes of names, link targets and extended attributes in all layers (maxMetadataBytes)`,
+    )
   }
 
   #expectContent(state: 'extended' | 'content', size: number): void {

@@ -4,7 +4,7 @@ import { EPOCH } from './file-time.ts'
 import { MAX_SYMLINK_HOPS } from './limits.ts'
 import type { ContentRef, FileNode, FileTree, Inode, TreeNode } from './types.ts'
 
-const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map()
+export const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map()
 
 /** A root directory, 0755 0:0: whatever layers say about `./` is ignored (DESIGN.md §8). */
 export function emptyTree(): TreeNode {

@@ -92,6 +92,20 @@ export interface LayerLimits {
   /** Uncompressed bytes per compressed byte, checked once a layer has produced more than 64 MiB. */
   readonly maxRatio: number
   readonly maxXattrBytes: number
+  /** Extended attributes of one entry. */
+  readonly maxXattrs: number
+  /** Names, link targets and extended headers of all layers, and `XATTR_COST_BYTES` for each extended attribute. */
+  readonly maxMetadataBytes: number
+}
+
+/** What was read so far of all layers of an image together. */
+export interface LayerUsage {
+  /** Entries, and directories that were implied by them. */
+  entries: number
+  /** Uncompressed. */
+  bytes: number
+  /** Counted as `maxMetadataBytes` is. */
+  metadataBytes: number
 }
 
 /** A file as the checks see it: from a tree in memory or from a folder on disk, alike. */

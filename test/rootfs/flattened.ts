@@ -4,7 +4,7 @@ import type { ByteString } from '../../src/image/bytes.ts'
 import type { ContentSink, ContentWriter } from '../../src/rootfs/content-sink.ts'
 import { applyLayer } from '../../src/rootfs/flatten.ts'
 import { emptyReport, type FlattenReport } from '../../src/rootfs/layer-notes.ts'
-import { DEFAULT_LIMITS } from '../../src/rootfs/limits.ts'
+import { DEFAULT_LIMITS, noUsage } from '../../src/rootfs/limits.ts'
 import { readLayer } from '../../src/rootfs/read-layer.ts'
 import type { TarEntry } from '../../src/rootfs/tar-entry.ts'
 import { TarReader } from '../../src/rootfs/tar-reader.ts'
@@ -50,7 +50,7 @@ export function readTar(tar: Buffer, limits: Partial<LayerLimits> = {}, cut = ta
       },
       notice: () => undefined,
     },
-    { layer: 0, limits: { ...DEFAULT_LIMITS, ...limits }, usage: { entries: 0 } },
+    { layer: 0, limits: { ...DEFAULT_LIMITS, ...limits }, usage: noUsage() },
   )
   for (let at = 0; at < tar.length; at += Math.max(1, cut))
     reader.write(tar.subarray(at, at + Math.max(1, cut)))
@@ -73,7 +73,7 @@ export async function readBlob(
     layer: 0,
     sink: new MemorySink(),
     limits: { ...DEFAULT_LIMITS, ...options.limits },
-    usage: { entries: 0, bytes: 0 },
+    usage: noUsage(),
     report,
     onRead: () => undefined,
   })

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { ExpectedError } from '../../src/errors.ts'
 import { decompressLayer } from '../../src/rootfs/decompress.ts'
 import { emptyReport } from '../../src/rootfs/layer-notes.ts'
-import { DEFAULT_LIMITS } from '../../src/rootfs/limits.ts'
+import { DEFAULT_LIMITS, noUsage } from '../../src/rootfs/limits.ts'
 import { readLayer } from '../../src/rootfs/read-layer.ts'
 import { diffIdOf, file, layer, paxGlobal } from '../support/layer.ts'
 import { inChunks, MemorySink, readBlob } from './flattened.ts'
@@ -291,7 +291,7 @@ describe('a layer', () => {
       layer: 0,
       sink: new MemorySink(),
       limits: DEFAULT_LIMITS,
-      usage: { entries: 0, bytes: 0 },
+      usage: noUsage(),
       report: emptyReport(),
       onRead: () => undefined,
     })

@@ -1,6 +1,7 @@
 /** The tar parser: every format it reads, everything it refuses, and that chunk borders never matter. */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { XATTR_COST_BYTES } from '../../src/rootfs/limits.ts'
 import type { LayerEntry, LayerLimits } from '../../src/rootfs/types.ts'
 import {
   dir,
@@ -10,6 +11,7 @@ import {
   layer,
   padded,
   pax,
+  paxGlobal,
   paxRecords,
   raw,
   symlink,
@@ -221,6 +223,24 @@ function signedChecksum(): Buffer {
   return header
 }
 
+/** Parts, and how many bytes of metadata they are. */
+const METADATA: readonly (readonly [string, readonly LayerPart[], number])[] = [
+  ['names', [dir('ab'), file('cde')], 'ab/'.length + 'cde'.length],
+  ['link targets', [symlink('a', '/bc'), hardlink('d', 'a')], 'a/bc'.length + 'da'.length],
+  ['extended headers', [pax({ comment: 'x' }), file('a')], '13 comment=x\n'.length + 'a'.length],
+  ['GNU names', [gnuLong('L', 'ab'), file('x')], 'ab\0'.length + 'ab'.length],
+  ['global headers', [paxGlobal({ comment: 'x' })], '13 comment=x\n'.length],
+  [
+    'tiny attributes',
+    [file('a', '', { xattrs: { 'user.a': '', 'user.b': '' } })],
+    2 * '23 SCHILY.xattr.user.a=\n'.length + 2 * XATTR_COST_BYTES + 'a'.length,
+  ],
+]
+
+test.each(METADATA)('%s may take as much as is allowed, and no more', (_what, parts, bytes) => {
+  expect(failureOf(() => readTar(layer(parts), { maxMetadataBytes: bytes }))).toBe('no error')
+})
+
 describe('the end of an archive', () => {
   const entries = [file('a', 'x'), dir('d')]
   test.each<[string, Buffer, number]>([
@@ -424,6 +444,18 @@ describe('an archive is refused', () => {
       'LimitExceeded: layer 0 (x): 11 bytes of extended attributes; maxXattrBytes is 10',
       { maxXattrBytes: 10 },
     ],
+    [
+      'for too many xattrs on one entry',
+      layer([file('x', '', { xattrs: { 'user.a': '', 'user.b': '', 'user.c': '' } })]),
+      'LimitExceeded: layer 0 (x): 3 extended attributes; maxXattrs is 2',
+      { maxXattrs: 2 },
+    ],
+    ...METADATA.map(([what, parts, bytes]): [string, Buffer, string, Partial<LayerLimits>] => [
+      `for ${what} beyond what all entries may have`,
+      layer(parts),
+      `: more than ${bytes - 1} bytes of names, link targets and extended attributes in all layers (maxMetadataBytes)`,
+      { maxMetadataBytes: bytes - 1 },
+    ]),
   ])('%s', (_title, tar, message, limits) => {
     expect(failureOf(() => readTar(tar, limits))).toContain(message)
   })

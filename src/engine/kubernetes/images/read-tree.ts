@@ -14,8 +14,12 @@ export interface SeenImage {
   readonly firstDropped: DroppedEntry | undefined
 }
 
-/** While an image is read, each entry takes several hundred bytes of the controller's memory. */
-export const CLUSTER_LAYER_LIMITS: LayerLimits = { ...DEFAULT_LIMITS, maxEntries: 300_000 }
+/** While an image is read, each entry takes several hundred bytes of the controller's memory, and its names as they are. */
+export const CLUSTER_LAYER_LIMITS: LayerLimits = {
+  ...DEFAULT_LIMITS,
+  maxEntries: 300_000,
+  maxMetadataBytes: 64 << 20,
+}
 
 /** Throws what the source and `flattenImage` throw; LimitExceeded names the limit. */
 export async function readTree(
@@ -26,7 +30,16 @@ export async function readTree(
 ): Promise<SeenImage> {
   const sink = new CheckContent()
   const { manifest, config } = image
-  const { tree, dropped } = await flattenImage({ source, manifest, config, limits, sink, signal })
+  const { tree, dropped } = await flattenImage({
+    source,
+    manifest,
+    config,
+    limits,
+    sink,
+    // Nodes unpack the image; no check looks at an attribute, not even at a file's capabilities.
+    dropXattrs: true,
+    signal,
+  })
   return {
     tree: CompactTree.from(tree, sink.kept),
     dropped: dropped.length,

@@ -14,6 +14,7 @@ import { parsePlatform } from '../../../../src/image/platform.ts'
 import { createLogger } from '../../../../src/log.ts'
 import type { StoredApp } from '../../../../src/reconcile/ports.ts'
 import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
+import type { LayerLimits } from '../../../../src/rootfs/types.ts'
 import { anApp, aResource, KEY } from '../../../support/builders.ts'
 import { failureOf } from '../../../support/expected-error.ts'
 import {
@@ -56,7 +57,7 @@ interface Setup {
   readonly config?: Partial<ImagesConfig>
   readonly secrets?: SecretReader
   readonly platforms?: readonly string[]
-  readonly maxEntries?: number
+  readonly limits?: Partial<LayerLimits>
 }
 
 const NO_SECRETS: SecretReader = {
@@ -73,7 +74,7 @@ function images(setup: Setup = {}): ClusterImages {
     now: Date.now,
     env: {},
     arch: 'x64',
-    limits: { ...DEFAULT_LIMITS, maxEntries: setup.maxEntries ?? 1000 },
+    limits: { ...DEFAULT_LIMITS, maxEntries: 1000, ...setup.limits },
   })
   open.push(made)
   return made
@@ -243,7 +244,7 @@ describe('preparing', () => {
   const plain = imageFor(AMD64)
   test.each<[string, Setup]>([
     ['the network breaks', {}],
-    ['the image is too large', { maxEntries: 1 }],
+    ['the image is too large', { limits: { maxEntries: 1 } }],
   ])(
     'goes on without checks when %s, and says so',
     async (why, setup) => {
@@ -262,6 +263,23 @@ describe('preparing', () => {
     60_000,
   )
 
+  test('says nothing of attributes: nodes unpack the image, and they keep what they keep', async () => {
+    const labelled = layer([file('a', '', { xattrs: { 'security.selinux': 'label', 'user.a': 'b' } })])
+    serve(registry, buildImage({ layers: [labelled], platform: AMD64 }), '1')
+    expect((await prepare(images())).warnings).toEqual([])
+  })
+
+  test('bounds metadata over all layers together', async () => {
+    const own = Array.from({ length: 3 }, (_, index) => layer([file(`${index}`.repeat(50))]))
+    serve(registry, buildImage({ layers: own, platform: AMD64, config: { Volumes: ['/data'] } }), '1')
+    expect((await prepare(images({ limits: { maxMetadataBytes: 150 } }))).platforms).toMatchObject([
+      { checked: true },
+    ])
+    expect(await failureOf(() => prepare(images({ limits: { maxMetadataBytes: 149 } })))).toMatch(
+      /^LimitExceeded: layer \d \(\d{50}\): more than 149 bytes .* \(maxMetadataBytes\); the layers are needed/,
+    )
+  })
+
   test.each<[string, object, object, RegExp]>([
     ['the user is a name', { User: 'app' }, {}, /^LimitExceeded: .*\/etc\/passwd/],
     ['the resource names the user', {}, { user: 'app' }, /numeric spec\.user/],
@@ -269,7 +287,9 @@ describe('preparing', () => {
     ['the resource has a volume', {}, { volumes: [{ path: '/data' }] }, /volume \/data is seeded/],
   ])('does not go on without layers when %s', async (_, config, spec, expected) => {
     serve(registry, imageFor(AMD64, config), '1')
-    expect(await failureOf(() => prepare(images({ maxEntries: 1 }), theApp(spec)))).toMatch(expected)
+    expect(await failureOf(() => prepare(images({ limits: { maxEntries: 1 } }), theApp(spec)))).toMatch(
+      expected,
+    )
   })
 
   test('never goes on with wrong bytes', async () => {
