@@ -24,7 +24,6 @@ export interface ClaimUse {
 }
 
 const CONTAINER_LISTS = ['initContainers', 'containers', 'ephemeralContainers']
-const MAX_CLAIMS = 256
 
 /** The claims of a PodSpec of any shape, each once. */
 export function podClaims(podSpec: unknown): readonly PodClaim[] {
@@ -38,7 +37,7 @@ export function podClaims(podSpec: unknown): readonly PodClaim[] {
     const before = claims.get(name)
     claims.set(name, claimOf(name, readOnly && (before === undefined || before.readOnly === true)))
   }
-  return [...claims.values()].slice(0, MAX_CLAIMS)
+  return [...claims.values()]
 }
 
 /** The claims of the pods that a workload makes. */
