@@ -21,8 +21,7 @@ beforeEach(async () => {
   await makeRichFolder(path.join(image, 'data'))
 })
 
-const preflight = (task: PreflightTask) =>
-  runPreflight(task, toolRunner(new AbortController().signal))
+const preflight = (task: PreflightTask) => runPreflight(task, toolRunner(new AbortController().signal))
 const imageFolder = (name = 'data') => path.join(image, name)
 const NO_LOST = { without: ['lost+found'] }
 
