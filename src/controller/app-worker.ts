@@ -95,8 +95,8 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
       return
     }
     this.#logTransition(id, outcome.status)
-    if (outcome.retry === undefined) this.#retries.forget(id)
-    else this.#retry(id, outcome.retry.reason)
+    if (outcome.retry !== undefined) this.#retry(id, outcome.retry.reason)
+    else if (outcome.waits !== true) this.#retries.forget(id)
     if (outcome.wakeAtMs !== undefined) this.queue.addAt(id, outcome.wakeAtMs)
   }
 

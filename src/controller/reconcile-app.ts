@@ -12,9 +12,10 @@ import { canonicalJson } from '../reconcile/canonical-json.ts'
 import { desiredState } from '../reconcile/desired.ts'
 import { imageRequest, nextResolveAtMs, type ImageRequest } from '../reconcile/image-request.ts'
 import { appId, type AppKey } from '../reconcile/names.ts'
+import { NotYet } from '../reconcile/not-yet.ts'
 import type { AppStore, Engine, Images, PreparedImage, StoredApp } from '../reconcile/ports.ts'
 import { intervalOf, planInput, settledPlan } from './settled.ts'
-import { pinnedStatus, settledStatus, statusOf, type Facts } from '../reconcile/status.ts'
+import { pinnedStatus, toldStatus, type Facts } from '../reconcile/status.ts'
 import type { ImageFacts } from '../reconcile/status-image.ts'
 import { tellAtMs } from '../reconcile/status-pace.ts'
 import type { Desired, Observed, Part, Plan, Step } from '../reconcile/types.ts'
@@ -45,6 +46,8 @@ export interface Outcome {
   readonly wakeAtMs: number | undefined
   /** Present when the pass failed in a way that may pass by itself. */
   readonly retry: ExpectedError | undefined
+  /** The pass ended before it could succeed or fail: something else has to be done first. */
+  readonly waits?: boolean
   readonly status: AppStatus | undefined
   /** What was told before this pass; for telling transitions. */
   readonly before?: AppStatus | undefined
@@ -67,14 +70,15 @@ export async function reconcileApp<O extends Observed, A extends { readonly kind
   const after = await deps.engine.observe(key)
   if (!mayGoOn(deps, stored, signal)) return GONE
   const facts = { ...factsOf(deps, stored, attempt, plan, failure, after), settled: settled !== undefined }
-  const status = settled === undefined ? statusOf(facts) : settledStatus(facts, stored.status)
+  const status = toldStatus(facts)
   const told = await tell(deps, stored, status) //                                 [write status]
   const error = facts.error ?? facts.resolveError
   const wakeAtMs = earliest(
-    told.againAtMs,
-    earliest(plan.wakeAtMs, nextQuestionAtMs(deps, attempt.app, status)),
+    facts.waitsFor === undefined ? undefined : deps.now() + WAITING_LOOK_MS,
+    earliest(told.againAtMs, earliest(plan.wakeAtMs, nextQuestionAtMs(deps, attempt.app, status))),
   )
-  return { wakeAtMs, retry: error?.retry === 'backoff' ? error : undefined, status: told.status, before }
+  const retry = error?.retry === 'backoff' ? error : undefined
+  return { wakeAtMs, retry, waits: facts.waitsFor !== undefined, status: told.status, before }
 }
 
 /** Of an app that is not there, or not that any more: whoever made it anew has woken it as well. */
@@ -110,7 +114,12 @@ interface Attempt {
   error?: ExpectedError
   failedAt?: Part
   resolveError?: ExpectedError
+  /** What goes on elsewhere and has to be done first; the app is woken when it is. */
+  waitsFor?: string
 }
+
+/** Should nobody wake it, an app that waits looks again. */
+const WAITING_LOOK_MS = 30_000
 
 async function towardsDesired(deps: AnyDeps, stored: StoredApp, signal: AbortSignal): Promise<Attempt> {
   const attempt: Attempt = { warnings: [] }
@@ -134,7 +143,8 @@ async function tried<T>(
   } catch (error) {
     // Asked to stop: what failed because of that is no news about the app.
     signal.throwIfAborted()
-    attempt.error = expected(error)
+    if (error instanceof NotYet) attempt.waitsFor = error.message
+    else attempt.error = expected(error)
     return undefined
   }
 }
@@ -332,7 +342,7 @@ function factsOf<O extends Observed, A extends { readonly kind: string }>(
   failure: StepFailure | undefined,
   observed: O,
 ): Omit<Facts, 'settled'> {
-  const { app, desired } = attempt
+  const { app, desired, waitsFor } = attempt
   const failed = failureOf(attempt, failure, plan)
   return {
     app,
@@ -354,6 +364,7 @@ function factsOf<O extends Observed, A extends { readonly kind: string }>(
       app === undefined || attempt.error !== undefined ? undefined : deps.engine.addresses(app, observed),
     movedTo: app === undefined ? undefined : deps.movedTo(stored.key, app.spec.image),
     resolveError: attempt.resolveError,
+    waitsFor,
     waiting: plan.waiting,
     volumes: plan.volumes,
     wakeAtMs: plan.wakeAtMs,

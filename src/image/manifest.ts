@@ -57,15 +57,24 @@ export function parseManifestOrIndex(
   }
 }
 
+/** Docker stops at 127; builders stay below it, and no file system takes many more. */
+const MAX_LAYERS = 128
+
 /**
  * Throws UnsupportedMediaType for artifacts (charts, signatures, policies) and for layers of an unknown form: they can
- * be resolved to a digest but not be run (rule M5).
+ * be resolved to a digest but not be run (rule M5). Throws LimitExceeded for more layers than any image has.
  */
 export function checkRunnable(manifest: Manifest, what: string): void {
   if (!types.isImageConfigType(manifest.config.mediaType)) {
     throw new ExpectedError(
       'UnsupportedMediaType',
       `${what} is an artifact, not a container image: its config has type ${printable(manifest.config.mediaType)}`,
+    )
+  }
+  if (manifest.layers.length > MAX_LAYERS) {
+    throw new ExpectedError(
+      'LimitExceeded',
+      `${what} has ${manifest.layers.length} layers; must be at most ${MAX_LAYERS}`,
     )
   }
   for (const [index, layer] of manifest.layers.entries()) {

@@ -66,10 +66,18 @@ export interface Facts {
   readonly resolveError: ExpectedError | undefined
   /** What the plan waits for although nothing is wrong. */
   readonly waiting: Trouble | undefined
+  /** What goes on elsewhere and has to be done before the pass can get any further. */
+  readonly waitsFor?: string | undefined
   /** What the plan says of volumes beside what every engine says. */
   readonly volumes?: readonly VolumeWords[] | undefined
   readonly wakeAtMs: number | undefined
   readonly nowMs: number
+}
+
+/** What a pass tells at its end. */
+export function toldStatus(facts: Facts): AppStatus {
+  if (facts.waitsFor !== undefined && facts.error === undefined) return waitingStatus(facts, facts.waitsFor)
+  return facts.settled ? settledStatus(facts, facts.previous) : statusOf(facts)
 }
 
 export function statusOf(facts: Facts): AppStatus {
@@ -124,6 +132,29 @@ export function pinnedStatus(
     removeCondition(before, STALLED),
   )
   return { observedGeneration: generation, ...previous, image: pinned, conditions: inOrder(conditions) }
+}
+
+/**
+ * The status while work goes on elsewhere. What was told before was told of what runs, and stays so, with the generation
+ * that it was told of: whoever waits for an edit sees that it is not there yet.
+ */
+function waitingStatus({ generation, previous = {}, nowMs }: Facts, message: string): AppStatus {
+  const now = new Date(nowMs).toISOString()
+  const before = previous.conditions ?? []
+  const ready = findCondition(before, READY)
+  const hasFailed = ready?.status === 'False' && ready.reason !== 'Progressing'
+  // It is being tried again: that it failed stands until there is news.
+  if (hasFailed && ready.observedGeneration === generation) return previous
+  const observedGeneration = previous.observedGeneration ?? generation
+  const news = [
+    ...(ready?.status === 'True' ? [] : [condition(READY, 'False', 'Progressing', message)]),
+    condition(RECONCILING, 'True', 'Progressing', message),
+  ]
+  const conditions = news.reduce<readonly Condition[]>(
+    (told, one) => setCondition(told, { ...one, observedGeneration }, now),
+    removeCondition(before, STALLED),
+  )
+  return { ...previous, observedGeneration, conditions: inOrder(conditions) }
 }
 
 /**

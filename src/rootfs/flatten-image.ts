@@ -20,6 +20,8 @@ export interface FlattenInput {
   /** For callers that do not look at extended attributes: they are checked, and then let go. */
   readonly dropXattrs?: boolean
   readonly signal: AbortSignal
+  /** Asked after every piece of a layer: what it returns is waited for, and nothing is read meanwhile. */
+  readonly onUsage?: ((usage: LayerUsage) => Promise<unknown> | undefined) | undefined
   /** Compressed bytes read so far, of all layers together. */
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -74,7 +76,7 @@ async function readLayers(
   usage: LayerUsage,
   merge: InOrder<readonly LayerEntry[]>,
 ): Promise<void> {
-  const { sink, dropXattrs, limits = DEFAULT_LIMITS } = input
+  const { sink, dropXattrs, onUsage, limits = DEFAULT_LIMITS } = input
   const failure = new AbortController()
   const signal = AbortSignal.any([input.signal, failure.signal])
   const tell = progress(input.manifest.layers, input.onProgress)
@@ -92,7 +94,19 @@ async function readLayers(
       const blob = input.source.blob(descriptor, signal)
       merge.add(
         layer,
-        await readLayer({ blob, descriptor, diffId, layer, sink, dropXattrs, limits, usage, report, onRead }),
+        await readLayer({
+          blob,
+          descriptor,
+          diffId,
+          layer,
+          sink,
+          dropXattrs,
+          limits,
+          usage,
+          report,
+          onRead,
+          onUsage,
+        }),
       )
     }
   }

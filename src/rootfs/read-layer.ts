@@ -28,6 +28,8 @@ export interface ReadLayerInput {
   readonly dropXattrs?: boolean | undefined
   /** Told after every chunk how many compressed bytes were read so far. */
   readonly onRead: (bytes: number) => void
+  /** Asked after every chunk: what it returns is waited for. */
+  readonly onUsage?: ((usage: LayerUsage) => Promise<unknown> | undefined) | undefined
 }
 
 /** Throws ExpectedError: InvalidLayer, LimitExceeded, DigestMismatch, UnsupportedMediaType, or whatever the blob throws. */
@@ -59,6 +61,7 @@ async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<re
       checkAmount(input, produced)
       diffId.update(chunk)
       reader.write(chunk)
+      await input.onUsage?.(usage)
     }
     reader.end()
   } finally {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Controller } from '../../src/controller/controller.ts'
 import { OutdatedWatch } from '../../src/controller/outdated.ts'
 import { ExpectedError } from '../../src/errors.ts'
+import { NotYet } from '../../src/reconcile/not-yet.ts'
 import { aResource, digest, KEY } from '../support/builders.ts'
 import { World } from './world.ts'
 
@@ -162,6 +163,20 @@ describe('what may pass by itself', () => {
       expect(gaps).toEqual([1, 2, 4, 8, 16, 32, ...later])
     },
   )
+
+  test('is not tried more often because the tries have to wait between', async () => {
+    const world = fresh()
+    world.failures.set('resolve', OUTAGE)
+    await run(world)
+    await wait(63_000)
+    world.failures.set('resolve', new NotYet('not answered yet'))
+    await wait(64_000)
+    world.failures.set('resolve', OUTAGE)
+    await wait(30_000)
+    const before = count(world, 'resolve')
+    await wait(60_000)
+    expect(count(world, 'resolve')).toBe(before)
+  })
 
   test('begins anew after a success', async () => {
     const world = fresh()

@@ -258,6 +258,14 @@ describe('what can be run', () => {
     expect(() => checkRunnable(value, 'image x')).not.toThrow()
   })
 
+  test('is at most 128 layers', async () => {
+    const of = (count: number) => parse({ ...manifest, layers: Array.from({ length: count }, () => layer) })
+    expect(() => checkRunnable(of(128), 'image x')).not.toThrow()
+    expect(await failureOf(() => checkRunnable(of(129), 'image x'))).toBe(
+      'LimitExceeded: image x has 129 layers; must be at most 128',
+    )
+  })
+
   test.each([
     [
       'a chart',

@@ -211,6 +211,7 @@ function workerOf({ cluster, writer, metrics, options, log }: WorkerInput) {
     forget: (key) => {
       outdated.forget(key)
       cluster.engine.forget(key)
+      cluster.images.forget(key)
     },
     worked: (key, { before, status }) => {
       if (status !== undefined) recorder.record(regarding(cluster, key), eventsOf(before, status))

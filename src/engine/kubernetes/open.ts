@@ -76,6 +76,7 @@ export function openCluster(options: OpenClusterOptions): Cluster {
     now,
     env: process.env,
     arch: process.arch,
+    onDone: (app) => onWake(app, 'normal'),
   })
   const { preflightImage, preflightPullSecrets, defaultVolumeSize } = options
   const engine = new ClusterEngine({

@@ -7,20 +7,22 @@ import { canonical } from '../../../image/reference.ts'
 import type { ImageSource, TagState } from '../../../image/source.ts'
 import type { Digest, Platform, RegistryReference, ResolvedImage } from '../../../image/types.ts'
 import { formatPlatform } from '../../../image/platform.ts'
-import { shortHash } from '../../../reconcile/names.ts'
+import { appId, type AppKey } from '../../../reconcile/names.ts'
 import type { Images, PreparedImage, StoredApp } from '../../../reconcile/ports.ts'
 import { combineKeychains } from '../../../registry/keychain.ts'
 import { RegistrySession } from '../../../registry/session.ts'
 import type { LayerLimits } from '../../../rootfs/types.ts'
-import { ExpectedError, type Issue, type Reason } from '../../../errors.ts'
+import { ExpectedError, printable, type Issue, type Reason } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import { appCredentials, type AppCredentials } from './app-credentials.ts'
 import { providerKeychain } from './credential-provider.ts'
+import { Errands } from './errands.ts'
 import { openPlace, pullableReference } from './image-places.ts'
+import { ImageReader } from './image-reader.ts'
 import type { ImagesConfig } from './image-settings.ts'
 import { missingPlatforms, platformWarnings, requirePlatforms, wantedPlatforms } from './platforms.ts'
-import { ReadSlots } from './read-slots.ts'
-import { CLUSTER_LAYER_LIMITS, readTree, type SeenImage } from './read-tree.ts'
+import type { PaceLimits } from './read-pace.ts'
+import type { SeenImage } from './read-tree.ts'
 import { recentSecrets } from './recent-secrets.ts'
 import type { SecretReader } from './secret-reader.ts'
 import { notSeenWarning, refuseUnseen, UNSEEN_TREE } from './unseen-tree.ts'
@@ -38,8 +40,13 @@ export interface ClusterImagesOptions {
   /** `process.arch`. */
   readonly arch: string
   readonly session?: RegistrySession
+  /** Work for the app has ended that its last pass did not wait for. */
+  readonly onDone?: (app: string) => void
   readonly limits?: LayerLimits
   readonly treeCacheBytes?: number
+  readonly pace?: PaceLimits
+  /** How long a pass waits for a registry or for layers. */
+  readonly patienceMs?: number
 }
 
 /** One platform of an image, with its files as far as they were read. */
@@ -59,10 +66,12 @@ interface Seen extends PlatformImage {
   readonly warnings: readonly Issue[]
 }
 
-const TREE_CACHE_BYTES = 64 << 20
 const RESOLVED_CACHE_BYTES = 8 << 20
-/** Trees being read at a time: each takes tens of megabytes while it lasts. */
-const READERS = 1
+/** What a registry needs for a tag and its documents; one that needs longer is not waited for by a worker. */
+const PATIENCE_MS = 3000
+/** Of one namespace: so many slow registries may have workers wait for further ones. */
+const MAX_LATE = 4
+const MAX_ASKING = 64
 
 export class ClusterImages implements Images {
   readonly #options: ClusterImagesOptions
@@ -71,10 +80,8 @@ export class ClusterImages implements Images {
   readonly #providers: ReturnType<typeof providerKeychain>
   /** By namespace and repository, too: what one tenant may pull says nothing about another. */
   readonly #resolved = new WeightedCache<ResolvedImage>(RESOLVED_CACHE_BYTES)
-  readonly #trees: WeightedCache<SeenImage>
-  /** Two apps with one image share the work. */
-  readonly #reading = new Map<string, Promise<SeenImage>>()
-  readonly #slots = new ReadSlots(READERS)
+  readonly #reader: ImageReader
+  readonly #errands: Errands
 
   constructor(options: ClusterImagesOptions) {
     const { env, now, config } = options
@@ -82,29 +89,45 @@ export class ClusterImages implements Images {
     this.#session = options.session ?? new RegistrySession({ effects: { env, now } })
     this.#secrets = recentSecrets(options.secrets, now)
     this.#providers = providerKeychain({ providers: config.providers, env, now })
-    this.#trees = new WeightedCache(options.treeCacheBytes ?? TREE_CACHE_BYTES)
+    const { onDone = () => undefined, limits, pace, treeCacheBytes: cacheBytes, patienceMs } = options
+    this.#reader = new ImageReader({ onDone, limits, pace, cacheBytes, patienceMs })
+    this.#errands = new Errands({
+      patienceMs: patienceMs ?? PATIENCE_MS,
+      maxLate: MAX_LATE,
+      maxRunning: MAX_ASKING,
+      onDone,
+    })
+  }
+
+  /** The app is gone: nothing is read or asked for it any more. */
+  forget(key: AppKey): void {
+    this.#reader.forget(appId(key))
+    this.#errands.forget(appId(key))
   }
 
   close(): void {
+    this.#reader.close()
+    this.#errands.close()
     this.#secrets.forget()
     this.#session.close()
   }
 
   async resolve(
     app: App,
-    _stored: StoredApp,
+    stored: StoredApp,
     pin: Digest | undefined,
     signal: AbortSignal,
   ): Promise<ResolvedImage> {
     const reference = pullableReference(app.spec.image)
     refuseMovingTag(app, reference)
     const wanted = this.#platforms(app)
-    return this.#withSource(app, signal, async (source) => {
-      if (pin !== undefined) return this.#resolvePinned(app, source, wanted, pin, signal)
-      const image = await this.#resolveNew(app, source, wanted[0], signal)
+    const work = async (source: ImageSource, stop: AbortSignal): Promise<ResolvedImage> => {
+      if (pin !== undefined) return this.#resolvePinned(app, source, wanted, pin, stop)
+      const image = await this.#resolveNew(app, source, wanted[0], stop)
       requirePlatforms(image, wanted)
       return image
-    })
+    }
+    return this.#ask(app, stored, `resolve ${pin ?? ''}`, work, signal)
   }
 
   async recall(app: App, _stored: StoredApp, digest: Digest): Promise<ResolvedImage | undefined> {
@@ -117,12 +140,12 @@ export class ClusterImages implements Images {
 
   async prepare(
     app: App,
-    _stored: StoredApp,
+    stored: StoredApp,
     image: ResolvedImage,
     signal: AbortSignal,
   ): Promise<ClusterPreparedImage> {
     const wanted = this.#platforms(app)
-    const images = [image, ...(await this.#otherPlatforms(app, image, wanted, signal))]
+    const images = [image, ...(await this.#otherPlatforms(app, stored, image, wanted, signal))]
     const seen: Seen[] = []
     // One after the other: each takes memory while it is read.
     for (const each of images) seen.push(await this.#see(app, each, signal))
@@ -185,6 +208,7 @@ export class ClusterImages implements Images {
 
   async #otherPlatforms(
     app: App,
+    stored: StoredApp,
     image: ResolvedImage,
     wanted: readonly Platform[],
     signal: AbortSignal,
@@ -192,14 +216,15 @@ export class ClusterImages implements Images {
     const missing = missingPlatforms(image, wanted)
     const present = wanted.filter((platform) => !missing.includes(platform))
     const known = present.map((platform) => this.#known(app, platform, image.digest))
+    const askAll = async (source: ImageSource, stop: AbortSignal): Promise<readonly ResolvedImage[]> => {
+      const resolved: ResolvedImage[] = []
+      for (const platform of present)
+        resolved.push(await this.#resolveDigest(app, source, platform, image.digest, stop))
+      return resolved
+    }
     const images = known.every((each) => each !== undefined)
       ? known
-      : await this.#withSource(app, signal, async (source) => {
-          const resolved: ResolvedImage[] = []
-          for (const platform of present)
-            resolved.push(await this.#resolveDigest(app, source, platform, image.digest, signal))
-          return resolved
-        })
+      : await this.#ask(app, stored, `platforms ${image.digest}`, askAll, signal)
     const byManifest = new Map(images.map((each) => [each.manifestDigest, each]))
     byManifest.delete(image.manifestDigest)
     return [...byManifest.values()]
@@ -240,30 +265,45 @@ export class ClusterImages implements Images {
     }
   }
 
-  async #tree(app: App, image: ResolvedImage, signal: AbortSignal): Promise<SeenImage> {
-    const key = treeKey(image)
-    const known = this.#trees.get(key)
-    if (known !== undefined) return known
-    const running = this.#reading.get(key)
-    // Whoever reads may be stopped; that is no reason for those who wait.
-    if (running !== undefined) return running.catch(() => this.#tree(app, image, signal))
-    const work = this.#read(app, image, signal).finally(() => this.#reading.delete(key))
-    this.#reading.set(key, work)
-    const seen = await work
-    this.#trees.set(key, seen, seen.tree.bytes)
-    return seen
-  }
-
-  #read(app: App, image: ResolvedImage, signal: AbortSignal): Promise<SeenImage> {
-    const { limits = CLUSTER_LAYER_LIMITS } = this.#options
-    return this.#slots.run(
-      () => this.#withSource(app, signal, (source) => readTree(source, image, signal, limits)),
+  #tree(app: App, image: ResolvedImage, signal: AbortSignal): Promise<SeenImage> {
+    const { namespace } = app.metadata
+    return this.#reader.read(
+      {
+        namespace,
+        owner: appId(app.metadata),
+        image,
+        withSource: (stop, work) => this.#withSource(app, stop, work),
+      },
       signal,
     )
   }
 
   async #secretWarnings(app: App, signal: AbortSignal): Promise<readonly Issue[]> {
     return (await appCredentials(app, this.#secrets, signal)).warnings
+  }
+
+  /** A registry that does not answer soon keeps no worker: the answer is there in a later pass. */
+  #ask<Value>(
+    app: App,
+    stored: StoredApp,
+    what: string,
+    work: (source: ImageSource, stop: AbortSignal) => Promise<Value>,
+    signal: AbortSignal,
+  ): Promise<Value> {
+    const owner = appId(app.metadata)
+    const { namespace } = app.metadata
+    const { registry } = pullableReference(app.spec.image)
+    return this.#errands.run(
+      {
+        // An edit may bring other credentials: what was asked before counts no more.
+        key: `${owner} ${stored.generation} ${what}`,
+        namespace,
+        owner,
+        work: (stop) => this.#withSource(app, stop, (source) => work(source, stop)),
+        waitsFor: () => `${printable(registry)} has not answered yet`,
+      },
+      signal,
+    )
   }
 
   async #withSource<Value>(
@@ -321,11 +361,6 @@ function isReason(error: unknown, reason: Reason): boolean {
 function resolvedKey(app: App, reference: RegistryReference, digest: Digest, platform: Platform): string {
   const { registry, repository } = reference
   return [app.metadata.namespace, `${registry}/${repository}`, digest, formatPlatform(platform)].join(' ')
-}
-
-/** What was verified while reading: the blobs by digest and their content by DiffID. */
-function treeKey({ manifest, config }: ResolvedImage): string {
-  return shortHash([...manifest.layers.map(({ digest }) => digest), ...config.diffIds].join('\n'), 64)
 }
 
 function droppedWarnings({ dropped, firstDropped }: SeenImage): readonly Issue[] {

@@ -1,7 +1,7 @@
 /** An image's layers, streamed once, to the little that the checks need. */
 import type { ImageSource } from '../../../image/source.ts'
 import type { ResolvedImage } from '../../../image/types.ts'
-import { flattenImage } from '../../../rootfs/flatten-image.ts'
+import { flattenImage, type FlattenInput } from '../../../rootfs/flatten-image.ts'
 import { DEFAULT_LIMITS } from '../../../rootfs/limits.ts'
 import type { DroppedEntry, LayerLimits } from '../../../rootfs/types.ts'
 import { CheckContent } from './check-content.ts'
@@ -21,12 +21,17 @@ export const CLUSTER_LAYER_LIMITS: LayerLimits = {
   maxMetadataBytes: 64 << 20,
 }
 
+export interface ReadTreeOptions {
+  readonly limits?: LayerLimits
+  readonly onUsage?: FlattenInput['onUsage']
+}
+
 /** Throws what the source and `flattenImage` throw; LimitExceeded names the limit. */
 export async function readTree(
   source: Pick<ImageSource, 'blob'>,
   image: Pick<ResolvedImage, 'manifest' | 'config'>,
   signal: AbortSignal,
-  limits: LayerLimits = CLUSTER_LAYER_LIMITS,
+  { limits = CLUSTER_LAYER_LIMITS, onUsage }: ReadTreeOptions = {},
 ): Promise<SeenImage> {
   const sink = new CheckContent()
   const { manifest, config } = image
@@ -39,6 +44,7 @@ export async function readTree(
     // Nodes unpack the image; no check looks at an attribute, not even at a file's capabilities.
     dropXattrs: true,
     signal,
+    onUsage,
   })
   return {
     tree: CompactTree.from(tree, sink.kept),

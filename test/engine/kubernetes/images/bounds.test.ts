@@ -2,14 +2,15 @@
 import { describe, expect, test } from 'vitest'
 import { CheckContent } from '../../../../src/engine/kubernetes/images/check-content.ts'
 import { KeptBytes } from '../../../../src/engine/kubernetes/images/kept-bytes.ts'
-import { ReadSlots } from '../../../../src/engine/kubernetes/images/read-slots.ts'
+import { readTree } from '../../../../src/engine/kubernetes/images/read-tree.ts'
 import { WeightedCache } from '../../../../src/engine/kubernetes/images/weighted-cache.ts'
+import type { ResolvedImage } from '../../../../src/image/types.ts'
 import type { TarEntry } from '../../../../src/rootfs/tar-entry.ts'
 import { buildElf } from '../../../support/elf.ts'
-import { file, hardlink } from '../../../support/layer.ts'
+import { diffIdOf, file, hardlink, layer } from '../../../support/layer.ts'
 import { seen } from './images.ts'
 
-const never = new AbortController().signal
+const TAR = 'application/vnd.oci.image.layer.v1.tar'
 
 describe('kept bytes', () => {
   test('know what they have, and nothing between', () => {
@@ -88,40 +89,30 @@ describe('a weighted cache', () => {
   })
 })
 
-describe('slots', () => {
-  test('let no more in than there are, in the order in which they came', async () => {
-    const slots = new ReadSlots(2)
-    const running: number[] = []
-    const most: number[] = []
-    const started: number[] = []
-    await Promise.all(
-      [1, 2, 3, 4, 5].map((number) =>
-        slots.run(async () => {
-          started.push(number)
-          running.push(number)
-          most.push(running.length)
-          await new Promise(setImmediate)
-          running.splice(running.indexOf(number), 1)
-        }, never),
-      ),
-    )
-    expect(Math.max(...most)).toBe(2)
-    expect(started).toEqual([1, 2, 3, 4, 5])
+test('an image is read no further while it has to wait', async () => {
+  const tar = layer(['a', 'b', 'c'].map((name) => file(name)))
+  const gate = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<void>()
+  let chunks = 0
+  async function* blob(): AsyncGenerator<Buffer> {
+    for (let at = 0; at < tar.length; at += 512) {
+      await new Promise(setImmediate)
+      chunks += 1
+      yield tar.subarray(at, at + 512)
+    }
+  }
+  const descriptor = { mediaType: TAR, digest: diffIdOf(tar), size: tar.length }
+  const image = { manifest: { layers: [descriptor] }, config: { diffIds: [diffIdOf(tar)] } }
+  const seen = readTree({ blob }, image as unknown as ResolvedImage, new AbortController().signal, {
+    onUsage: ({ entries }) => {
+      if (entries < 2) return undefined
+      asked.resolve()
+      return gate.promise
+    },
   })
-
-  test('are free again after a failure, and are left by who gives up', async () => {
-    const slots = new ReadSlots(1)
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const first = slots.run(() => promise.then(() => Promise.reject(new Error('failed'))), never)
-    const stop = new AbortController()
-    const second = slots.run(() => Promise.resolve('second'), stop.signal)
-    const third = slots.run(() => Promise.resolve('third'), never)
-    stop.abort(new Error('given up'))
-    resolve()
-    await expect(first).rejects.toThrow('failed')
-    await expect(second).rejects.toThrow('given up')
-    expect(await third).toBe('third')
-    expect(await slots.run(() => Promise.resolve('fourth'), never)).toBe('fourth')
-    await expect(slots.run(() => Promise.resolve('late'), stop.signal)).rejects.toThrow('given up')
-  })
+  await asked.promise
+  for (let turns = 0; turns < 10; turns += 1) await new Promise(setImmediate)
+  expect(chunks).toBe(2)
+  gate.resolve()
+  expect((await seen).tree.list([])).toEqual(['a', 'b', 'c'])
 })

@@ -7,11 +7,13 @@ import {
   NO_IMAGES_CONFIG,
   type ImagesConfig,
 } from '../../../../src/engine/kubernetes/images/image-settings.ts'
+import { DEFAULT_PACE, type PaceLimits } from '../../../../src/engine/kubernetes/images/read-pace.ts'
 import type { SecretReader } from '../../../../src/engine/kubernetes/images/secret-reader.ts'
 import type { App } from '../../../../src/crd/types.ts'
 import { ExpectedError } from '../../../../src/errors.ts'
 import { parsePlatform } from '../../../../src/image/platform.ts'
 import { createLogger } from '../../../../src/log.ts'
+import { NotYet } from '../../../../src/reconcile/not-yet.ts'
 import type { StoredApp } from '../../../../src/reconcile/ports.ts'
 import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
 import type { LayerLimits } from '../../../../src/rootfs/types.ts'
@@ -20,6 +22,8 @@ import { failureOf } from '../../../support/expected-error.ts'
 import {
   cut,
   respond,
+  sha256,
+  silent,
   startHostileRegistry,
   type HostileRegistry,
 } from '../../../support/hostile-registry.ts'
@@ -58,6 +62,10 @@ interface Setup {
   readonly secrets?: SecretReader
   readonly platforms?: readonly string[]
   readonly limits?: Partial<LayerLimits>
+  readonly pace?: PaceLimits
+  readonly patienceMs?: number
+  readonly onDone?: (app: string) => void
+  readonly treeCacheBytes?: number
 }
 
 const NO_SECRETS: SecretReader = {
@@ -75,6 +83,10 @@ function images(setup: Setup = {}): ClusterImages {
     env: {},
     arch: 'x64',
     limits: { ...DEFAULT_LIMITS, maxEntries: 1000, ...setup.limits },
+    patienceMs: setup.patienceMs ?? Infinity,
+    ...(setup.pace === undefined ? {} : { pace: setup.pace }),
+    ...(setup.onDone === undefined ? {} : { onDone: setup.onDone }),
+    ...(setup.treeCacheBytes === undefined ? {} : { treeCacheBytes: setup.treeCacheBytes }),
   })
   open.push(made)
   return made
@@ -298,6 +310,100 @@ describe('preparing', () => {
     const image = await all.resolve(theApp(), stored, undefined, signal)
     registry.on(/GET .*blobs/, respond(200, {}, 'something else'))
     expect(await failureOf(() => all.prepare(theApp(), stored, image, signal))).toMatch(/^DigestMismatch/)
+  })
+})
+
+describe('a registry that is slow', () => {
+  const elsewhere = { namespace: 'elsewhere' }
+  const quick = buildImage({ layers: [layer([file('quick')])], platform: AMD64 })
+
+  /** Serves the image, but never ends a layer of `team/app`; `closed` resolves when nobody listens any more. */
+  function dripping(): { readonly closed: Promise<void>; readonly begun: Promise<void> } {
+    const closed = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    serve(registry, amd, '1')
+    serve(registry, quick, '1', 'team/quick')
+    registry.on(/GET .*team\/app\/blobs/, (request, response) => {
+      if (!request.path.endsWith(sha256(shared))) return false
+      response.on('close', closed.resolve)
+      response.writeHead(200, { 'content-length': String(shared.length) })
+      response.write(shared.subarray(0, 1), () => begun.resolve())
+      return true
+    })
+    return { closed: closed.promise, begun: begun.promise }
+  }
+  const prepare = async (all: ClusterImages, app: App) =>
+    all.prepare(app, stored, await all.resolve(app, stored, undefined, signal), signal)
+  const quickApp = (name: string, metadata: object = {}) =>
+    theApp({ image: `${registry.host}/team/quick:1` }, { name, ...metadata })
+
+  test('is given up, and does not hold an image of another namespace meanwhile', async () => {
+    const { begun } = dripping()
+    const all = images({ pace: { ...DEFAULT_PACE, graceMs: 2000 } })
+    const app = theApp({ user: 'app' })
+    const slow = failureOf(() => prepare(all, app))
+    await begun
+    const other = await prepare(all, quickApp('other', elsewhere))
+    expect(pathsOf(other.tree)).toEqual(['quick'])
+    expect(await slow).toMatch(
+      /^RegistryUnavailable: the registry sent \d+ bytes of the layers in 2 s; .*numeric/,
+    )
+  }, 20_000)
+
+  test('holds no twin of another namespace that has the same image', async () => {
+    const { begun } = dripping()
+    serve(registry, amd, '1', 'honest/app')
+    const all = images()
+    const slow = prepare(all, theApp()).catch(String)
+    await begun
+    const twin = theApp({ image: `${registry.host}/honest/app:1` }, elsewhere)
+    expect(pathsOf((await prepare(all, twin)).tree)).toContain('only-on-amd64')
+    all.close()
+    expect(await slow).toBe('Error: closed')
+  })
+
+  test('is waited for by no pass; the app is told what it waits for and woken when it comes', async () => {
+    const { begun, closed } = dripping()
+    const woken: string[] = []
+    const { promise: all10, resolve: onAll } = Promise.withResolvers<void>()
+    const onDone = (app: string): void => {
+      woken.push(app)
+      onAll()
+    }
+    const all = images({ patienceMs: 200, onDone })
+    const [app, next] = [theApp(), quickApp('next')]
+    await expect(prepare(all, app)).rejects.toThrow(new NotYet("the image's layers are still being read"))
+    await begun
+    await expect(prepare(all, next)).rejects.toThrow(
+      new NotYet("the image's layers are not read yet: other images come first"),
+    )
+    all.forget(app.metadata)
+    await closed
+    await all10
+    expect(woken).toEqual(['chat/next'])
+    expect(pathsOf((await prepare(all, next)).tree)).toEqual(['quick'])
+  })
+
+  test('keeps no worker when it does not even tell what a tag is', async () => {
+    serve(registry, quick, '1', 'team/quick')
+    registry.on(/team\/app\/manifests/, silent)
+    const all = images({ patienceMs: 200 })
+    await expect(all.resolve(theApp(), stored, undefined, signal)).rejects.toThrow(
+      new NotYet(`${registry.host} has not answered yet`),
+    )
+    const since = performance.now()
+    await expect(all.resolve(theApp(), stored, undefined, signal)).rejects.toThrow(NotYet)
+    expect(performance.now() - since).toBeLessThan(150)
+    expect(await all.resolve(quickApp('quick'), stored, undefined, signal)).toMatchObject({
+      digest: quick.digest,
+    })
+  })
+
+  test('keeps no memory for images whose trees would fill it', async () => {
+    serve(registry, quick, '1', 'team/quick')
+    const app = quickApp('quick')
+    const { warnings } = await prepare(images({ treeCacheBytes: 10 }), app)
+    expect(warnings).toMatchObject([{ reason: 'ChecksNotMade', message: /must be at most 10$/ }])
   })
 })
 

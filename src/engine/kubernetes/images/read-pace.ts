@@ -1,0 +1,107 @@
+/**
+ * How slowly an image's layers may come: a place for reading is never held by a registry that sends a byte now and then.
+ * Only time in which we wait for the registry counts; what we do ourselves, and waiting for others, is not its fault.
+ */
+import { ExpectedError } from '../../../errors.ts'
+
+export interface PaceLimits {
+  /** Free of any demand: logging in, redirects, a cold cache behind the registry. */
+  readonly graceMs: number
+  /** What must have come after that, on average. */
+  readonly bytesPerSecond: number
+  /** Beyond this no image is waited for, however fast it comes. */
+  readonly maxMs: number
+}
+
+/** 64 KiB a second is half a megabit: nodes that pull at such a rate give up, too. */
+export const DEFAULT_PACE: PaceLimits = {
+  graceMs: 30_000,
+  bytesPerSecond: 64 * 1024,
+  maxMs: 20 * 60_000,
+}
+
+export class ReadPace {
+  readonly #limits: PaceLimits
+  readonly #elapsed: () => number
+  readonly #late = new AbortController()
+  #bytes = 0
+  #waitedMs = 0
+  /** How many streams wait for their registry now, and since when any did. */
+  #pending = 0
+  #sinceMs = 0
+  #timer: NodeJS.Timeout | undefined
+
+  /** `elapsed`: milliseconds of a clock that only goes forward. */
+  constructor(limits: PaceLimits, elapsed: () => number = () => performance.now()) {
+    this.#limits = limits
+    this.#elapsed = elapsed
+  }
+
+  /** Aborted with RegistryUnavailable once it takes too long. */
+  get signal(): AbortSignal {
+    return this.#late.signal
+  }
+
+  /** The same chunks, watched. */
+  async *watched(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    const iterator = chunks[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        this.#begin()
+        const step = await iterator.next().finally(() => this.#end())
+        if (step.done === true) return
+        this.#bytes += step.value.byteLength
+        yield step.value
+      }
+    } finally {
+      await iterator.return?.()
+    }
+  }
+
+  #begin(): void {
+    this.#pending += 1
+    if (this.#pending > 1) return
+    this.#sinceMs = this.#elapsed()
+    this.#arm()
+  }
+
+  #end(): void {
+    this.#pending -= 1
+    const now = this.#elapsed()
+    this.#waitedMs += now - this.#sinceMs
+    this.#sinceMs = now
+    clearTimeout(this.#timer)
+    // One stream has its bytes, another still waits.
+    if (this.#pending > 0) this.#arm()
+  }
+
+  #arm(): void {
+    this.#timer = setTimeout(() => this.#check(), Math.max(1, Math.ceil(this.#allowedMs() - this.#waitedMs)))
+  }
+
+  #allowedMs(): number {
+    const { graceMs, bytesPerSecond, maxMs } = this.#limits
+    return Math.min(graceMs + (this.#bytes / bytesPerSecond) * 1000, maxMs)
+  }
+
+  #check(): void {
+    const waitedMs = this.#waitedMs + this.#elapsed() - this.#sinceMs
+    // Bytes came between: they buy more time.
+    if (waitedMs < this.#allowedMs()) return this.#arm()
+    this.#late.abort(this.#tooSlow(waitedMs))
+  }
+
+  #tooSlow(waitedMs: number): ExpectedError {
+    const { bytesPerSecond, maxMs } = this.#limits
+    const seconds = Math.round(waitedMs / 1000)
+    const right =
+      waitedMs >= maxMs
+        ? `no image is waited for longer than ${maxMs / 1000} s`
+        : `at least ${bytesPerSecond} bytes a second are needed`
+    return new ExpectedError(
+      'RegistryUnavailable',
+      `the registry sent ${this.#bytes} bytes of the layers in ${seconds} s; ${right}`,
+      { retry: 'backoff' },
+    )
+  }
+}
