@@ -1,4 +1,4 @@
-/** Answers that are failures, as sentences: host, status and the registry's own words, bounded and printable. */
+/** Answers that are failures, as sentences: host, status and the registry's errors, bounded and printable. */
 import { ExpectedError, printable } from '../errors.ts'
 import type { Reason, Retry } from '../errors.ts'
 import type { HttpAnswer } from './transport.ts'
@@ -30,17 +30,20 @@ function classify(status: number): readonly [Reason, Retry] {
   return ['RegistryInvalid', 'backoff']
 }
 
+/**
+ * Only what the distribution spec gives registries for it. Anything else may be an internal service's answer, which a
+ * registry, or whoever names one, made us ask for: its words are nobody's business.
+ */
 async function ownWords(answer: HttpAnswer): Promise<string> {
   const body = await collect(answer.body, MAX_ERROR_BYTES, 'error').catch(() => Buffer.alloc(0))
-  const text = errorList(body.toString('utf8')) ?? plainText(answer, body)
-  return printable(text.replaceAll(SECRETS, '[redacted]').trim(), 300)
+  return printable(errorList(body.toString('utf8')).replaceAll(SECRETS, '[redacted]').trim(), 300)
 }
 
 /** `{"errors":[{"code","message"}]}` of the distribution spec. */
-function errorList(text: string): string | undefined {
+function errorList(text: string): string {
   try {
     const value = JSON.parse(text) as { errors?: unknown } | null
-    if (!Array.isArray(value?.errors)) return undefined
+    if (!Array.isArray(value?.errors)) return ''
     const errors = value.errors as readonly unknown[]
     return errors
       .slice(0, 3)
@@ -48,7 +51,7 @@ function errorList(text: string): string | undefined {
       .filter((part) => part !== '')
       .join('; ')
   } catch {
-    return undefined
+    return ''
   }
 }
 
@@ -58,9 +61,4 @@ function oneError(error: unknown): string {
     unknown
   >
   return [code, message].filter((part) => typeof part === 'string' && part !== '').join(': ')
-}
-
-/** HTML pages of gateways say nothing that helps. */
-function plainText(answer: HttpAnswer, body: Buffer): string {
-  return /html/i.test(answer.headers['content-type'] ?? '') ? '' : body.toString('utf8').slice(0, 1000)
 }

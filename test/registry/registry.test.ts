@@ -315,6 +315,21 @@ describe('answers that lie', () => {
 })
 
 describe('failures', () => {
+  test.each<[string, number, string]>([
+    ['metrics of something internal', 200, '# HELP connections\nsecret_total 1\n'],
+    ['JSON with a mistake', 200, '{"secret": "value",}'],
+    ['text', 403, 'secret'],
+    ['JSON of another kind', 500, '{"kind":"Status","message":"secret"}'],
+    ['a list that is none', 400, '{"errors":"secret"}'],
+    ['errors that are none', 400, '{"errors":["secret",{"detail":"secret"}]}'],
+    ['XML', 404, '<Error><Message>secret</Message></Error>'],
+  ])('say nothing of a body that is %s', async (_name, status, body) => {
+    registry.on(/ \/v2\//, respond(status, { 'content-type': 'text/plain' }, body))
+    const found = await failure()
+    expect(found).toMatch(/^(?:Registry|Image|Invalid)/)
+    expect(found).not.toMatch(/secret|HELP|Unexpected/)
+  })
+
   const problem = (code: string, message: string) => JSON.stringify({ errors: [{ code, message }] })
   test.each<[string, (host: HostileRegistry) => void, string]>([
     [
@@ -335,7 +350,7 @@ describe('failures', () => {
     [
       'strange',
       (host) => host.on(/./, respond(418, {}, 'teapot')),
-      'RegistryInvalid: REGISTRY/v2/team/app/manifests/1 answered 418 to GET: teapot',
+      'RegistryInvalid: REGISTRY/v2/team/app/manifests/1 answered 418 to GET',
     ],
     ['cut', (host) => host.on(/./, cut), 'RegistryUnavailable: REGISTRY cannot be reached: '],
     [
@@ -351,7 +366,7 @@ describe('failures', () => {
     ['endless words', (host) => host.on(/./, respond(403, {}, 'w'.repeat(200_000))), 'answered 403 to GET'],
     [
       'a secret in its words',
-      (host) => host.on(/./, respond(403, {}, 'bad header Bearer abcdefghijklmnop')),
+      (host) => host.on(/./, respond(403, {}, problem('DENIED', 'bad header Bearer abcdefghijklmnop'))),
       'bad header [redacted]',
     ],
   ])('are told (%s)', async (_name, misbehave, text) => {

@@ -50,13 +50,18 @@ export async function examineForCluster(input: ClusterExamineInput): Promise<Clu
   const { context, document, settings } = input
   const { app } = document
   const config = readConfig()
-  const source = openPlace(pullableReference(app.spec.image), settings.layouts, {
-    baseDir: document.baseDir,
-    registries: settings.registries ?? config.registries,
-    keychain: await keychainOf(app, input.secrets),
-    userAgent: `fairlead/${packageVersion()}`,
-    onWarning: (text) => context.stderr.write(`${text}\n`),
-  })
+  const { layouts } = settings
+  const source = openPlace(
+    pullableReference(app.spec.image),
+    { layouts },
+    {
+      baseDir: document.baseDir,
+      registries: settings.registries ?? config.registries,
+      keychain: await keychainOf(app, input.secrets),
+      userAgent: `fairlead/${packageVersion()}`,
+      onWarning: (text) => context.stderr.write(`${text}\n`),
+    },
+  )
   try {
     return await withReadImage(
       { context, document, source, limits: config.limits, pin: pinOf(app, context.now()) },

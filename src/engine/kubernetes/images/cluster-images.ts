@@ -314,7 +314,7 @@ export class ClusterImages implements Images {
     const reference = pullableReference(app.spec.image)
     const credentials = await appCredentials(app, this.#secrets, signal)
     const { config, env, log } = this.#options
-    const source = openPlace(reference, config.layouts, {
+    const source = openPlace(reference, config, {
       baseDir: '/',
       registries: config.registries,
       keychain: combineKeychains(credentials.keychain, this.#providers),

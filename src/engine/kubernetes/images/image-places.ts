@@ -6,7 +6,7 @@ import type { ImageSource } from '../../../image/source.ts'
 import type { LayoutReference, RegistryReference, ResolvedImage } from '../../../image/types.ts'
 import { openSource, type SourceOptions } from '../../../registry/open.ts'
 import { ExpectedError, printable } from '../../../errors.ts'
-import type { LayoutMapping } from './image-settings.ts'
+import type { ImagesConfig, LayoutMapping } from './image-settings.ts'
 
 /** The app's reference, which nodes must be able to pull. Throws InvalidReference and ImageNotPullable. */
 export function pullableReference(image: string): RegistryReference {
@@ -19,16 +19,28 @@ export function pullableReference(image: string): RegistryReference {
   )
 }
 
-/** Opens the registry, or the mapped layout: the longest prefix wins. Does no network I/O yet. */
+/**
+ * Opens the registry, or the mapped layout: the longest prefix wins. Does no network I/O yet. Throws ImageNotPullable for
+ * a registry that the operator does not allow: whoever may write an app chooses where the controller connects to.
+ */
 export function openPlace(
   reference: RegistryReference,
-  layouts: readonly LayoutMapping[],
+  { layouts, allowedRegistries }: Pick<ImagesConfig, 'layouts'> & Partial<ImagesConfig>,
   options: SourceOptions,
 ): ImageSource {
   const layout = mappedLayout(reference, layouts)
-  return layout === undefined
-    ? openSource(reference, options)
-    : new RenamedSource(reference, openSource(layout, options))
+  if (layout !== undefined) return new RenamedSource(reference, openSource(layout, options))
+  if (allowedRegistries?.includes(reference.registry) === false)
+    throw notAllowed(reference, allowedRegistries)
+  return openSource(reference, options)
+}
+
+function notAllowed({ registry }: RegistryReference, allowed: readonly string[]): ExpectedError {
+  return new ExpectedError(
+    'ImageNotPullable',
+    `${printable(registry)} is no registry that the operator allows; there are ${printable(allowed.join(', '), 500)}`,
+    { path: 'spec.image' },
+  )
 }
 
 export function mappedLayout(

@@ -13,6 +13,8 @@ export interface LayoutMapping {
 export interface ImagesConfig {
   /** Per host: mirrors, CA file, plain http. */
   readonly registries: RegistriesConfig
+  /** Hosts that apps may name; undefined: any. Mirrors and layouts are the operator's own and always allowed. */
+  readonly allowedRegistries: readonly string[] | undefined
   readonly layouts: readonly LayoutMapping[]
   readonly providers: readonly CredentialProvider[]
   /** PEM file of authorities that are trusted for every host; see `trustAuthorities`. */
@@ -21,6 +23,7 @@ export interface ImagesConfig {
 
 export const NO_IMAGES_CONFIG: ImagesConfig = {
   registries: {},
+  allowedRegistries: undefined,
   layouts: [],
   providers: [],
   caFile: undefined,

@@ -4,14 +4,14 @@ import { isAbsolute } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { readSource } from '../../../crd/yaml-source.ts'
 import { parseReference } from '../../../image/reference.ts'
-import { parseRegistriesConfig } from '../../../registry/registries-config.ts'
+import { hostOf, parseRegistriesConfig } from '../../../registry/registries-config.ts'
 import { ExpectedError, printable } from '../../../errors.ts'
 import { parseCredentialProviders, type CredentialProvider } from './credential-provider-config.ts'
 import type { ImagesConfig, LayoutMapping } from './image-settings.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
-const KEYS = ['registries', 'layouts', 'credentialProviders', 'caFile']
+const KEYS = ['registries', 'allowedRegistries', 'layouts', 'credentialProviders', 'caFile']
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
@@ -25,6 +25,7 @@ export function parseImagesConfig(value: unknown, what: string): ImagesConfig {
   refuseUnknown(config, KEYS, what, '')
   return {
     registries: parseRegistriesConfig(config['registries'] ?? {}),
+    allowedRegistries: allowedOf(config['allowedRegistries'], what),
     layouts: listOf(config['layouts'] ?? [], what, 'layouts').map((each, index) =>
       layoutMapping(each, what, `layouts[${index}]`),
     ),
@@ -45,6 +46,18 @@ export function trustAuthorities(caFile: string): void {
   } catch {
     throw invalid(caFile, 'has a certificate that cannot be read')
   }
+}
+
+function allowedOf(value: unknown, what: string): readonly string[] | undefined {
+  if (value === undefined) return undefined
+  return listOf(value, what, 'allowedRegistries').map((each, index) => {
+    const host = typeof each === 'string' ? hostOf(each) : undefined
+    if (host !== undefined) return host
+    throw invalid(
+      what,
+      `allowedRegistries[${index}] must be a registry host such as docker.io or registry.example.com:5000`,
+    )
+  })
 }
 
 function layoutMapping(value: unknown, what: string, path: string): LayoutMapping {

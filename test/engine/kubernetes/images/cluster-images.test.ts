@@ -456,6 +456,26 @@ describe('credentials', () => {
   })
 })
 
+describe('where the operator allows some registries only', () => {
+  const allowing = (...allowedRegistries: string[]) => images({ config: { allowedRegistries } })
+
+  test('others are not even asked', async () => {
+    serve(registry, both, '1')
+    const all = allowing('docker.io', 'registry.example.com')
+    expect(await failureOf(() => all.resolve(theApp(), stored, undefined, signal))).toBe(
+      `ImageNotPullable: ${registry.host} is no registry that the operator allows; there are docker.io, registry.example.com`,
+    )
+    expect(await failureOf(() => all.head(theApp(), stored, signal))).toMatch(/^ImageNotPullable/)
+    expect(registry.requests).toEqual([])
+  })
+
+  test('these are', async () => {
+    serve(registry, both, '1')
+    const image = await allowing('docker.io', registry.host).resolve(theApp(), stored, undefined, signal)
+    expect(image.digest).toBe(both.digest)
+  })
+})
+
 describe('mapped layouts', () => {
   let folder: string
   beforeEach(async () => {
@@ -479,6 +499,10 @@ describe('mapped layouts', () => {
     })
     expect(pathsOf((await all.prepare(app, stored, image, signal)).tree)).toContain('only-on-amd64')
     expect((await all.head(app, stored, signal)).digest).toBe(both.digest)
+    const strict = images({
+      config: { layouts: [{ prefix: 'registry.invalid/team/', path: folder }], allowedRegistries: [] },
+    })
+    expect((await strict.resolve(app, stored, undefined, signal)).digest).toBe(both.digest)
     expect(await failureOf(() => all.resolve(nowhere('team/other:1'), stored, undefined, signal))).toMatch(
       /^ImageNotFound/,
     )

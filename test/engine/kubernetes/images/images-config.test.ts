@@ -63,6 +63,14 @@ credentialProviders: { config: ${providers}, binDir: /opt/bin }
     })
   })
 
+  test('name hosts as references do', () => {
+    const allowedRegistries = ['index.docker.io', 'registry.example.com:5000']
+    expect(parseImagesConfig({ allowedRegistries }, 'file').allowedRegistries).toEqual([
+      'docker.io',
+      'registry.example.com:5000',
+    ])
+  })
+
   test('come from the files that the operator names, if any', async () => {
     const providers = { config: write('providers.yaml', PROVIDERS), binDir: '/opt/bin' }
     const file = write('images.yaml', 'layouts: [{ prefix: a.example.com, path: /layouts }]\n')
@@ -86,8 +94,14 @@ credentialProviders: { config: ${providers}, binDir: /opt/bin }
 
   test.each<[unknown, RegExp]>([
     ['text', /file: the document must hold settings/],
-    [{ layout: [] }, /file: layout is no setting; there are registries, layouts/],
+    [{ layout: [] }, /file: layout is no setting; there are registries, allowedRegistries, layouts/],
     [{ layouts: {} }, /layouts must be a list/],
+    [{ allowedRegistries: 'docker.io' }, /allowedRegistries must be a list/],
+    [
+      { allowedRegistries: ['a.example', 'https://b.example'] },
+      /allowedRegistries\[1\] must be a registry host/,
+    ],
+    [{ allowedRegistries: [1] }, /allowedRegistries\[0\] must be a registry host/],
     [{ layouts: [{ prefix: 'a.b/', path: 'relative' }] }, /layouts\[0\]\.path must be an absolute path/],
     [{ layouts: [{ prefix: 'https://a.b/', path: '/x' }] }, /layouts\[0\]\.prefix must be a registry/],
     [{ layouts: [{ prefix: 'a.b/', path: '/x', tag: '1' }] }, /layouts\[0\]\.tag is no setting/],
