@@ -2,7 +2,7 @@
  * What a process in a container can do to the host by what it leaves behind: in volumes, in the results of hooks, in
  * the files that the engine lends it. A canary outside of the state folder must never be reached.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, type Dirent } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -127,8 +127,14 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
     const hooks = [{ stage: 'StartContainer', path: '/bin/true' }]
     await sandbox.up([app('liar', await image(sandbox, run), { hooks })], ['--no-wait'])
     await settled(sandbox, 'liar', 'HookFailed')
-    const { hooks: dir } = await lastRun(sandbox, 'liar')
-    const kinds = readdirSync(dir, { withFileTypes: true, recursive: true })
+    // It is started again and again: the newest run may not have come to its end yet.
+    let kinds: readonly Dirent[] = []
+    await eventually('a run has left its result', async () => {
+      const { hooks: dir } = await lastRun(sandbox, 'liar')
+      if (!existsSync(path.join(dir, 'failed'))) return false
+      kinds = readdirSync(dir, { withFileTypes: true, recursive: true })
+      return true
+    })
     expect(kinds.filter((entry) => !entry.isFile()).map((entry) => entry.name)).toEqual([])
     expect(JSON.stringify(await sandbox.status('liar'))).not.toContain("the host's")
   })
