@@ -37,7 +37,8 @@ const FAULTS: Readonly<Record<string, readonly FaultRule[]>> = {
   'writes that are done, and never answered': [
     { match: { write: true, path: OBJECTS }, ...STORM, fault: lostAnswer() },
   ],
-  'connections that are reset': [{ match: { path: OBJECTS }, times: 10, fault: reset() }],
+  // One a pass, and the pauses between passes double.
+  'connections that are reset': [{ match: { path: OBJECTS }, times: 5, fault: reset() }],
 }
 
 describe.skipIf(await isControlPlaneMissing())('a controller', () => {

@@ -1,4 +1,5 @@
 /** kubectl against one cluster, with nothing of the user's own configuration. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { run } from '../../../scripts/lib/run.ts'
 import type { RunResult } from '../../../scripts/lib/run.ts'
 import type { Command } from './programs.ts'
@@ -26,6 +27,11 @@ export async function tryKubectl(
   })
 }
 
+/** `kubectl wait` fails at once where it should wait: a CRD that was made a moment ago has no conditions at all. */
+const NO_CONDITIONS_YET = '.status.conditions accessor error: <nil>'
+const MOMENTS = 100
+const MOMENT_MS = 100
+
 /** Its stdout; throws with its stderr when it fails. */
 export async function runKubectl(
   command: Command,
@@ -33,7 +39,11 @@ export async function runKubectl(
   args: readonly string[],
   options: KubectlOptions = {},
 ): Promise<string> {
-  const result = await tryKubectl(command, kubeconfig, args, options)
+  let result = await tryKubectl(command, kubeconfig, args, options)
+  for (let again = 0; again < MOMENTS && result.stderr.includes(NO_CONDITIONS_YET); again += 1) {
+    await delay(MOMENT_MS)
+    result = await tryKubectl(command, kubeconfig, args, options)
+  }
   if (result.code !== 0)
     throw new Error(`kubectl ${args.join(' ')}: exit code ${String(result.code)}\n${result.stderr.trim()}`)
   return result.stdout
