@@ -9,7 +9,8 @@ import { parseAppKey, type AppKey } from '../reconcile/names.ts'
 import type { Observed } from '../reconcile/types.ts'
 import type { Logger } from '../log.ts'
 import { KeyQueue, type QueueObserver } from './queue.ts'
-import { reconcileApp, type Outcome, type ReconcileDeps } from './reconcile-app.ts'
+import { reconcileApp, type Outcome } from './reconcile-app.ts'
+import type { ReconcileDeps } from './reconcile-deps.ts'
 import { RetryDelays } from './retry-delays.ts'
 
 export interface AppWorkerOptions<O extends Observed, A extends { readonly kind: string }> {

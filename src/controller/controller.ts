@@ -7,7 +7,7 @@ import type { Logger } from '../log.ts'
 import type { Observed, Step } from '../reconcile/types.ts'
 import { AppWorker, type AppWorkerOptions } from './app-worker.ts'
 import type { OutdatedWatch } from './outdated.ts'
-import type { ReconcileDeps } from './reconcile-app.ts'
+import type { ReconcileDeps } from './reconcile-deps.ts'
 
 export interface ControllerOptions {
   readonly deps: ReconcileDeps

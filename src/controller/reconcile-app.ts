@@ -2,44 +2,20 @@
  * One pass over one app, top to bottom: the whole way from the user's words to what runs and what we say about it.
  * Decisions are pure functions of `reconcile/`; square brackets in the comments mark the effects.
  */
-import { parseApp } from '../crd/app.ts'
 import type { AppStatus } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
-import { ExpectedError, IssuesError, type Issue, refuseErrors } from '../errors.ts'
-import type { Digest, ResolvedImage } from '../image/types.ts'
-import type { BackoffPolicy } from '../reconcile/backoff.ts'
+import type { ExpectedError } from '../errors.ts'
 import { canonicalJson } from '../reconcile/canonical-json.ts'
-import { desiredState } from '../reconcile/desired.ts'
-import { imageRequest, nextResolveAtMs, type ImageRequest } from '../reconcile/image-request.ts'
+import { nextResolveAtMs } from '../reconcile/image-request.ts'
 import { appId, type AppKey } from '../reconcile/names.ts'
-import { NotYet } from '../reconcile/not-yet.ts'
-import type { AppStore, Engine, Images, PreparedImage, StoredApp } from '../reconcile/ports.ts'
-import { intervalOf, planInput, settledPlan } from './settled.ts'
-import { pinnedStatus, toldStatus, type Facts } from '../reconcile/status.ts'
-import type { ImageFacts } from '../reconcile/status-image.ts'
+import type { StoredApp } from '../reconcile/ports.ts'
 import { tellAtMs } from '../reconcile/status-pace.ts'
-import type { Desired, Observed, Part, Plan, Step } from '../reconcile/types.ts'
+import { toldStatus, type Facts } from '../reconcile/status.ts'
+import type { Observed, Part, Plan } from '../reconcile/types.ts'
 import { wantsToRun } from '../reconcile/wants-to-run.ts'
-import type { Logger } from '../log.ts'
-
-export interface ReconcileDeps<
-  Observation extends Observed = Observed,
-  Action extends { readonly kind: string } = Step,
-> {
-  readonly apps: AppStore
-  readonly images: Images
-  readonly engine: Engine<Observation, Action>
-  readonly backoff: BackoffPolicy
-  readonly now: () => number
-  readonly log: Logger
-  /** The digest that the app's tag has moved to, as last seen; undefined when it has not. */
-  readonly movedTo: (key: AppKey, reference: string) => Digest | undefined
-}
-
-/** What the parts that neither observe nor plan need. */
-type AnyDeps = Omit<ReconcileDeps, 'engine'> & {
-  readonly engine: Pick<Engine, 'support' | 'sources' | 'revisionBasis' | 'check'>
-}
+import { towardsDesired, type Attempt } from './attempt.ts'
+import { expected, mayGoOn, type AnyDeps, type ReconcileDeps } from './reconcile-deps.ts'
+import { intervalOf, planInput, settledPlan } from './settled.ts'
 
 export interface Outcome {
   /** Look again at this time although nothing happened. */
@@ -81,15 +57,11 @@ export async function reconcileApp<O extends Observed, A extends { readonly kind
   return { wakeAtMs, retry, waits: facts.waitsFor !== undefined, status: told.status, before }
 }
 
+/** Should nobody wake it, an app that waits looks again. */
+const WAITING_LOOK_MS = 30_000
+
 /** Of an app that is not there, or not that any more: whoever made it anew has woken it as well. */
 const GONE: Outcome = { wakeAtMs: undefined, retry: undefined, status: undefined }
-
-/** Before each write: a pass may take long, and its app may be deleted under it. Throws when the pass is to stop. */
-function mayGoOn({ apps }: Pick<AnyDeps, 'apps'>, stored: StoredApp, signal: AbortSignal): boolean {
-  if (apps.isWanted === undefined) return true
-  signal.throwIfAborted()
-  return apps.isWanted(stored)
-}
 
 /** Writes the status when it is news; small steps of a rollout are told a moment later, all at once. */
 async function tell(
@@ -102,167 +74,6 @@ async function tell(
   if (againAtMs !== undefined) return { status: stored.status, againAtMs }
   await deps.apps.writeStatus(stored.key, status)
   return { status, againAtMs: undefined }
-}
-
-/** How far this pass got on the way to a desired state. */
-interface Attempt {
-  app?: App
-  image?: ImageFacts
-  prepared?: PreparedImage
-  desired?: Desired
-  warnings: Issue[]
-  error?: ExpectedError
-  failedAt?: Part
-  resolveError?: ExpectedError
-  /** What goes on elsewhere and has to be done first; the app is woken when it is. */
-  waitsFor?: string
-}
-
-/** Should nobody wake it, an app that waits looks again. */
-const WAITING_LOOK_MS = 30_000
-
-async function towardsDesired(deps: AnyDeps, stored: StoredApp, signal: AbortSignal): Promise<Attempt> {
-  const attempt: Attempt = { warnings: [] }
-  const chosen = await tried(attempt, signal, () => chooseImage(deps, stored, attempt, signal))
-  if (chosen === undefined) return attempt
-  // A pin that could not be written says nothing about the app: the pass ends here and is made again.
-  if (!mayGoOn(deps, stored, signal)) return attempt
-  await pinEarly(deps, stored, chosen.image)
-  await tried(attempt, signal, () => render(deps, stored, attempt, chosen, signal))
-  return attempt
-}
-
-/** What an expected failure says about the app is kept in the attempt. */
-async function tried<T>(
-  attempt: Attempt,
-  signal: AbortSignal,
-  part: () => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await part()
-  } catch (error) {
-    // Asked to stop: what failed because of that is no news about the app.
-    signal.throwIfAborted()
-    if (error instanceof NotYet) attempt.waitsFor = error.message
-    else attempt.error = expected(error)
-    return undefined
-  }
-}
-
-interface Chosen {
-  readonly app: App
-  readonly image: ImageFacts
-}
-
-async function chooseImage(
-  deps: AnyDeps,
-  stored: StoredApp,
-  attempt: Attempt,
-  signal: AbortSignal,
-): Promise<Chosen> {
-  attempt.failedAt = 'resource'
-  const app = (attempt.app = parsedApp(stored))
-  attempt.warnings.push(...refuseErrors(deps.engine.support(app)))
-  attempt.failedAt = 'image'
-  const image = (attempt.image = await resolveImage(deps, app, stored, attempt, signal))
-  return { app, image }
-}
-
-async function render(
-  deps: AnyDeps,
-  stored: StoredApp,
-  attempt: Attempt,
-  { app, image: { resolved } }: Chosen,
-  signal: AbortSignal,
-): Promise<void> {
-  const prepared = (attempt.prepared = await deps.images.prepare(app, stored, resolved, signal))
-  attempt.failedAt = 'rendering'
-  const sources = await deps.engine.sources(app)
-  const basis = deps.engine.revisionBasis?.(app, resolved)
-  const result = desiredState({
-    key: stored.key,
-    app,
-    image: resolved,
-    tree: prepared.tree,
-    sources,
-    ...(basis === undefined ? {} : { revision: basis }),
-  })
-  if ('issues' in result) throw new IssuesError(result.issues)
-  attempt.warnings.push(...prepared.warnings, ...result.desired.warnings)
-  attempt.warnings.push(...refuseErrors(await deps.engine.check(result.desired, prepared)))
-  attempt.desired = result.desired
-  delete attempt.failedAt
-}
-
-/** The resource as submitted; a stored file that no longer parses is told with all its problems. */
-function parsedApp(stored: StoredApp): App {
-  const parsed = parseApp(stored.resource, appId(stored.key))
-  if ('issues' in parsed) throw new IssuesError(parsed.issues)
-  return parsed.app
-}
-
-async function resolveImage(
-  deps: AnyDeps,
-  app: App,
-  stored: StoredApp,
-  attempt: Attempt,
-  signal: AbortSignal,
-): Promise<ImageFacts> {
-  const intervalMs = app.spec.imagePolicy?.resolve === 'Interval' ? intervalOf(app) : undefined
-  const request = imageRequest(app, stored.status, deps.now(), intervalMs)
-  const pinned = stored.status?.image
-  try {
-    if (request.kind === 'keep')
-      return await pinnedImage(deps, app, stored, request.digest, undefined, signal)
-    if (request.kind === 'pin')
-      return {
-        ...(await pinnedImage(deps, app, stored, request.digest, request.request, signal)),
-        rollback: true,
-      }
-    const resolved = await deps.images.resolve(app, stored, undefined, signal)
-    deps.log.info(
-      { app: appId(stored.key), image: app.spec.image, digest: resolved.digest },
-      'resolved image',
-    )
-    return { resolved, request: request.request, fresh: true }
-  } catch (error) {
-    signal.throwIfAborted()
-    const failure = expected(error)
-    if (pinned === undefined || pinned.reference !== app.spec.image || !mayStay(request)) throw failure
-    // Asking again failed, but what is pinned is as good as before: it stays, and so does Ready (rules R6, R7).
-    attempt.resolveError = failure
-    return pinnedImage(deps, app, stored, pinned.digest, undefined, signal)
-  }
-}
-
-function mayStay(request: ImageRequest): boolean {
-  return (
-    request.kind === 'pin' ||
-    (request.kind === 'resolve' && (request.why === 'requested' || request.why === 'interval'))
-  )
-}
-
-async function pinnedImage(
-  deps: AnyDeps,
-  app: App,
-  stored: StoredApp,
-  digest: Digest,
-  request: string | undefined,
-  signal: AbortSignal,
-): Promise<ImageFacts> {
-  const recalled = await deps.images.recall(app, stored, digest)
-  const resolved: ResolvedImage = recalled ?? (await deps.images.resolve(app, stored, digest, signal))
-  return { resolved, request, fresh: request !== undefined }
-}
-
-/** The pin is written before anything runs: a crash must not lose which digest was chosen. */
-async function pinEarly(deps: AnyDeps, stored: StoredApp, image: ImageFacts): Promise<void> {
-  const before = stored.status?.image
-  if (before?.digest === image.resolved.digest && before.reference === image.resolved.reference.original)
-    return
-  const status = pinnedStatus(stored, image, deps.now())
-  await deps.apps.writeStatus(stored.key, status)
-  Object.assign(stored, { status })
 }
 
 /** The interval's next question. One that is overdue has just failed: then the retry asks again, not the interval. */
@@ -381,12 +192,6 @@ function failureOf(
   if (attempt.error !== undefined) return { error: attempt.error, failedAt: attempt.failedAt }
   if (failure !== undefined) return failure
   return plan.problem === undefined ? undefined : { error: plan.problem.error, failedAt: plan.problem.part }
-}
-
-/** Expected failures become values; a bug goes on to the boundary that logs it. */
-function expected(error: unknown): ExpectedError {
-  if (error instanceof ExpectedError) return error
-  throw error
 }
 
 /** By value: a status that was read back has its keys in another order. */

@@ -9,7 +9,7 @@ import { imageRequest } from '../reconcile/image-request.ts'
 import { appId } from '../reconcile/names.ts'
 import type { PlanInput, StoredApp } from '../reconcile/ports.ts'
 import type { Observed, Plan } from '../reconcile/types.ts'
-import type { ReconcileDeps } from './reconcile-app.ts'
+import type { ReconcileDeps } from './reconcile-deps.ts'
 
 const DEFAULT_INTERVAL_MS = 24 * 3_600_000
 

@@ -4,7 +4,7 @@
  * containers alive at once, or content that is lost, is a `violation`.
  */
 import { parseStatus, type AppStatus } from '../../src/crd/status.ts'
-import type { ReconcileDeps } from '../../src/controller/reconcile-app.ts'
+import type { ReconcileDeps } from '../../src/controller/reconcile-deps.ts'
 import { ExpectedError, type Issue } from '../../src/errors.ts'
 import type { Digest, ResolvedImage } from '../../src/image/types.ts'
 import type { Logger } from '../../src/log.ts'

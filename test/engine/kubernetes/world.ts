@@ -2,7 +2,8 @@
  * The whole engine over a server in memory: the parts that the controller's process is made of, a user, and a cluster
  * that works by itself. Time stands still, but where everybody waits for it.
  */
-import { reconcileApp, type Outcome, type ReconcileDeps } from '../../../src/controller/reconcile-app.ts'
+import { reconcileApp, type Outcome } from '../../../src/controller/reconcile-app.ts'
+import type { ReconcileDeps } from '../../../src/controller/reconcile-deps.ts'
 import type { AppStatus } from '../../../src/crd/status.ts'
 import { collectionPath } from '../../../src/engine/kubernetes/api/paths.ts'
 import { NO_IMAGES_CONFIG } from '../../../src/engine/kubernetes/images/image-settings.ts'
