@@ -75,7 +75,7 @@ async function measure(program: string, apps: number, toConverge: number): Promi
   audit.next()
   say(`${apps}: cold`)
   const cold = await coldRun(cluster, program, audit, toConverge)
-  await seedApps(cluster.plane, NAMESPACES, apps)
+  if (toConverge < apps) await seedApps(cluster.plane, NAMESPACES, apps)
   say(`${apps}: cold in ${cold.seconds.toFixed(1)} s, ${JSON.stringify([...countedWrites(cold.writes)])}`)
   const clientNode = await clientNodeMemory(cluster.plane, apps * OBJECTS_EACH, Math.min(SECONDS, 20))
   say(`${apps}: restart`)
