@@ -142,7 +142,7 @@ async function removeApp<O extends Observed, A extends { readonly kind: string }
   for (const step of steps) await deps.engine.execute(key, step, undefined, undefined)
   await deps.apps.remove(key)
   deps.log.info({ app: appId(key) }, 'removed app')
-  return { wakeAtMs: undefined, retry: undefined, status: undefined }
+  return GONE
 }
 
 function factsOf<O extends Observed, A extends { readonly kind: string }>(

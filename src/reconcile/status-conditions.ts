@@ -134,7 +134,7 @@ export function executableCondition(facts: Facts): NextCondition {
   const denied = deniedVolumes(facts)
   if (denied.length > 0)
     return condition(VOLUMES_EXECUTABLE, 'False', 'VolumeNotExecutable', deniedMessage(denied))
-  const wanted = (facts.desired?.volumes ?? []).filter((volume) => isProvable(facts, volume))
+  const wanted = facts.desired.volumes.filter((volume) => isProvable(facts, volume))
   const seen = wanted.filter(({ path }) => facts.observed.execByPath.get(path) === 'exec')
   if (wanted.length > 0 && seen.length < wanted.length) {
     const before = previousCondition(facts, VOLUMES_EXECUTABLE)

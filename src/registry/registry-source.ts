@@ -3,7 +3,7 @@
  * is then fetched by digest and hashed, so no header is believed and a tag that moves in between does no harm.
  */
 import { ExpectedError, printable } from '../errors.ts'
-import { algorithmOf, digestOf, isDigest, verifyBytes } from '../image/digest.ts'
+import { algorithmOf, digestIn, digestOf, isDigest, verifyBytes } from '../image/digest.ts'
 import { MAX_DOCUMENT_BYTES } from '../image/json.ts'
 import { parseManifestOrIndex } from '../image/manifest.ts'
 import { MANIFEST_TYPES } from '../image/media-types.ts'
@@ -249,7 +249,7 @@ export class RegistrySource implements ImageSource {
 
 function headerDigest(answer: HttpAnswer): Digest | undefined {
   const value = answer.headers['docker-content-digest']
-  return typeof value === 'string' && isDigest(value) ? value : undefined
+  return typeof value === 'string' ? digestIn(value) : undefined
 }
 
 function originOf({ host, isMirror }: Endpoint): ImageOrigin {
