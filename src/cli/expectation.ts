@@ -44,6 +44,12 @@ export const SAME_FAILURE_MS = 5000
  */
 export const STEADY_MS = 5000
 
+/**
+ * A container that started during the wait must stay up for this long: a program that misses its settings is up for a
+ * moment, too, and ready would be a lie.
+ */
+export const FIRST_MOMENT_MS = 500
+
 /** Ends that are not the app's fault: as asked, with the host, or its supervisor was killed. */
 const NO_FAULT: readonly (string | undefined)[] = ['Stopped', 'Rebooted', 'Lost']
 
@@ -68,11 +74,25 @@ export function judge(expected: Expectation, { stored, isUp, idleMs }: Seen): Ve
     return { kind: 'failed', reason: failure.reason, message: failure.message }
   }
   if (isReached(expected, stored, isUp)) {
-    const ended = endDuringWait(expected, status)
-    if (ended === undefined || idleMs >= STEADY_MS) return { kind: 'ready' }
-    return { kind: 'waiting', reason: 'Restarted', message: `${ended}; waits whether it stays up this time` }
+    return judgeReached(expected, status, isUp, idleMs)
   }
   return { kind: 'waiting', ...waitingFor(expected, status) }
+}
+
+/** Up is not ready yet where the container is new. */
+function judgeReached(
+  expected: Expectation,
+  status: AppStatus | undefined,
+  isUp: boolean,
+  idleMs: number,
+): Verdict {
+  const ended = endDuringWait(expected, status)
+  if (ended !== undefined && idleMs < STEADY_MS)
+    return { kind: 'waiting', reason: 'Restarted', message: `${ended}; waits whether it stays up this time` }
+  const isNewContainer = status?.workload?.revision !== expected.before?.workload?.revision
+  if (isUp && isNewContainer && idleMs < FIRST_MOMENT_MS)
+    return { kind: 'waiting', reason: 'Started', message: 'it has just started; waits whether it stays up' }
+  return { kind: 'ready' }
 }
 
 /** What makes waiting pointless: a refusal, a failed hook, a request that can't be answered. */

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { judge, SAME_FAILURE_MS, STEADY_MS, type Expectation, type Seen } from '../../src/cli/expectation.ts'
+import {
+  FIRST_MOMENT_MS,
+  judge,
+  SAME_FAILURE_MS,
+  STEADY_MS,
+  type Expectation,
+  type Seen,
+} from '../../src/cli/expectation.ts'
 import type { AppStatus } from '../../src/crd/status.ts'
 import type { StoredApp } from '../../src/reconcile/ports.ts'
 import { condition, keyOf, NOON, runningStatus } from './prepared-state.ts'
@@ -29,7 +36,7 @@ function expected(change: Partial<Expectation> = {}): Expectation {
 }
 
 function seen(status: AppStatus | undefined, change: Partial<Seen> = {}): Seen {
-  return { stored: stored(status), isUp: true, idleMs: 0, ...change }
+  return { stored: stored(status), isUp: true, idleMs: FIRST_MOMENT_MS, ...change }
 }
 
 describe('an app is', () => {
@@ -44,6 +51,19 @@ describe('an app is', () => {
 
   test.each<[string, Expectation, Seen, string, string?]>([
     ['ready when it runs', expected(), seen(runningStatus()), 'ready'],
+    [
+      'not ready in its first moment: the program may end at once',
+      expected(),
+      seen(runningStatus(), { idleMs: FIRST_MOMENT_MS - 1 }),
+      'waiting',
+      'Started',
+    ],
+    [
+      'ready at once when it ran before the command',
+      expected({ before: runningStatus() }),
+      seen(runningStatus(), { idleMs: 0 }),
+      'ready',
+    ],
     ['not ready before a controller looked', expected(), seen(undefined), 'waiting', 'Progressing'],
     [
       'not ready while only the generation before was seen',

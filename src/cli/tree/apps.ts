@@ -11,7 +11,7 @@ export const APP_COMMANDS: readonly CommandSpec[] = [
     details:
       'Nothing is stored when any document of any file is invalid. Applying the same files again changes nothing. ' +
       'A document that carries a status (from "status -o yaml" or "render") brings its pinned digest along. ' +
-      'Interrupting the wait leaves the apps starting. An app that ends meanwhile must then stay up for 5 seconds.',
+      'Interrupting the wait leaves the apps starting. A new container must stay up for half a second, and one that ended meanwhile for 5 seconds.',
     options: [{ ...FILES, required: true }, ...WAITING, RUNTIME, OUTPUT],
     examples: [
       { words: 'up -f app.yaml', says: 'run what app.yaml describes' },
