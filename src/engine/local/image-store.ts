@@ -16,6 +16,7 @@ import { ExpectedError, type Issue } from '../../errors.ts'
 import type { FairleadConfig } from './config.ts'
 import { crashPoint } from '../../host/crash-point.ts'
 import { ensureFolder, readJson, writeJson } from './disk.ts'
+import { Leases } from './gc/leases.ts'
 import { hostTree } from './host-tree.ts'
 import type { StatePaths } from './paths.ts'
 import { appPaths } from './paths.ts'
@@ -65,8 +66,7 @@ export class LocalImages implements Images {
     const source = await this.#options.open(app, stored.baseDir)
     try {
       const image = await source.resolve(this.#platform(app), signal, pin)
-      await ensureFolder(join(this.#options.paths.blobs, 'resolved'))
-      await writeJson(this.#resolvedFile(app, image.digest), { ...image, manifest: withoutData(image) })
+      await this.#writeRecord(app, image)
       return image
     } finally {
       progress.end()
@@ -86,6 +86,22 @@ export class LocalImages implements Images {
   }
 
   async prepare(
+    app: App,
+    stored: StoredApp,
+    image: ResolvedImage,
+    signal: AbortSignal,
+  ): Promise<PreparedImage> {
+    // By now the status names the digest, which keeps it from then on; the lease covers the time up to that.
+    const lease = await new Leases(this.#options.paths.leases).take(namesOf(image), signal)
+    try {
+      await this.#keepRecord(app, image)
+      return await this.#prepareHeld(app, stored, image, signal)
+    } finally {
+      await lease.release()
+    }
+  }
+
+  async #prepareHeld(
     app: App,
     stored: StoredApp,
     image: ResolvedImage,
@@ -163,6 +179,17 @@ export class LocalImages implements Images {
     return new StoredBlobs(this.#options.blobs)
   }
 
+  /** Between a resolution and its pin a collector may have taken it for one that nobody needs. */
+  async #keepRecord(app: App, image: ResolvedImage): Promise<void> {
+    if ((await readJson(this.#resolvedFile(app, image.digest))) === undefined)
+      await this.#writeRecord(app, image)
+  }
+
+  async #writeRecord(app: App, image: ResolvedImage): Promise<void> {
+    await ensureFolder(resolvedDir(this.#options.paths))
+    await writeJson(this.#resolvedFile(app, image.digest), { ...image, manifest: withoutData(image) })
+  }
+
   #platform(app: App): Platform {
     const text = app.spec.imagePolicy?.platform
     return text === undefined ? hostPlatform(process.arch) : parsePlatform(text)
@@ -170,8 +197,7 @@ export class LocalImages implements Images {
 
   #resolvedFile(app: App, digest: Digest): string {
     return join(
-      this.#options.paths.blobs,
-      'resolved',
+      resolvedDir(this.#options.paths),
       `${hexOf(digest)}_${formatPlatform(this.#platform(app)).replaceAll('/', '-')}.json`,
     )
   }
@@ -184,6 +210,17 @@ export class LocalImages implements Images {
 /** Folder name of a merged tree: the chain of layers and how they were merged, nothing else (oci.md §10). */
 export function treeKey(image: ResolvedImage): string {
   return `${shortHash(image.config.diffIds.join('\n'), 32)}-v${SEMANTICS_VERSION}`
+}
+
+/** What an image needs of the store, by the names that a lease takes. */
+export function namesOf(image: ResolvedImage): readonly string[] {
+  const { digest, manifest, config } = image
+  return [digest, treeKey(image), ...manifest.layers.map((layer) => layer.digest), ...config.diffIds]
+}
+
+/** Where the store keeps what a digest was resolved to: one file a digest and platform. */
+export function resolvedDir(paths: StatePaths): string {
+  return join(paths.blobs, 'resolved')
 }
 
 function reportFile(dir: string): string {

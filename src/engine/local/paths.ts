@@ -22,6 +22,9 @@ export interface StatePaths {
   readonly controllerInfo: string
   readonly controllerLog: string
   readonly appsLock: string
+  /** What processes are using of `blobs` and `rootfs`, so that nothing vanishes under them. */
+  readonly leases: string
+  readonly collectorLock: string
   /** Touched after every submission, so that a controller looks again. */
   readonly trigger: string
 }
@@ -40,6 +43,8 @@ export function statePaths(root: string): StatePaths {
     controllerInfo: join(root, 'controller.json'),
     controllerLog: join(root, 'controller.log'),
     appsLock: join(root, 'apps.lock'),
+    leases: join(root, 'leases'),
+    collectorLock: join(root, 'collector.lock'),
     trigger: join(root, 'apps', '.trigger'),
   }
 }
