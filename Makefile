@@ -22,6 +22,7 @@ images: setup ## build what the demo and the tests run (images, a Kubernetes), i
 	@node scripts/build-demo-image.ts
 	@node scripts/build-postgres-image.ts
 	@node scripts/build-controller-image.ts
+	@node scripts/build-registry-tools.ts
 	@node scripts/build-cluster.ts
 
 check: setup ## types, lint, format, generated files: fast

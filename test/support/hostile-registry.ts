@@ -2,36 +2,21 @@
  * A registry on loopback that serves images from memory and misbehaves on command, route by route. It records every
  * request, so tests can say what was asked, how often and with which credentials.
  */
-import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { Content, digestOf } from './registry/content.ts'
+import type { Algorithm, Document } from './registry/content.ts'
+import { record } from './registry/recorded.ts'
+import type { Behaviour, RecordedRequest } from './registry/recorded.ts'
+import { basicGate, tokenEndpoint, tokenGate } from './registry/tokens.ts'
+import type { TokenServer } from './registry/tokens.ts'
 
-export interface RecordedRequest {
-  readonly method: string
-  readonly path: string
-  readonly query: URLSearchParams
-  readonly authorization: string | undefined
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: string
-}
-
-/** Answers a request itself and returns true, or leaves it to the next rule. */
-export type Behaviour = (request: RecordedRequest, response: ServerResponse) => boolean | Promise<boolean>
-
-export interface Document {
-  readonly mediaType: string
-  readonly bytes: Buffer
-}
-
-export interface TokenServer {
-  /** Users and their passwords; absent means that anonymous tokens are given. */
-  readonly users?: Readonly<Record<string, string>>
-  /** Refresh tokens that POST takes. */
-  readonly refreshTokens?: readonly string[]
-  readonly expiresIn?: number
-}
+export type { Behaviour, RecordedRequest } from './registry/recorded.ts'
+export type { Document } from './registry/content.ts'
+export type { TokenServer } from './registry/tokens.ts'
 
 export interface HostileRegistry {
   /** `127.0.0.1:PORT` */
@@ -43,14 +28,22 @@ export interface HostileRegistry {
   /** The same for the next `times` matching requests only. */
   times(times: number, pattern: RegExp, behaviour: Behaviour): void
   /** Serves a manifest by digest, and by tag when one is given. Returns its digest. */
-  manifest(repository: string, document: Document, tag?: string): string
-  blob(repository: string, bytes: Buffer): string
+  manifest(repository: string, document: Document, tag?: string, algorithm?: Algorithm): string
+  blob(repository: string, bytes: Buffer, algorithm?: Algorithm): string
+  /** Lists a tag without a manifest. */
+  tag(repository: string, tag: string): void
+  /** Serves a document that refers to `subject`, a digest. Returns its digest. */
+  referrer(repository: string, subject: string, document: Document, artifactType?: string): string
   /** Demands Basic credentials for everything below /v2/. */
   demandBasic(users: Readonly<Record<string, string>>): void
   /** Demands tokens of this registry's own /token, which takes these users. */
   demandToken(server?: TokenServer, realm?: string): void
   /** `GET manifests/latest` and so on, in order. */
   log(): readonly string[]
+  /** Connections accepted so far, also those that never asked anything. */
+  connections(): number
+  /** Most connections open at the same time so far. */
+  mostConnections(): number
   stop(): Promise<void>
 }
 
@@ -59,11 +52,18 @@ export interface TlsFiles {
   readonly cert: string
 }
 
-export async function startHostileRegistry(tls?: TlsFiles, address = '127.0.0.1'): Promise<HostileRegistry> {
+/** What makes it a TLS server; `ca` with `requestCert` demands certificates of clients. */
+export type TlsServerOptions = TlsFiles & Pick<ServerOptions, 'ca' | 'requestCert' | 'rejectUnauthorized'>
+
+/** `port` 0 is a free one. */
+export async function startHostileRegistry(
+  tls?: TlsServerOptions,
+  address = '127.0.0.1',
+  port = 0,
+): Promise<HostileRegistry> {
   const requests: RecordedRequest[] = []
   const rules: { pattern: RegExp; behaviour: Behaviour; left: number }[] = []
-  const manifests = new Map<string, Document>()
-  const blobs = new Map<string, Buffer>()
+  const content = new Content()
 
   const answer: RequestListener = (message, response) => {
     void handle(message, response).catch(() => response.destroy())
@@ -76,58 +76,35 @@ export async function startHostileRegistry(tls?: TlsFiles, address = '127.0.0.1'
       rule.left -= 1
       if (await rule.behaviour(request, response)) return
     }
-    serve(request, response, manifests, blobs)
+    content.serve(request, response)
   }
 
-  const server =
-    tls === undefined ? createServer(answer) : createTlsServer({ key: tls.key, cert: tls.cert }, answer)
-  await new Promise<void>((resolve) => {
-    server.listen(0, address, resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  const host = `${address}:${port}`
+  const server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer)
+  const sockets = countConnections(server)
+  await listen(server, address, port)
+  const bound = server.address() as AddressInfo
+  const host = `${address.includes(':') ? `[${address}]` : address}:${bound.port}`
   const url = `${tls === undefined ? 'http' : 'https'}://${host}`
-  const add = (pattern: RegExp, behaviour: Behaviour, left: number) =>
-    rules.unshift({ pattern, behaviour, left })
+  const add = (pattern: RegExp, behaviour: Behaviour, left = Number.POSITIVE_INFINITY) =>
+    void rules.unshift({ pattern, behaviour, left })
 
   return {
     host,
     url,
     requests,
-    on: (pattern, behaviour) => void add(pattern, behaviour, Number.POSITIVE_INFINITY),
-    times: (times, pattern, behaviour) => void add(pattern, behaviour, times),
-    manifest: (repository, document, tag) => {
-      const digest = sha256(document.bytes)
-      manifests.set(`/v2/${repository}/manifests/${digest}`, document)
-      if (tag !== undefined) manifests.set(`/v2/${repository}/manifests/${tag}`, document)
-      return digest
-    },
-    blob: (repository, bytes) => {
-      const digest = sha256(bytes)
-      blobs.set(`/v2/${repository}/blobs/${digest}`, bytes)
-      return digest
-    },
-    demandBasic: (users) => {
-      add(
-        / \/v2\//,
-        (request, response) => {
-          if (isKnownUser(request.authorization, users)) return false
-          return unauthorized(response, 'Basic realm="hostile"')
-        },
-        Number.POSITIVE_INFINITY,
-      )
-    },
+    on: (pattern, behaviour) => add(pattern, behaviour),
+    times: (times, pattern, behaviour) => add(pattern, behaviour, times),
+    manifest: (repository, document, tag, algorithm) =>
+      content.manifest(repository, document, tag, algorithm),
+    blob: (repository, bytes, algorithm) => content.blob(repository, bytes, algorithm),
+    tag: (repository, tag) => content.tag(repository, tag),
+    referrer: (repository, subject, document, type) => content.referrer(repository, subject, document, type),
+    demandBasic: (users) => add(/ \/v2\//, basicGate(users)),
     demandToken: (given = {}, realm = `${url}/token`) => {
-      add(/ \/token$/, (request, response) => giveToken(given, request, response), Number.POSITIVE_INFINITY)
+      add(/ \/token$/, tokenEndpoint(given))
       add(
         / \/v2\//,
-        (request, response) => {
-          const [, repository = ''] = /^\/v2\/(.+)\/(?:manifests|blobs)\//.exec(request.path) ?? []
-          const scope = `repository:${repository}:pull`
-          if (request.authorization === `Bearer ${tokenFor(scope)}`) return false
-          return unauthorized(response, `Bearer realm="${realm}",service="hostile",scope="${scope}"`)
-        },
-        Number.POSITIVE_INFINITY,
+        tokenGate((scope) => `Bearer realm="${realm}",service="hostile",scope="${scope}"`),
       )
     },
     log: () =>
@@ -135,6 +112,8 @@ export async function startHostileRegistry(tls?: TlsFiles, address = '127.0.0.1'
         ({ method, path }) =>
           `${method} ${path.replace(/^\/v2\/[^/]+(?:\/[^/]+)*?\/(?=manifests|blobs)/, '')}`,
       ),
+    connections: () => sockets.all,
+    mostConnections: () => sockets.most,
     stop: () => {
       server.closeAllConnections()
       return new Promise((resolve) => {
@@ -147,7 +126,7 @@ export async function startHostileRegistry(tls?: TlsFiles, address = '127.0.0.1'
 /** An answer with this status, headers and body. */
 export function respond(
   status: number,
-  headers: Readonly<Record<string, string>> = {},
+  headers: Readonly<Record<string, string | string[]>> = {},
   body: string | Buffer = '',
 ): Behaviour {
   return (request, response) => {
@@ -176,88 +155,32 @@ export function truncated(bytes: Buffer, sent: number): Behaviour {
 export const silent: Behaviour = () => true
 
 export function sha256(bytes: Buffer): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  return digestOf(bytes)
 }
 
-async function record(message: IncomingMessage): Promise<RecordedRequest> {
-  const parts: Buffer[] = []
-  for await (const part of message) parts.push(part as Buffer)
-  const url = new URL(message.url ?? '/', 'http://registry')
-  return {
-    method: message.method ?? '',
-    path: url.pathname,
-    query: url.searchParams,
-    authorization: message.headers.authorization,
-    headers: message.headers,
-    body: Buffer.concat(parts).toString('utf8'),
-  }
+interface Sockets {
+  all: number
+  open: number
+  most: number
 }
 
-function serve(
-  request: RecordedRequest,
-  response: ServerResponse,
-  manifests: ReadonlyMap<string, Document>,
-  blobs: ReadonlyMap<string, Buffer>,
-): void {
-  const document = manifests.get(request.path)
-  const blob = blobs.get(request.path)
-  if (document !== undefined) {
-    const { bytes, mediaType } = document
-    response.writeHead(200, {
-      'content-type': mediaType,
-      'content-length': String(bytes.length),
-      'docker-content-digest': sha256(bytes),
+/** TCP connections, before TLS: a client that was stopped by a certificate has connected all the same. */
+function countConnections(server: Server): Sockets {
+  const sockets: Sockets = { all: 0, open: 0, most: 0 }
+  server.on('connection', (socket) => {
+    sockets.all += 1
+    sockets.open += 1
+    sockets.most = Math.max(sockets.most, sockets.open)
+    socket.once('close', () => {
+      sockets.open -= 1
     })
-    response.end(request.method === 'HEAD' ? undefined : bytes)
-  } else if (blob === undefined) {
-    response.writeHead(404, { 'content-type': 'application/json' })
-    const error = { code: 'MANIFEST_UNKNOWN', message: 'manifest unknown' }
-    response.end(request.method === 'HEAD' ? undefined : JSON.stringify({ errors: [error] }))
-  } else {
-    sendBlob(request, response, blob)
-  }
+  })
+  return sockets
 }
 
-function sendBlob(request: RecordedRequest, response: ServerResponse, blob: Buffer): void {
-  const start = Number(/^bytes=(\d+)-$/.exec(String(request.headers['range'] ?? ''))?.[1] ?? 0)
-  const headers = {
-    'content-type': 'application/octet-stream',
-    'content-length': String(blob.length - start),
-  }
-  if (start === 0) response.writeHead(200, headers)
-  else
-    response.writeHead(206, {
-      ...headers,
-      'content-range': `bytes ${start}-${blob.length - 1}/${blob.length}`,
-    })
-  response.end(request.method === 'HEAD' ? undefined : blob.subarray(start))
-}
-
-function unauthorized(response: ServerResponse, challenge: string): boolean {
-  response.writeHead(401, { 'www-authenticate': challenge, 'content-type': 'application/json' })
-  response.end(JSON.stringify({ errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] }))
-  return true
-}
-
-function isKnownUser(authorization: string | undefined, users: Readonly<Record<string, string>>): boolean {
-  const pair = Buffer.from(/^Basic (.+)$/.exec(authorization ?? '')?.[1] ?? '', 'base64').toString('utf8')
-  return Object.entries(users).some(([user, password]) => pair === `${user}:${password}`)
-}
-
-function giveToken(server: TokenServer, request: RecordedRequest, response: ServerResponse): boolean {
-  const form = new URLSearchParams(request.body)
-  const scope = (request.method === 'POST' ? form.get('scope') : request.query.get('scope')) ?? ''
-  const isRefresh =
-    request.method === 'POST' && (server.refreshTokens ?? []).includes(form.get('refresh_token') ?? '')
-  const isUser = server.users === undefined || isKnownUser(request.authorization, server.users)
-  if (!isRefresh && !(request.method === 'GET' && isUser))
-    return unauthorized(response, 'Basic realm="token"')
-  response.writeHead(200, { 'content-type': 'application/json' })
-  const life = server.expiresIn === undefined ? {} : { expires_in: server.expiresIn }
-  response.end(JSON.stringify({ [isRefresh ? 'access_token' : 'token']: tokenFor(scope), ...life }))
-  return true
-}
-
-function tokenFor(scope: string): string {
-  return Buffer.from(`token for ${scope}`).toString('base64url')
+function listen(server: Server, address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, address, () => resolve())
+  })
 }
