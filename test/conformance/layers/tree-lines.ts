@@ -96,7 +96,9 @@ function lineOf(entry: LineEntry, first: ByteString | undefined): string {
     ...(type === 'symlink' ? [] : modeOf(mode, type === 'directory' ? 0o755 : 0o644)),
     ...ownerOf(uid, gid),
     ...(mtime.seconds === USUAL_TIME && mtime.nanoseconds === 0 ? [] : [`time=${decimalTime(mtime)}`]),
-    ...[...xattrs].sort().map(([name, value]) => `${escaped(name)}=${quoted(value.toString('latin1'))}`),
+    ...[...xattrs]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, value]) => `${escaped(name)}=${quoted(value.toString('latin1'))}`),
     ...(first === undefined ? [] : [`linked=${escaped(first)}`]),
   ].join(' ')
 }
@@ -148,7 +150,7 @@ function decimalTime({ seconds, nanoseconds }: FileTime): string {
 }
 
 /** Bytes as ASCII without spaces, quotes and line breaks; empty as `""`. */
-function escaped(bytes: ByteString): string {
+export function escaped(bytes: ByteString): string {
   return bytes === '' ? '""' : bytes.replaceAll(/[^!#-[\]-~]/g, escapeByte)
 }
 

@@ -1,0 +1,77 @@
+/** containerd with its overlayfs snapshotter, as on Kubernetes nodes: a daemon in the room, driven by ctr. */
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { clusterBinaries } from '../../../../scripts/lib/cluster-binaries.ts'
+import { failureOf } from './fail-words.ts'
+import { programVersion } from './program-version.ts'
+import { ROOM_FOLDER, type Room } from './room.ts'
+import type { Failure, Job, Tool, Unpacked } from './tool.ts'
+
+const SOCKET = `${ROOM_FOLDER}/containerd.sock`
+const READY_WITHIN_MS = 60_000
+const POLL_MS = 20
+
+/** Nothing that runs containers or needs a kernel's help. */
+const UNUSED = [
+  'grpc.v1.cri',
+  'cri.v1.images',
+  'cri.v1.runtime',
+  'nri.v1.nri',
+  'internal.v1.opt',
+  'internal.v1.tracing',
+  'image-verifier.v1.bindir',
+  'monitor.container.v1.restart',
+  ...['blockfile', 'btrfs', 'devmapper', 'erofs', 'native', 'zfs'].map((name) => `snapshotter.v1.${name}`),
+].map((name) => `io.containerd.${name}`)
+
+const CONFIG = `version = 3
+root = "${ROOM_FOLDER}/containerd"
+state = "${ROOM_FOLDER}/containerd-state"
+disabled_plugins = ${JSON.stringify(UNUSED)}
+
+[grpc]
+address = "${SOCKET}"
+`
+
+export const CONTAINERD: Tool = {
+  name: 'containerd',
+  version: async () => await programVersion((await clusterBinaries()).containerd),
+  open: async (room) => {
+    const programs = await clusterBinaries()
+    await startDaemon(room, programs.containerd, programs.ctr)
+    return { unpack: (job) => unpack(room, programs.ctr, job) }
+  },
+}
+
+async function startDaemon(room: Room, containerd: string, ctr: string): Promise<void> {
+  await writeFile(path.join(room.folder, 'containerd.toml'), CONFIG)
+  const daemon = room.start([containerd, '--config', `${ROOM_FOLDER}/containerd.toml`])
+  const deadline = performance.now() + READY_WITHIN_MS
+  for (;;) {
+    const answer = await room.run([ctr, '--address', SOCKET, 'version'])
+    if (answer.code === 0) return
+    if (daemon.exitCode !== null || performance.now() > deadline)
+      throw new Error(`containerd did not start: ${answer.stderr.trim()}`)
+    await delay(POLL_MS)
+  }
+}
+
+/** A namespace for each image: containerd takes layers that it has from an earlier one, unpacked. */
+async function unpack(room: Room, ctr: string, { layout, tag, id }: Job): Promise<Unpacked | Failure> {
+  const name = `case.invalid/${id}`
+  const archive = `${ROOM_FOLDER}/containerd-${id}.tar`
+  const target = `${ROOM_FOLDER}/containerd-${id}`
+  const images = [ctr, '--address', SOCKET, '--namespace', id, 'images'] as const
+  const steps: readonly (readonly [string, ...string[]])[] = [
+    ['tar', '-C', layout, '-cf', archive, '.'],
+    [...images, 'import', '--no-unpack', '--base-name', name, archive],
+    ['mkdir', target],
+    [...images, 'mount', '--snapshotter', 'overlayfs', `${name}:${tag}`, target],
+  ]
+  for (const step of steps) {
+    const result = await room.run(step)
+    if (result.code !== 0) return { failure: failureOf(result, 'containerd') }
+  }
+  return { root: room.seen(target) }
+}

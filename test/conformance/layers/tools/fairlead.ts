@@ -1,0 +1,43 @@
+/** Fairlead itself, as `fairlead unpack` does it: onto the disk, with the owners that the image says. */
+import path from 'node:path'
+import { packageVersion } from '../../../../src/cli/package-version.ts'
+import { unpackImage } from '../../../../src/engine/local/unpack/unpack-image.ts'
+import { ExpectedError } from '../../../../src/errors.ts'
+import { parseRegistriesConfig } from '../../../../src/registry/registries-config.ts'
+import { openSource } from '../../../../src/registry/open.ts'
+import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
+import { hostPlatform } from '../../../support/layout.ts'
+import { steady } from './fail-words.ts'
+import { ROOM_FOLDER, type Room } from './room.ts'
+import type { Failure, Job, Tool, Unpacked } from './tool.ts'
+
+export const FAIRLEAD: Tool = {
+  name: 'fairlead',
+  version: async () => packageVersion(),
+  open: async (room) => ({ unpack: (job) => unpack(room, job) }),
+}
+
+/** Beside the tree lies `report.json`. */
+async function unpack(room: Room, { layout, tag, id, limits }: Job): Promise<Unpacked | Failure> {
+  const { signal } = new AbortController()
+  const folder = path.join(room.folder, path.relative(ROOM_FOLDER, layout))
+  const dir = path.join(room.folder, `fairlead-${id}`)
+  const source = openSource(
+    { kind: 'oci', original: `oci:${layout}:${tag}`, path: folder, tag, digest: undefined },
+    {
+      baseDir: '/',
+      registries: parseRegistriesConfig({}),
+      keychain: { find: async () => ({ credentials: [], problems: [] }) },
+    },
+  )
+  try {
+    const { manifest, config } = await source.resolve(hostPlatform(), signal)
+    await unpackImage({ source, manifest, config, dir, signal, limits: { ...DEFAULT_LIMITS, ...limits } })
+    return { root: path.join(dir, 'rootfs') }
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error
+    return { failure: steady(`${error.reason}: ${error.message}`) }
+  } finally {
+    await source.close()
+  }
+}
