@@ -31,11 +31,16 @@ export function canBeWritten(name: ByteString): boolean {
   return name.length <= MAX_NAME_BYTES && !name.startsWith(WHITEOUT_PREFIX)
 }
 
+/** A marker is longer than what it hides: that of a name of 255 bytes has 259, and engines write it. */
+function canBeHidden(marker: ByteString): boolean {
+  return marker.startsWith(WHITEOUT_PREFIX) && marker.length <= WHITEOUT_PREFIX.length + MAX_NAME_BYTES
+}
+
 /** An entry's own name: must stay in the root, and every component must be one that file systems take. */
 export function entryNames(path: ByteString, layer: number): CleanName {
   const clean = cleanName(path)
   if (clean.escapes) throw layerError('PathEscape', layer, path, 'the name leads out of the root with ".."')
-  if (clean.names.some((name) => name.length > MAX_NAME_BYTES)) {
+  if (clean.names.some((name) => name.length > MAX_NAME_BYTES && !canBeHidden(name))) {
     throw layerError(
       'InvalidLayer',
       layer,

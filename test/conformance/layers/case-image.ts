@@ -16,6 +16,7 @@ export function caseImage(layerCase: LayerCase): Artifact {
     created: '1970-01-01T00:00:00Z',
     ...platform,
     config: { Cmd: ['/bin/true'] },
+    ...layerCase.config,
     rootfs: { type: 'layers', diff_ids: caseDiffIds(layerCase) },
   })
   const layers = layerCase.layers.map(layerDescriptor)

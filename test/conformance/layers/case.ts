@@ -2,12 +2,12 @@
  * One case of the suite: layers as small fixtures, and the tree that they mean or the error that they deserve. Cases
  * are data: any unpacker can be shown them.
  */
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import type { Reason } from '../../../src/errors.ts'
 import type { Descriptor, Digest } from '../../../src/image/types.ts'
 import type { LayerLimits } from '../../../src/rootfs/types.ts'
 import { MEDIA_TYPES } from '../../support/layout.ts'
 import { diffIdOf, layer, type LayerOptions, type LayerPart } from '../../support/layer.ts'
-import { gzipSync, zstdCompressSync } from 'node:zlib'
 
 /** One layer as it lies in the image. */
 export interface CaseLayer {
@@ -29,10 +29,12 @@ export interface LayerCase {
   readonly layers: readonly CaseLayer[]
   /** Lines of tree-lines.ts in any order, or why the image is refused; `says` is a part of the message. */
   readonly expected: { readonly tree: readonly string[] } | { readonly error: Reason; readonly says?: string }
-  /** Rules of `unpack --report`'s `dropped`, in any order; [] where nothing was left out. */
+  /** Rules of `unpack --report`'s `dropped`, in any order; absent where nothing is left out. */
   readonly dropped?: readonly string[]
   /** What the config says instead of the layers' own DiffIDs. */
   readonly diffIds?: readonly Digest[]
+  /** Further members of the image config: `history`. */
+  readonly config?: Readonly<Record<string, unknown>>
   /** For bombs: limits so low that a small fixture is one. The case means nothing to tools without such limits. */
   readonly limits?: Partial<LayerLimits>
   /** Why this is right, where the sources disagree. */
@@ -63,6 +65,37 @@ export function tarLayer(parts: readonly LayerPart[], options: CaseLayerOptions 
     ...lies,
     ...(descriptor === undefined ? {} : { descriptor }),
   }
+}
+
+type Fixture = readonly LayerPart[] | CaseLayer
+
+type More = Partial<Pick<LayerCase, 'dropped' | 'diffIds' | 'limits' | 'why' | 'config'>>
+
+/** A case in one line: the layers, and the lines of the tree that they mean. */
+export function gives(
+  id: string,
+  title: string,
+  layers: readonly Fixture[],
+  tree: readonly string[],
+  more: More = {},
+): LayerCase {
+  return { id, title, layers: layers.map(asLayer), expected: { tree }, ...more }
+}
+
+/** A case in one line: the layers, and why they are refused. */
+export function refuses(
+  id: string,
+  title: string,
+  layers: readonly Fixture[],
+  error: Reason,
+  says: string,
+  more: More = {},
+): LayerCase {
+  return { id, title, layers: layers.map(asLayer), expected: { error, says }, ...more }
+}
+
+function asLayer(fixture: Fixture): CaseLayer {
+  return 'blob' in fixture ? fixture : tarLayer(fixture)
 }
 
 /** What the manifest says of a layer. */

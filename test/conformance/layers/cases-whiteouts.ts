@@ -1,24 +1,185 @@
-/** Whiteouts and opaque markers: layer.md says that they hide lower layers only, wherever they stand. */
-import { dir, file, opaque, whiteout } from '../../support/layer.ts'
-import { tarLayer, type LayerCase } from './case.ts'
+/** Whiteouts and opaque markers: layer.md says that they hide lower layers only, wherever they stand in theirs. */
+import { dir, file, hardlink, opaque, symlink, whiteout } from '../../support/layer.ts'
+import { gives, refuses, type LayerCase } from './case.ts'
+
+const OLD = [dir('d'), file('d/old', 'old')]
 
 export const WHITEOUT_CASES: readonly LayerCase[] = [
-  {
-    id: '1',
-    title: 'a whiteout after an entry of the same layer',
-    layers: [tarLayer([file('a', 'old')]), tarLayer([file('a', 'new'), whiteout('a')])],
-    expected: { tree: ['a "new"'] },
-  },
-  {
-    id: '2',
-    title: 'a whiteout before an entry of the same layer',
-    layers: [tarLayer([file('a', 'old')]), tarLayer([whiteout('a'), file('a', 'new')])],
-    expected: { tree: ['a "new"'] },
-  },
-  {
-    id: '3',
-    title: 'an opaque marker after the new children',
-    layers: [tarLayer([dir('d'), file('d/old')]), tarLayer([dir('d'), file('d/new'), opaque('d')])],
-    expected: { tree: ['d/', 'd/new ""'] },
-  },
+  gives(
+    '1',
+    'whiteout after an entry of its layer',
+    [[file('a', 'old')], [file('a', 'new'), whiteout('a')]],
+    ['a "new"'],
+  ),
+  gives(
+    '1b',
+    'whiteout after an entry that is below nothing',
+    [[file('b')], [file('a', 'new'), whiteout('a')]],
+    ['a "new"', 'b ""'],
+  ),
+  gives(
+    '2',
+    'whiteout before an entry of its layer',
+    [[file('a', 'old')], [whiteout('a'), file('a', 'new')]],
+    ['a "new"'],
+  ),
+  gives(
+    '3',
+    'opaque marker after the new children',
+    [OLD, [dir('d'), file('d/new'), opaque('d')]],
+    ['d/', 'd/new ""'],
+  ),
+  gives(
+    '4',
+    'opaque marker before the new children',
+    [OLD, [opaque('d'), dir('d'), file('d/new')]],
+    ['d/', 'd/new ""'],
+  ),
+  gives(
+    '4b',
+    'opaque marker in a directory without an entry',
+    [OLD, [opaque('d'), file('d/new')]],
+    ['d/', 'd/new ""'],
+  ),
+  gives(
+    '5',
+    'a directory hidden and made again',
+    [OLD, [whiteout('d'), dir('d'), file('d/new')]],
+    ['d/', 'd/new ""'],
+  ),
+  gives(
+    '6',
+    'a directory made again and hidden afterwards',
+    [OLD, [dir('d'), file('d/new'), whiteout('d')]],
+    ['d/', 'd/new ""'],
+  ),
+  gives(
+    '7',
+    'hidden in one layer, made again in the next',
+    [OLD, [whiteout('d')], [dir('d'), file('d/new')]],
+    ['d/', 'd/new ""'],
+  ),
+  refuses('31a', 'a whiteout without a name', [OLD, [file('d/.wh.')]], 'InvalidWhiteout', 'names nothing'),
+  refuses('31b', 'a whiteout of "."', [OLD, [file('d/.wh..')]], 'InvalidWhiteout', 'names nothing'),
+  refuses('31c', 'a whiteout of ".."', [OLD, [file('d/.wh...')]], 'InvalidWhiteout', 'names nothing'),
+  gives(
+    '31d',
+    'a whiteout of "..."',
+    [[dir('d'), file('d/...'), file('d/x')], [file('d/.wh....')]],
+    ['d/', 'd/x ""'],
+  ),
+  refuses(
+    '31e',
+    'an entry below a whiteout',
+    [OLD, [file('.wh.d/x')]],
+    'InvalidWhiteout',
+    'entries below it',
+  ),
+  gives(
+    '32a',
+    "AUFS's folder of hard links",
+    [OLD, [dir('.wh..wh.plnk'), file('.wh..wh.plnk/12.34', 'x')]],
+    ['d/', 'd/old "old"'],
+    { dropped: ['aufs-metadata', 'aufs-metadata'] },
+  ),
+  gives(
+    '32b',
+    "AUFS's own files",
+    [OLD, [file('.wh..wh.aufs'), dir('.wh..wh.orph')]],
+    ['d/', 'd/old "old"'],
+    { dropped: ['aufs-metadata', 'aufs-metadata'] },
+  ),
+  gives(
+    '33',
+    'a whiteout of a name that is a whiteout',
+    [OLD, [file('d/.wh..wh.foo')]],
+    ['d/', 'd/old "old"'],
+    { dropped: ['aufs-metadata'], why: 'such a name can never be in a tree, so there is nothing to hide' },
+  ),
+  gives(
+    '34a',
+    'a whiteout of a missing name',
+    [OLD, [whiteout('d/none'), whiteout('none')]],
+    ['d/', 'd/old "old"'],
+  ),
+  gives('34b', 'a whiteout in a missing directory', [OLD, [whiteout('no/such/x')]], ['d/', 'd/old "old"']),
+  gives('34c', 'a whiteout below a file', [OLD, [whiteout('d/old/x')]], ['d/', 'd/old "old"']),
+  gives(
+    '35a',
+    'a whiteout through a symlinked parent',
+    [[dir('r'), file('r/x'), symlink('l', 'r')], [whiteout('l/x')]],
+    ['l -> r', 'r/'],
+  ),
+  gives(
+    '35b',
+    'a whiteout through a symlink that leads out',
+    [[dir('etc'), file('etc/x'), symlink('l', '../../../etc')], [whiteout('l/x')]],
+    ['etc/', 'l -> ../../../etc'],
+  ),
+  gives(
+    '35c',
+    'an opaque marker through an absolute symlink',
+    [[dir('r'), file('r/x'), symlink('l', '/r')], [opaque('l')]],
+    ['l -> /r', 'r/'],
+  ),
+  gives(
+    '35d',
+    'a whiteout below a symlink that its layer replaces by a directory',
+    [
+      [dir('r'), file('r/x'), symlink('l', 'r')],
+      [dir('l'), whiteout('l/x')],
+    ],
+    ['l/', 'r/', 'r/x ""'],
+  ),
+  refuses(
+    '35e',
+    'a whiteout below a loop of symlinks',
+    [[symlink('a', 'b'), symlink('b', 'a')], [whiteout('a/x')]],
+    'InvalidWhiteout',
+    'loop of symlinks',
+  ),
+  gives('36', 'an opaque marker in a missing directory', [OLD, [opaque('no/such')]], ['d/', 'd/old "old"']),
+  gives('37a', 'a whiteout that is a directory', [OLD, [dir('d/.wh.old')]], ['d/']),
+  gives('37b', 'a whiteout that is a symlink', [OLD, [symlink('d/.wh.old', '/etc/passwd')]], ['d/']),
+  gives('37c', 'a whiteout with content', [OLD, [file('d/.wh.old', 'content')]], ['d/']),
+  gives('37d', 'a whiteout that is a hard link to nothing', [OLD, [hardlink('d/.wh.old', 'none')]], ['d/']),
+  gives(
+    '38',
+    'an opaque marker at the root',
+    [
+      [...OLD, file('f')],
+      [opaque(''), file('new')],
+    ],
+    ['new ""'],
+  ),
+  gives(
+    '39',
+    'opaque marker, nested whiteouts and entries in one layer',
+    [
+      [dir('d'), dir('d/e'), file('d/e/x'), file('d/y'), dir('k'), file('k/z')],
+      [whiteout('d/e/x'), opaque('d'), whiteout('d/y'), dir('d/e'), file('d/e/new'), whiteout('k/z')],
+    ],
+    ['d/', 'd/e/', 'd/e/new ""', 'k/'],
+  ),
+  refuses(
+    '71a',
+    'a hard link to what its layer hides, whiteout first',
+    [[file('a', 'old')], [whiteout('a'), hardlink('b', 'a')]],
+    'InvalidLayer',
+    'does not exist',
+    { why: 'the whiteout hides the lower file for the whole layer, wherever it stands' },
+  ),
+  refuses(
+    '71b',
+    'a hard link to what its layer hides, link first',
+    [[file('a', 'old')], [hardlink('b', 'a'), whiteout('a')]],
+    'InvalidLayer',
+    'does not exist',
+  ),
+  gives(
+    '71c',
+    'a hard link to a new file whose lower namesake is hidden',
+    [[file('a', 'old')], [file('a', 'new'), whiteout('a'), hardlink('b', 'a')]],
+    ['a "new"', 'b "new" linked=a'],
+  ),
 ]

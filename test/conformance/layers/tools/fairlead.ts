@@ -8,7 +8,7 @@ import { openSource } from '../../../../src/registry/open.ts'
 import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
 import { hostPlatform } from '../../../support/layout.ts'
 import { steady } from './fail-words.ts'
-import { ROOM_FOLDER, type Room } from './room.ts'
+import type { Room } from './room.ts'
 import type { Failure, Job, Tool, Unpacked } from './tool.ts'
 
 export const FAIRLEAD: Tool = {
@@ -18,12 +18,11 @@ export const FAIRLEAD: Tool = {
 }
 
 /** Beside the tree lies `report.json`. */
-async function unpack(room: Room, { layout, tag, id, limits }: Job): Promise<Unpacked | Failure> {
+async function unpack(room: Room, { layoutSeen, tag, id, limits }: Job): Promise<Unpacked | Failure> {
   const { signal } = new AbortController()
-  const folder = path.join(room.folder, path.relative(ROOM_FOLDER, layout))
   const dir = path.join(room.folder, `fairlead-${id}`)
   const source = openSource(
-    { kind: 'oci', original: `oci:${layout}:${tag}`, path: folder, tag, digest: undefined },
+    { kind: 'oci', original: `oci:${layoutSeen}:${tag}`, path: layoutSeen, tag, digest: undefined },
     {
       baseDir: '/',
       registries: parseRegistriesConfig({}),

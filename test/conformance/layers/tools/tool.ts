@@ -6,6 +6,8 @@ import type { Room } from './room.ts'
 export interface Job {
   /** Path of the layout inside the room. */
   readonly layout: string
+  /** The same as this process sees it. */
+  readonly layoutSeen: string
   readonly tag: string
   /** Letters, digits and `-`; unique in the session. */
   readonly id: string
