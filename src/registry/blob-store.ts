@@ -121,15 +121,19 @@ export class BlobStore {
     return found.flat().sort()
   }
 
-  /** Removes what killed processes left half done; what a living process writes stays. Returns how many went. */
+  /** Files that killed processes left half done; what a living process writes is not among them. */
+  async stale(): Promise<readonly string[]> {
+    const dir = join(this.#dir, INGEST)
+    const found: string[] = []
+    for (const name of await namesIn(dir)) if (!(await isWriterAlive(name))) found.push(join(dir, name))
+    return found
+  }
+
+  /** Removes what `stale` names. Returns how many went. */
   async sweep(): Promise<number> {
-    let removed = 0
-    for (const name of await namesIn(join(this.#dir, INGEST))) {
-      if (await isWriterAlive(name)) continue
-      await rm(join(this.#dir, INGEST, name), { force: true })
-      removed += 1
-    }
-    return removed
+    const stale = await this.stale()
+    for (const file of stale) await rm(file, { force: true })
+    return stale.length
   }
 
   #start(source: ImageSource, descriptor: Descriptor): Download {

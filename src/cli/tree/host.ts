@@ -1,10 +1,28 @@
 /** Commands around the program itself. */
 import type { CommandSpec } from '../command-spec.ts'
-import { STATE } from './common.ts'
+import { OUTPUT, STATE } from './common.ts'
 import { CONTROLLER_COMMAND } from './controller.ts'
 
 export const HOST_COMMANDS: readonly CommandSpec[] = [
   CONTROLLER_COMMAND,
+  {
+    name: 'gc',
+    summary: 'remove images that no app needs from the state folder',
+    details:
+      'Kept are what every app is pinned to, the digests that it could be rolled back to, and what a container or the controller uses. Volumes are never touched. It may run at any time, also beside a controller that pulls.',
+    options: [
+      { flags: '--dry-run', description: 'only say what would be removed' },
+      { flags: '--verbose', description: 'name everything: what goes, what stays and why' },
+      OUTPUT,
+      STATE,
+    ],
+    examples: [
+      { words: 'gc --dry-run', says: 'what it would free' },
+      { words: 'gc', says: 'free it' },
+    ],
+    needsRoot: true,
+    load: async () => (await import('../commands/gc.ts')).gc,
+  },
   {
     name: 'completion',
     summary: 'print a completion script for a shell',

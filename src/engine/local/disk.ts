@@ -69,22 +69,32 @@ export async function ensureFolder(path: string, mode = 0o700): Promise<void> {
  * a crash leaves under the other name, `sweepRemoved` takes.
  */
 export async function removeFolder(path: string): Promise<void> {
+  const doomed = await moveAside(path)
+  if (doomed !== undefined) await removeTree(doomed)
+}
+
+/** The first half of a removal: the name is free at once. Returns what is left to remove; undefined: nothing was there. */
+export async function moveAside(path: string): Promise<string | undefined> {
   const doomed = join(dirname(path), `${REMOVED_PREFIX}${randomBytes(6).toString('hex')}`)
   try {
     await rename(path, doomed)
   } catch (error) {
-    if (isMissing(error)) return
+    if (isMissing(error)) return undefined
     throw error
   }
   crashPoint(path)
-  await removeTree(doomed)
+  return doomed
+}
+
+/** What was moved aside directly below `parent` and is still there. */
+export async function listRemoved(parent: string): Promise<readonly string[]> {
+  const names = await listFolder(parent)
+  return names.filter((name) => name.startsWith(REMOVED_PREFIX)).map((name) => join(parent, name))
 }
 
 /** Finishes removals that a crash interrupted, directly below `parent`. */
 export async function sweepRemoved(parent: string): Promise<void> {
-  for (const name of await listFolder(parent)) {
-    if (name.startsWith(REMOVED_PREFIX)) await removeTree(join(parent, name))
-  }
+  for (const path of await listRemoved(parent)) await removeTree(path)
 }
 
 /**

@@ -1,0 +1,58 @@
+/** What the collector did, for people. Pure. */
+import type { CollectReport } from '../engine/local/gc/collect.ts'
+import { STORED_KINDS, type StoredKind } from '../engine/local/gc/inventory.ts'
+import { printable } from '../errors.ts'
+import { sizeOf } from './ages.ts'
+import { renderTable } from './table.ts'
+
+const WORDS: Readonly<Record<StoredKind, readonly [one: string, many: string]>> = {
+  blob: ['blob', 'blobs'],
+  record: ['record', 'records'],
+  tree: ['merged tree', 'merged trees'],
+  leftover: ['leftover', 'leftovers'],
+}
+
+/** One sentence, as in `removed 3 blobs and 1 merged tree: 1.2 GiB freed; kept 12 blobs`. */
+export function gcSummary({ dryRun, removed, kept, freedBytes }: CollectReport): string {
+  const [does, frees] = dryRun ? ['would remove', 'to be freed'] : ['removed', 'freed']
+  const gone =
+    removed.length === 0 ? 'nothing to remove' : `${does} ${counted(removed)}: ${sizeOf(freedBytes)} ${frees}`
+  return `${gone}${kept.length === 0 ? '' : `; kept ${counted(kept)}`}\n`
+}
+
+/** Everything by name: what goes, then what stays and why. `width` in characters. */
+export function gcTable({ dryRun, removed, kept }: CollectReport, width: number): string {
+  const rows = [
+    ...removed.map((item) => row(item, dryRun ? 'would go' : 'removed', sizeOf(item.bytes), '')),
+    ...kept.map((item) => row(item, 'kept', '', item.why)),
+  ]
+  return renderTable(
+    [
+      { title: 'KIND' },
+      { title: 'NAME', cut: 'never' },
+      { title: 'WHAT' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'WHY', cut: 'end' },
+    ],
+    rows,
+    width,
+  )
+}
+
+function row(
+  { kind, name }: { readonly kind: StoredKind; readonly name: string },
+  what: string,
+  size: string,
+  why: string,
+): readonly string[] {
+  return [kind, printable(name), what, size, printable(why)]
+}
+
+function counted(items: readonly { readonly kind: StoredKind }[]): string {
+  const parts = STORED_KINDS.flatMap((kind) => {
+    const count = items.filter((item) => item.kind === kind).length
+    const [one, many] = WORDS[kind]
+    return count === 0 ? [] : [`${count} ${count === 1 ? one : many}`]
+  })
+  return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1) ?? ''}`
+}

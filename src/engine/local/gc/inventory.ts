@@ -1,0 +1,61 @@
+/** What is in the shared image store: everything that the collector may judge. Reads names only, never content. */
+import { join } from 'node:path'
+import { hexOf, isDigest } from '../../../image/digest.ts'
+import type { Digest } from '../../../image/types.ts'
+import { BlobStore } from '../../../registry/blob-store.ts'
+import { resolvedDir } from '../image-store.ts'
+import { listFolder } from '../disk.ts'
+import type { StatePaths } from '../paths.ts'
+
+/** `tree`: a merged root file system. `record`: what a digest was resolved to. `leftover`: what a killed process left. */
+export const STORED_KINDS = ['blob', 'record', 'tree', 'leftover'] as const
+export type StoredKind = (typeof STORED_KINDS)[number]
+
+export interface StoredItem {
+  readonly kind: StoredKind
+  /** As leases and references name it: a digest, or a tree's key. */
+  readonly name: string
+  readonly path: string
+}
+
+const RECORD_FILE = /^([0-9a-f]{64}|[0-9a-f]{128})_[a-z0-9._-]+\.json$/
+const TREE_FOLDER = /^[0-9a-f]{32}-v\d+$/
+const TREE_STAGING = /^\.([0-9a-f]{32}-v\d+)\.staging-[A-Za-z0-9]{6}$/
+
+/** Everything in the store, but for what a collector has moved aside already. */
+export async function storedItems(paths: StatePaths): Promise<readonly StoredItem[]> {
+  const blobs = new BlobStore(paths.blobs)
+  const digests = await blobs.list()
+  return [
+    ...digests.map((digest): StoredItem => ({ kind: 'blob', name: digest, path: blobs.pathOf(digest) })),
+    ...(await recordItems(paths)),
+    ...(await treeItems(paths)),
+    ...(await blobs.stale()).map((path): StoredItem => ({ kind: 'leftover', name: path, path })),
+  ]
+}
+
+/** Records of a digest, for any platform. */
+export async function recordsOf(paths: StatePaths, digest: Digest): Promise<readonly string[]> {
+  const dir = resolvedDir(paths)
+  const files = await listFolder(dir)
+  return files.filter((file) => file.startsWith(`${hexOf(digest)}_`)).map((file) => join(dir, file))
+}
+
+async function recordItems(paths: StatePaths): Promise<readonly StoredItem[]> {
+  const dir = resolvedDir(paths)
+  return (await listFolder(dir)).flatMap((file) => {
+    const hex = RECORD_FILE.exec(file)?.[1]
+    const name = `${hex?.length === 128 ? 'sha512' : 'sha256'}:${hex ?? ''}`
+    return isDigest(name) ? [{ kind: 'record' as const, name, path: join(dir, file) }] : []
+  })
+}
+
+/** A staging folder goes by its tree's key: who makes that tree has leased it. */
+async function treeItems(paths: StatePaths): Promise<readonly StoredItem[]> {
+  return (await listFolder(paths.rootfs)).flatMap((name): readonly StoredItem[] => {
+    const path = join(paths.rootfs, name)
+    if (TREE_FOLDER.test(name)) return [{ kind: 'tree', name, path }]
+    const key = TREE_STAGING.exec(name)?.[1]
+    return key === undefined ? [] : [{ kind: 'leftover', name: key, path }]
+  })
+}

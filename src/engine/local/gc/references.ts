@@ -1,0 +1,147 @@
+/**
+ * What is needed of the image store, and by whom: leases, the pins and rollback targets of every app, instances and
+ * mounts. The order counts: whoever hands a need on (a lease becomes a pin, a pin becomes an instance) writes the new
+ * place before it gives up the old one, so asking in the same order misses nothing.
+ */
+import { readFile, readdir, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseStatus } from '../../../crd/status.ts'
+import { ExpectedError } from '../../../errors.ts'
+import type { Digest, ResolvedImage } from '../../../image/types.ts'
+import { namesOf, treeKey } from '../image-store.ts'
+import { InstanceStore } from '../instance-store.ts'
+import { isMissing, listFolder, readJson, readText } from '../disk.ts'
+import { instancePaths, type StatePaths } from '../paths.ts'
+import { recordsOf } from './inventory.ts'
+import { Leases } from './leases.ts'
+
+export interface References {
+  /** What needs a name (as in `StoredItem`), in words; a name that is missing is needed by nobody. */
+  why(name: string): string | undefined
+  /** Used by a container, its next start or a living process: not even when it is damaged may it be taken away. */
+  isInUse(name: string): boolean
+  /** What could not be read. While there is one, nobody knows what else is needed. */
+  readonly problems: readonly ExpectedError[]
+}
+
+/** `trees` are the keys to look for where only paths are told: scripts and mounts. */
+export async function readReferences(paths: StatePaths, trees: readonly string[]): Promise<References> {
+  const found = new Found(paths)
+  for (const name of await new Leases(paths.leases).names()) found.use(name, 'being prepared right now')
+  for (const folder of await listFolder(paths.apps))
+    if (folder.includes('_') && !folder.startsWith('.')) await found.app(folder)
+  for (const id of await listFolder(paths.instances)) await found.instance(id, trees)
+  await found.mounts(trees)
+  return found
+}
+
+class Found implements References {
+  readonly problems: ExpectedError[] = []
+  readonly #paths: StatePaths
+  readonly #needs = new Map<string, string>()
+  readonly #used = new Set<string>()
+
+  constructor(paths: StatePaths) {
+    this.#paths = paths
+  }
+
+  why(name: string): string | undefined {
+    return this.#needs.get(name)
+  }
+
+  isInUse(name: string): boolean {
+    return this.#used.has(name)
+  }
+
+  /** The first reason stands. */
+  #need(name: string, why: string): void {
+    if (!this.#needs.has(name)) this.#needs.set(name, why)
+  }
+
+  /** Pin and rollback targets. An app that is being removed may still run: it counts until its folder is gone. */
+  async app(folder: string): Promise<void> {
+    const name = folder.replace('_', '/')
+    const file = join(this.#paths.apps, folder, 'status.json')
+    await this.#told(async () => {
+      const written = await readJson(file)
+      if (written === undefined) return
+      const status = parseStatus(written)
+      if (status === undefined) throw corrupt(file, 'does not have the form of a status')
+      if (status.image === undefined) return
+      await this.#image(status.image.digest, `pinned by ${name}`)
+      for (const { digest } of status.image.history ?? [])
+        await this.#image(digest, `rollback target of ${name}`)
+    })
+  }
+
+  /** Also one whose app is gone but whose container still runs. Scripts name trees of instances without a record. */
+  async instance(id: string, trees: readonly string[]): Promise<void> {
+    const files = instancePaths(this.#paths, id)
+    await this.#told(async () => {
+      const record = await new InstanceStore(this.#paths).read(id)
+      if (record !== undefined) await this.#image(record.digest, `used by instance ${id}`, true)
+      this.#inText((await readText(files.script)) ?? '', trees, `used by instance ${id}`)
+    })
+  }
+
+  /** In every mount namespace: supervisors mount in one of their own. */
+  async mounts(trees: readonly string[]): Promise<void> {
+    const seen = new Set<string>()
+    for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+      const namespace = await readlink(`/proc/${pid}/ns/mnt`).catch(() => '')
+      if (namespace === '' || seen.has(namespace)) continue
+      seen.add(namespace)
+      // A process that has just ended has taken its namespace with it, or others are left in it and are asked.
+      const text = await readFile(`/proc/${pid}/mountinfo`, 'latin1').catch(() => undefined)
+      if (text === undefined) seen.delete(namespace)
+      else this.#inText(text, trees, 'mounted')
+    }
+  }
+
+  /** By the key alone: the same folder may be called by other paths, and a key is too long to occur by chance. */
+  #inText(text: string, trees: readonly string[], why: string): void {
+    for (const key of trees) if (text.includes(`/${key}/`)) this.use(key, why)
+  }
+
+  use(name: string, why: string): void {
+    this.#used.add(name)
+    this.#need(name, why)
+  }
+
+  async #image(digest: Digest, why: string, inUse = false): Promise<void> {
+    this.#need(digest, why)
+    for (const file of await recordsOf(this.#paths, digest)) {
+      const image = await readResolved(file)
+      if (image === undefined) continue
+      for (const name of namesOf(image)) this.#need(name, why)
+      if (inUse) this.use(treeKey(image), why)
+    }
+  }
+
+  async #told(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof ExpectedError)) throw error
+      this.problems.push(error)
+    }
+  }
+}
+
+/** A stored resolution; undefined when it is gone meanwhile. Throws StateCorrupt. */
+export async function readResolved(file: string): Promise<ResolvedImage | undefined> {
+  const image = (await readJson(file).catch((error: unknown) => {
+    if (isMissing(error)) return undefined
+    throw error
+  })) as Partial<ResolvedImage> | undefined
+  if (image === undefined) return undefined
+  const { digest, manifest, config } = image
+  if (typeof digest === 'string' && Array.isArray(manifest?.layers) && Array.isArray(config?.diffIds))
+    return image as ResolvedImage
+  throw corrupt(file, 'does not say which layers the image has')
+}
+
+function corrupt(path: string, what: string): ExpectedError {
+  const message = `${path} ${what}; restore it from a backup, or remove it and apply the resource again (volumes are kept)`
+  return new ExpectedError('StateCorrupt', message, { path })
+}
