@@ -17,6 +17,11 @@ export interface ImageSource {
   /** What the tag points at now; for noticing a moved tag. Reads no blob. */
   head(signal: AbortSignal): Promise<TagState>
   /**
+   * Whether the place still has a manifest, without reading it. False only when everybody who could have it says that
+   * it is not there; throws where somebody could not be asked, which says nothing about the manifest.
+   */
+  holds(digest: Digest, signal: AbortSignal): Promise<boolean>
+  /**
    * The blob's bytes in chunks. Throws DigestMismatch before the last chunk is handed out when size or digest are
    * wrong, so a consumer that publishes only after the stream ended never publishes unverified bytes.
    */

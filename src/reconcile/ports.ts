@@ -68,6 +68,15 @@ export interface Images {
   head(app: App, stored: StoredApp, signal: AbortSignal): Promise<TagState>
 }
 
+/** Beside `Images`: for noticing that a pinned digest is about to be lost. */
+export interface ImagePresence {
+  /**
+   * Whether the place that the app's reference names still has the digest. Throws where that can't be told: an outage
+   * or a refusal says nothing.
+   */
+  holds(app: App, stored: StoredApp, digest: Digest, signal: AbortSignal): Promise<boolean>
+}
+
 /** What an engine's plan is made from: what is wanted, or what is known of it when it could not be made. */
 export interface PlanInput<Observation> {
   readonly key: AppKey

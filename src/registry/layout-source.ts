@@ -66,6 +66,15 @@ export class LayoutSource implements ImageSource {
     )
   }
 
+  async holds(digest: Digest, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    // A folder that is not mounted is no layout without this image.
+    await this.#checkMarker()
+    const file = await this.#files.openBlob(digest)
+    await file?.close()
+    return file !== undefined
+  }
+
   async *blob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     signal.throwIfAborted()
     if (descriptor.data !== undefined) {

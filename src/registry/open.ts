@@ -75,6 +75,10 @@ class LazySource implements ImageSource {
     return (await this.#opened()).head(signal)
   }
 
+  async holds(digest: Digest, signal: AbortSignal): Promise<boolean> {
+    return (await this.#opened()).holds(digest, signal)
+  }
+
   async *blob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     yield* (await this.#opened()).blob(descriptor, signal)
   }

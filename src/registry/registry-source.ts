@@ -74,6 +74,22 @@ export class RegistrySource implements ImageSource {
     })
   }
 
+  holds(digest: Digest, signal: AbortSignal): Promise<boolean> {
+    return this.#withinTime(signal, async (limit) => {
+      let unasked: unknown
+      for (const client of this.#clientsFor('pull')) {
+        try {
+          if (await this.#isThere(client, digest, limit)) return true
+        } catch (error) {
+          if (!(error instanceof ExpectedError)) throw error
+          unasked = error
+        }
+      }
+      if (unasked !== undefined) throw unasked
+      return false
+    })
+  }
+
   async *blob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     signal.throwIfAborted()
     if (descriptor.data !== undefined) {
@@ -139,6 +155,25 @@ export class RegistrySource implements ImageSource {
     // A refusal or a missing tag says nothing about HEAD as such; the GET that follows brings the text.
     if (answer.status === 200 || answer.status === 405 || answer.status === 501) noHead.add(host)
     return undefined
+  }
+
+  /** By HEAD alone, which costs no pull; a 404 is asked again by GET, since some know HEAD of tags only (rule M9). */
+  async #isThere(client: RegistryClient, digest: Digest, signal: AbortSignal): Promise<boolean> {
+    const { noHead } = this.#options.session
+    const host = client.endpoint.base.origin
+    const ask = async (method: 'HEAD' | 'GET'): Promise<number> => {
+      const answer = await client.request({ method, path: `manifests/${digest}`, headers: ACCEPT }, signal)
+      answer.discard()
+      return answer.status
+    }
+    const first = noHead.has(host) ? 405 : await ask('HEAD')
+    const status = first === 404 ? await ask('GET') : first
+    if (status === 404) return false
+    if (status !== 200)
+      throw failureOf(status, `${printable(client.endpoint.host)} answered ${status} to HEAD of a digest`)
+    // From now on it is not asked for digests at all: each question would cost a pull.
+    if (first === 404) noHead.add(host)
+    return true
   }
 
   async #getManifest(client: RegistryClient, name: string, signal: AbortSignal): Promise<RootDocument> {

@@ -60,6 +60,7 @@ class OneBlob implements ImageSource {
 
   resolve = () => Promise.reject(new Error('not asked'))
   head = () => Promise.reject(new Error('not asked'))
+  holds = () => Promise.reject(new Error('not asked'))
   close = () => Promise.resolve()
 }
 

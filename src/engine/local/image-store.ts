@@ -10,7 +10,7 @@ import { hexOf } from '../../image/digest.ts'
 import type { ImageSource, TagState } from '../../image/source.ts'
 import type { Digest, Platform, ResolvedImage } from '../../image/types.ts'
 import { shortHash } from '../../reconcile/names.ts'
-import type { Images, PreparedImage, StoredApp } from '../../reconcile/ports.ts'
+import type { ImagePresence, Images, PreparedImage, StoredApp } from '../../reconcile/ports.ts'
 import type { BlobStore } from '../../registry/blob-store.ts'
 import { ExpectedError, type Issue } from '../../errors.ts'
 import type { FairleadConfig } from './config.ts'
@@ -38,7 +38,7 @@ export interface LocalImagesOptions {
 /** Part of every tree's key: raise it when flattening gives another result for the same layers. */
 const SEMANTICS_VERSION = 1
 
-export class LocalImages implements Images {
+export class LocalImages implements Images, ImagePresence {
   readonly #options: LocalImagesOptions
   /** Trees being made right now: two apps with one image share the work. */
   readonly #making = new Map<string, Promise<void>>()
@@ -120,6 +120,15 @@ export class LocalImages implements Images {
     const source = await this.#options.open(app, stored.baseDir)
     try {
       return await source.head(signal)
+    } finally {
+      await source.close()
+    }
+  }
+
+  async holds(app: App, stored: StoredApp, digest: Digest, signal: AbortSignal): Promise<boolean> {
+    const source = await this.#options.open(app, stored.baseDir)
+    try {
+      return await source.holds(digest, signal)
     } finally {
       await source.close()
     }

@@ -8,7 +8,7 @@ import type { ImageSource, TagState } from '../../../image/source.ts'
 import type { Digest, Platform, RegistryReference, ResolvedImage } from '../../../image/types.ts'
 import { formatPlatform } from '../../../image/platform.ts'
 import { appId, type AppKey } from '../../../reconcile/names.ts'
-import type { Images, PreparedImage, StoredApp } from '../../../reconcile/ports.ts'
+import type { ImagePresence, Images, PreparedImage, StoredApp } from '../../../reconcile/ports.ts'
 import { combineKeychains } from '../../../registry/keychain.ts'
 import { RegistrySession } from '../../../registry/session.ts'
 import type { LayerLimits } from '../../../rootfs/types.ts'
@@ -73,7 +73,7 @@ const PATIENCE_MS = 3000
 const MAX_LATE = 4
 const MAX_ASKING = 64
 
-export class ClusterImages implements Images {
+export class ClusterImages implements Images, ImagePresence {
   readonly #options: ClusterImagesOptions
   readonly #session: RegistrySession
   readonly #secrets: ReturnType<typeof recentSecrets>
@@ -164,6 +164,10 @@ export class ClusterImages implements Images {
 
   head(app: App, _stored: StoredApp, signal: AbortSignal): Promise<TagState> {
     return this.#withSource(app, signal, (source) => source.head(signal))
+  }
+
+  holds(app: App, _stored: StoredApp, digest: Digest, signal: AbortSignal): Promise<boolean> {
+    return this.#withSource(app, signal, (source) => source.holds(digest, signal))
   }
 
   #platforms(app: App): readonly [Platform, ...Platform[]] {

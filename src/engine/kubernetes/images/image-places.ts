@@ -67,6 +67,7 @@ class RenamedSource implements ImageSource {
   readonly #reference: RegistryReference
   readonly #source: ImageSource
   readonly head: ImageSource['head']
+  readonly holds: ImageSource['holds']
   readonly blob: ImageSource['blob']
   readonly close: ImageSource['close']
 
@@ -74,6 +75,7 @@ class RenamedSource implements ImageSource {
     this.#reference = reference
     this.#source = source
     this.head = (...args) => source.head(...args)
+    this.holds = (...args) => source.holds(...args)
     this.blob = (...args) => source.blob(...args)
     this.close = () => source.close()
   }

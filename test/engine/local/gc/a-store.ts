@@ -69,7 +69,7 @@ export class AStore {
 
   /** An app that is pinned to the first of the images and could be rolled back to the others. */
   async pin(key: AppKey, ...images: readonly ResolvedImage[]): Promise<void> {
-    await this.apps.submit([{ key, resource: aResource({}, key), baseDir: '/', status: undefined }])
+    await this.apps.submit([{ key, resource: aResource({}, { ...key }), baseDir: '/', status: undefined }])
     await this.apps.writeStatus(key, pinnedTo(images))
   }
 

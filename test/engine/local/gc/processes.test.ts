@@ -1,0 +1,100 @@
+/** The collector beside processes that use the store, and killed at every step. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { Leases } from '../../../../src/engine/local/gc/leases.ts'
+import { withLock } from '../../../../src/engine/local/lock.ts'
+import { ingestName } from '../../../../src/registry/ingest-name.ts'
+import { runToEnd, temporaryFolder } from '../temporary.ts'
+import { IS_ROOT } from '../unpack/unpacked.ts'
+import { AStore, ONE, SIGNAL } from './a-store.ts'
+
+const script = (name: string) => [process.execPath, join(import.meta.dirname, name)]
+const WORDS = /^(?:collected \d+\n)*$/
+
+describe('beside processes that pull, unpack and pin', () => {
+  test.skipIf(!IS_ROOT)('nothing vanishes that they use', async () => {
+    const dir = await temporaryFolder()
+    const users = ['one', 'two'].map((name) => runToEnd([...script('prepare-process.ts'), dir, '40', name]))
+    const collectors = [1, 2].map(() => runToEnd([...script('collect-process.ts'), dir, '40']))
+    for (const { stdout, stderr } of await Promise.all(users)) expect(stderr + stdout).toBe('done\n')
+    const collected = await Promise.all(collectors)
+    for (const { stdout, stderr } of collected) expect(stderr + stdout).toMatch(WORDS)
+    // Else it would hold because nothing was ever collected.
+    expect(collected.some(({ stdout }) => /collected [1-9]/.test(stdout))).toBe(true)
+  })
+})
+
+describe('a collector that is killed', () => {
+  test('after any of its steps leaves nothing that the next one does not finish', async () => {
+    let kills = 0
+    for (let step = 1; ; step++) {
+      const dir = await temporaryFolder()
+      const store = new AStore(dir)
+      const [pinned, unused] = [await store.add('pinned'), await store.add('unused')]
+      await store.pin(ONE, pinned)
+      const crashed = await runToEnd([...script('collect-process.ts'), dir], {
+        env: { FAIRLEAD_CRASH_AFTER_WRITE: String(step) },
+      })
+      if (crashed.signal === 'SIGKILL') kills += 1
+      expect(store.has(pinned)).toBe(true)
+      // Whoever wants to use the store is not held up by the announcement of the dead.
+      const lease = await new Leases(store.paths.leases).take([unused.digest], SIGNAL)
+      await lease.release()
+      await store.collect()
+      expect(store.has(unused)).toBe(false)
+      expect(store.has(pinned)).toBe(true)
+      expect((await store.names()).filter((name) => name.includes('.removed-'))).toEqual([])
+      expect(await readdir(store.paths.leases)).toEqual([])
+      if (crashed.code === 0) break
+    }
+    // Three things go: one step each.
+    expect(kills).toBe(3)
+  })
+})
+
+describe('leases', () => {
+  test('are not given while a collector decides', async () => {
+    const leases = new Leases(join(await temporaryFolder(), 'leases'))
+    const announcement = await leases.announceCollector()
+    const order: string[] = []
+    const taking = leases.take(['x'], SIGNAL).then(() => order.push('taken'))
+    await expect.poll(() => leases.names()).toEqual(new Set(['x']))
+    order.push('released')
+    await announcement.release()
+    await taking
+    expect(order).toEqual(['released', 'taken'])
+  })
+
+  test('are given back when their taker gives up waiting', async () => {
+    const leases = new Leases(join(await temporaryFolder(), 'leases'))
+    await leases.announceCollector()
+    const abort = new AbortController()
+    const taking = leases.take(['x'], abort.signal).catch((error: unknown) => error)
+    await expect.poll(() => leases.names()).toEqual(new Set(['x']))
+    const reason = new Error('enough')
+    abort.abort(reason)
+    expect(await taking).toBe(reason)
+    expect(await leases.names()).toEqual(new Set())
+  })
+
+  test('have names of their own', async () => {
+    expect(await ingestName()).not.toBe(await ingestName())
+  })
+})
+
+test('collectors wait for each other', async () => {
+  const store = new AStore(await temporaryFolder())
+  await store.add('unused')
+  let collecting: Promise<unknown> = Promise.resolve()
+  let ended = false
+  await withLock(store.paths.collectorLock, async () => {
+    collecting = store.collect().then(() => {
+      ended = true
+    })
+    await new Leases(store.paths.leases).take([], SIGNAL)
+    expect(ended).toBe(false)
+  })
+  await collecting
+  expect(ended).toBe(true)
+})
