@@ -77,9 +77,10 @@ export function paxValue(records: readonly PaxRecord[], key: string): ByteString
   return value === undefined || value.length === 0 ? undefined : value.toString('latin1')
 }
 
-/** The record that makes the content a sparse map instead of plain bytes, if any. */
-export function sparseKey(records: readonly PaxRecord[]): string | undefined {
-  return records.find(({ key }) => key.startsWith('GNU.sparse.') || key === 'SCHILY.realsize')?.key
+/** A number of bytes, an id or a count as PAX writes it; undefined for anything else and beyond 2^53. */
+export function paxNumber(text: string): number | undefined {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : undefined
+  return Number.isSafeInteger(value) ? value : undefined
 }
 
 function percentDecoded(text: string): string {

@@ -3,7 +3,8 @@ import { toText, type ByteString } from '../image/bytes.ts'
 import { printable } from '../errors.ts'
 import { parseFileTime } from './file-time.ts'
 import type { LayerReason } from './layer-error.ts'
-import { paxValue, xattrsOf, type PaxRecord } from './pax.ts'
+import { paxNumber, paxValue, xattrsOf, type PaxRecord } from './pax.ts'
+import { sparseName } from './sparse.ts'
 import type { TarHeader } from './tar-header.ts'
 import { NO_XATTRS } from './tree.ts'
 import type { FileTime, LayerEntry, LayerLimits } from './types.ts'
@@ -34,10 +35,11 @@ const TYPES: Readonly<Record<string, TarEntry['type']>> = {
   '6': 'fifo',
   // "Contiguous file": a plain file everywhere (POSIX.1-2017).
   '7': 'file',
+  // GNU's sparse file: what its data becomes is the reader's business.
+  S: 'file',
 }
 
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  S: 'a GNU sparse file; archive it without --sparse',
   D: 'a GNU incremental directory',
   M: 'a GNU multi-volume part',
   N: 'an old GNU long name',
@@ -45,7 +47,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
 }
 
 export function entryName(header: TarHeader, { records, longName }: ExtendedHeaders): ByteString {
-  return paxValue(records, 'path') ?? longName ?? header.name
+  return sparseName(records) ?? paxValue(records, 'path') ?? longName ?? header.name
 }
 
 export function buildEntry(
@@ -95,7 +97,7 @@ function typeOf(typeflag: string, path: ByteString, size: number, fail: Fail): T
 
 function sizeOf(header: TarHeader, records: readonly PaxRecord[], limits: LayerLimits, fail: Fail): number {
   const text = paxValue(records, 'size')
-  const size = text === undefined ? header.size : decimal(text)
+  const size = text === undefined ? header.size : paxNumber(text)
   if (size === undefined || size < 0)
     return fail('InvalidLayer', `the size ${printable(text ?? String(header.size))} is not a number of bytes`)
   if (size > limits.maxFileBytes)
@@ -105,7 +107,7 @@ function sizeOf(header: TarHeader, records: readonly PaxRecord[], limits: LayerL
 
 function idOf(key: 'uid' | 'gid', fromHeader: number, records: readonly PaxRecord[], fail: Fail): number {
   const text = paxValue(records, key)
-  const id = text === undefined ? fromHeader : decimal(text)
+  const id = text === undefined ? fromHeader : paxNumber(text)
   if (id !== undefined && id >= 0 && id <= MAX_ID) return id
   return fail(
     'InvalidLayer',
@@ -146,9 +148,4 @@ function boundedXattrs(
   if (bytes > limits.maxXattrBytes)
     fail('LimitExceeded', `${bytes} bytes of extended attributes; maxXattrBytes is ${limits.maxXattrBytes}`)
   return xattrs
-}
-
-function decimal(text: string): number | undefined {
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : undefined
-  return Number.isSafeInteger(value) ? value : undefined
 }

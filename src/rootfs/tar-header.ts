@@ -55,6 +55,11 @@ export function parseTarHeader(block: Buffer): TarHeader | HeaderProblem {
   }
 }
 
+/** Whether GNU tar's own extensions of the header mean anything. */
+export function isGnuHeader(block: Buffer): boolean {
+  return formatOf(block) === 'gnu'
+}
+
 type Format = 'ustar' | 'star' | 'gnu' | 'v7'
 
 /** Byte positions after the magic decide what the rest of the block means. */

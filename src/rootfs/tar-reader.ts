@@ -1,15 +1,27 @@
 /**
  * A push parser for tar streams: bytes in, entries and their content out, nothing buffered but headers. It reads
- * ustar, GNU long names and base-256 numbers, PAX and old V7 archives; what it can't read exactly (sparse files,
- * unknown types) it refuses by name, because a guess would be a silently different file.
+ * ustar, GNU long names, base-256 numbers and sparse files, PAX and old V7 archives; what it can't read exactly (unknown
+ * types) it refuses by name, because a guess would be a silently different file.
  */
 import { toText, type ByteString } from '../image/bytes.ts'
 import { assertNever, printable } from '../errors.ts'
 import { layerError, type LayerReason } from './layer-error.ts'
-import { parsePaxRecords, sparseKey, type PaxRecord } from './pax.ts'
+import { parsePaxRecords, type PaxRecord } from './pax.ts'
 import { BLOCK_BYTES, isZeroBlock, parseTarHeader, type TarHeader } from './tar-header.ts'
 import { buildEntry, entryName, type ExtendedHeaders, type TarEntry } from './tar-entry.ts'
-import { XATTR_COST_BYTES } from './limits.ts'
+import { RATIO_CHECKED_FROM_BYTES, XATTR_COST_BYTES } from './limits.ts'
+import {
+  parseOldSparse,
+  parseOldSparseBlock,
+  parsePaxSparse,
+  SparseExpander,
+  SparseMapReader,
+  sparseProblem,
+  type PaxSparse,
+  type SparseFile,
+  type SparseProblem,
+  type SparseSegment,
+} from './sparse.ts'
 import type { LayerLimits, LayerUsage } from './types.ts'
 
 export interface TarHandler {
@@ -27,13 +39,23 @@ export interface TarReaderContext {
   readonly layer: number
   readonly limits: LayerLimits
   /** Counts over all layers of the image. */
-  readonly usage: Pick<LayerUsage, 'entries' | 'metadataBytes'>
+  readonly usage: Pick<LayerUsage, 'entries' | 'bytes' | 'metadataBytes'>
+  /** Zeros that the holes of sparse files may add to the layer; as many as are checked for no ratio by default. */
+  readonly maxHoleBytes?: number
 }
 
-type State = 'header' | 'extended' | 'content' | 'padding' | 'finished'
+type State = 'header' | 'extended' | 'sparse-blocks' | 'sparse-map' | 'content' | 'padding' | 'finished'
 
 /** Typeflags whose blocks describe the entry that follows. */
 const EXTENDED = new Set(['x', 'X', 'g', 'L', 'K'])
+
+interface OldSparseHeader {
+  readonly header: TarHeader
+  readonly realSize: number
+  readonly segments: SparseSegment[]
+  /** Blocks that followed the header so far. */
+  blocks: number
+}
 
 const NO_HEADERS: ExtendedHeaders = { records: [], longName: undefined, longLink: undefined }
 
@@ -52,6 +74,13 @@ export class TarReader {
   #extendedParts: Buffer[] = []
   #headers: ExtendedHeaders = NO_HEADERS
   #path: ByteString | undefined
+  /** GNU's sparse header, while blocks with more of its map follow. */
+  #oldSparse: OldSparseHeader | undefined
+  /** A sparse file of version 1.0, while its map is read. */
+  #mapped: { readonly entry: TarEntry; readonly realSize: number; readonly map: SparseMapReader } | undefined
+  /** Set while the content of a sparse file passes through. */
+  #expander: SparseExpander | undefined
+  #holeBytes = 0
 
   constructor(handler: TarHandler, context: TarReaderContext) {
     this.#handler = handler
@@ -74,7 +103,9 @@ export class TarReader {
   #step(chunk: Buffer, at: number): number {
     switch (this.#state) {
       case 'header':
-        return this.#readHeader(chunk, at)
+      case 'sparse-blocks':
+      case 'sparse-map':
+        return this.#readBlock(chunk, at)
       case 'extended':
       case 'content':
         return this.#readContent(chunk, at)
@@ -88,18 +119,24 @@ export class TarReader {
     }
   }
 
-  #readHeader(chunk: Buffer, at: number): number {
+  #readBlock(chunk: Buffer, at: number): number {
     if (this.#partialBytes === 0 && chunk.length - at >= BLOCK_BYTES) {
-      this.#acceptHeader(chunk.subarray(at, at + BLOCK_BYTES))
+      this.#acceptBlock(chunk.subarray(at, at + BLOCK_BYTES))
       return at + BLOCK_BYTES
     }
     const copied = chunk.copy(this.#partial, this.#partialBytes, at)
     this.#partialBytes += copied
     if (this.#partialBytes === BLOCK_BYTES) {
       this.#partialBytes = 0
-      this.#acceptHeader(this.#partial)
+      this.#acceptBlock(this.#partial)
     }
     return at + copied
+  }
+
+  #acceptBlock(block: Buffer): void {
+    if (this.#state === 'sparse-blocks') this.#acceptSparseBlock(block)
+    else if (this.#state === 'sparse-map') this.#acceptMapBlock(block)
+    else this.#acceptHeader(block)
   }
 
   #acceptHeader(block: Buffer): void {
@@ -114,6 +151,7 @@ export class TarReader {
     if ('problem' in header)
       return this.#fail('InvalidLayer', `${header.problem}; the archive is damaged or is no tar`)
     if (EXTENDED.has(header.typeflag)) this.#beginExtended(header)
+    else if (header.typeflag === 'S') this.#beginOldSparse(header, block)
     else this.#beginEntry(header)
   }
 
@@ -132,21 +170,111 @@ export class TarReader {
     this.#expectContent('extended', size)
   }
 
-  #beginEntry(header: TarHeader): void {
+  #beginEntry(header: TarHeader, oldSparse?: SparseFile): void {
     const { limits, usage } = this.#context
     const headers = this.#headers
     this.#path = entryName(header, headers)
-    const sparse = sparseKey(headers.records)
-    if (sparse !== undefined)
-      this.#fail('InvalidLayer', `sparse files (${sparse}) are not supported; archive it without --sparse`)
+    const sparse = oldSparse ?? this.#orFail(parsePaxSparse(headers.records))
     const entry = buildEntry(header, headers, limits, (reason, message) => this.#fail(reason, message))
     usage.entries += 1
     if (usage.entries > limits.maxEntries)
       this.#fail('LimitExceeded', `more than ${limits.maxEntries} entries (maxEntries)`)
     this.#countMetadata(entry.path.length + entry.linkTarget.length + entry.xattrs.size * XATTR_COST_BYTES)
     this.#headers = NO_HEADERS
+    if (sparse !== undefined) {
+      this.#beginSparse(entry, sparse)
+      return
+    }
     this.#handler.entry(entry)
     if (entry.type === 'file') this.#expectContent('content', entry.size)
+  }
+
+  #beginOldSparse(header: TarHeader, block: Buffer): void {
+    this.#path = entryName(header, this.#headers)
+    const { realSize, segments, goesOn } = this.#orFail(parseOldSparse(block))
+    this.#oldSparse = { header, realSize, segments: [...segments], blocks: 0 }
+    this.#endOldSparse(goesOn)
+  }
+
+  #acceptSparseBlock(block: Buffer): void {
+    const { segments, goesOn } = this.#orFail(parseOldSparseBlock(block))
+    const sparse = this.#oldSparse
+    if (sparse === undefined) return
+    sparse.segments.push(...segments)
+    sparse.blocks += 1
+    this.#limitMap(sparse.blocks * BLOCK_BYTES)
+    this.#endOldSparse(goesOn)
+  }
+
+  #endOldSparse(goesOn: boolean): void {
+    const sparse = this.#oldSparse
+    this.#state = goesOn ? 'sparse-blocks' : 'header'
+    if (goesOn || sparse === undefined) return
+    this.#oldSparse = undefined
+    this.#beginEntry(sparse.header, sparse)
+  }
+
+  #beginSparse(entry: TarEntry, { realSize, segments }: PaxSparse): void {
+    const { maxFileBytes } = this.#context.limits
+    if (entry.type !== 'file')
+      this.#fail('InvalidLayer', `a ${entry.type} can't be sparse; only files have holes`)
+    if (realSize > maxFileBytes)
+      this.#fail('LimitExceeded', `a sparse file of ${realSize} bytes; maxFileBytes is ${maxFileBytes}`)
+    if (segments !== undefined) {
+      this.#openSparse(entry, { realSize, segments }, entry.size)
+      return
+    }
+    this.#mapped = { entry, realSize, map: new SparseMapReader() }
+    this.#state = 'sparse-map'
+    if (entry.size < BLOCK_BYTES) this.#fail('InvalidLayer', 'the map of a sparse file is missing')
+  }
+
+  #acceptMapBlock(block: Buffer): void {
+    if (this.#mapped === undefined) return
+    const { entry, realSize, map } = this.#mapped
+    const segments = this.#orFail(map.add(block))
+    this.#limitMap(map.bytes)
+    const left = entry.size - map.bytes
+    if (segments !== undefined) {
+      this.#mapped = undefined
+      this.#openSparse(entry, { realSize, segments }, left)
+    } else if (left < BLOCK_BYTES) this.#fail('InvalidLayer', 'the map of a sparse file is damaged')
+  }
+
+  /** The file as it is read from now on: with its holes, which count like any other bytes. */
+  #openSparse(entry: TarEntry, file: SparseFile, dataBytes: number): void {
+    const problem = sparseProblem(file, dataBytes)
+    if (problem !== undefined) this.#fail('InvalidLayer', problem)
+    this.#countHoles(file.realSize - dataBytes)
+    this.#handler.entry({ ...entry, size: file.realSize })
+    this.#expander = new SparseExpander(file, (bytes) => this.#handler.content(bytes))
+    this.#expectContent('content', dataBytes)
+  }
+
+  /** A few bytes of archive can say a terabyte of zeros, which would all be written. */
+  #countHoles(bytes: number): void {
+    const { limits, usage, maxHoleBytes = RATIO_CHECKED_FROM_BYTES } = this.#context
+    this.#holeBytes += bytes
+    usage.bytes += bytes
+    if (usage.bytes > limits.maxBytes)
+      this.#fail(
+        'LimitExceeded',
+        `the layers have more than ${limits.maxBytes} bytes uncompressed (maxBytes)`,
+      )
+    if (this.#holeBytes > maxHoleBytes)
+      this.#fail(
+        'LimitExceeded',
+        `the holes of sparse files have more than ${maxHoleBytes} bytes, by the layer's compressed size (maxRatio)`,
+      )
+  }
+
+  #limitMap(bytes: number): void {
+    const { maxPaxBytes } = this.#context.limits
+    if (bytes > maxPaxBytes)
+      this.#fail(
+        'LimitExceeded',
+        `the map of a sparse file has ${bytes} bytes; maxPaxBytes is ${maxPaxBytes}`,
+      )
   }
 
   /** Each entry may be within its own limits, and all of them together still fill memory. */
@@ -170,7 +298,7 @@ export class TarReader {
   #readContent(chunk: Buffer, at: number): number {
     const end = Math.min(chunk.length, at + this.#remaining)
     const bytes = chunk.subarray(at, end)
-    if (this.#state === 'content') this.#handler.content(bytes)
+    if (this.#state === 'content') this.#passContent(bytes)
     else this.#extendedParts.push(Buffer.from(bytes))
     this.#remaining -= bytes.length
     if (this.#remaining === 0) this.#contentDone()
@@ -181,7 +309,16 @@ export class TarReader {
     const wasExtended = this.#state === 'extended'
     this.#state = this.#padding === 0 ? 'header' : 'padding'
     if (wasExtended) this.#acceptExtended()
-    else this.#handler.contentEnd()
+    else {
+      this.#expander?.end()
+      this.#expander = undefined
+      this.#handler.contentEnd()
+    }
+  }
+
+  #passContent(bytes: Buffer): void {
+    if (this.#expander === undefined) this.#handler.content(bytes)
+    else this.#expander.write(bytes)
   }
 
   #skipPadding(chunk: Buffer, at: number): number {
@@ -229,6 +366,11 @@ export class TarReader {
   #requireNoHeaders(): void {
     if (this.#headers !== NO_HEADERS)
       this.#fail('InvalidLayer', 'an extended header is not followed by its entry')
+  }
+
+  #orFail<Value extends object | undefined>(value: Value | SparseProblem): Value {
+    if (value !== undefined && 'problem' in value) return this.#fail('InvalidLayer', value.problem)
+    return value as Value
   }
 
   #fail(reason: LayerReason, message: string): never {

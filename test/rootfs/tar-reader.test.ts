@@ -369,21 +369,6 @@ describe('an archive is refused', () => {
       'contains a NUL byte',
     ],
     [
-      'for a GNU sparse file',
-      layer([tarHeader({ name: 'x', type: 'S', format: 'gnu' })]),
-      "typeflag 'S' (a GNU sparse file",
-    ],
-    [
-      'for a PAX sparse file, version 0.x',
-      layer([pax({ 'GNU.sparse.size': '1' }), tarHeader({ name: 'x', type: '0' })]),
-      'sparse files (GNU.sparse.size) are not supported',
-    ],
-    [
-      'for a PAX sparse file, version 1.0',
-      layer([pax({ 'GNU.sparse.major': '1' }), tarHeader({ name: 'x', type: '0' })]),
-      'sparse files (GNU.sparse.major) are not supported',
-    ],
-    [
       'for a volume label',
       layer([tarHeader({ name: 'x', type: 'V' })]),
       "typeflag 'V' (a GNU volume label) is not supported",

@@ -6,6 +6,7 @@ import { BLOB_CASES } from './cases-blobs.ts'
 import { LINK_CASES } from './cases-links.ts'
 import { NAME_CASES } from './cases-names.ts'
 import { REPLACING_CASES } from './cases-replacing.ts'
+import { SPARSE_CASES } from './cases-sparse.ts'
 import { WHITEOUT_CASES } from './cases-whiteouts.ts'
 
 export const CASES: readonly LayerCase[] = [
@@ -15,5 +16,6 @@ export const CASES: readonly LayerCase[] = [
   ...NAME_CASES,
   ...ATTRIBUTE_CASES,
   ...ARCHIVE_CASES,
+  ...SPARSE_CASES,
   ...BLOB_CASES,
 ]
