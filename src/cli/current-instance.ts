@@ -2,8 +2,12 @@
 import { listFolder, readJson } from '../engine/local/disk.ts'
 import { InstanceStore, type InstanceRecord } from '../engine/local/instance-store.ts'
 import { instancePaths, type StatePaths } from '../engine/local/paths.ts'
+import type { ProcessIdentity } from '../engine/local/process-facts.ts'
 import { readRun, type RunState } from '../engine/local/run-state.ts'
+import { ExpectedError } from '../errors.ts'
 import { appFileName, type AppKey } from '../reconcile/names.ts'
+import { isContainerUp } from './app-probe.ts'
+import { shortName } from './app-view.ts'
 
 export interface CurrentInstance {
   readonly record: InstanceRecord
@@ -24,6 +28,24 @@ export async function startedInstances(paths: StatePaths, key: AppKey): Promise<
   }
   return found.toSorted(
     (a, b) => Number(b.state.kind === 'alive') - Number(a.state.kind === 'alive') || startOf(b) - startOf(a),
+  )
+}
+
+/** A container that is up, with the process that holds its mounts. */
+export interface RunningInstance extends CurrentInstance {
+  readonly supervisor: ProcessIdentity
+}
+
+/** The running container of an app, or NotFound. */
+export async function requireRunning(paths: StatePaths, key: AppKey): Promise<RunningInstance> {
+  const [current] = await startedInstances(paths, key)
+  if (current?.state.kind === 'alive' && (await isContainerUp(paths, current.record.id)))
+    return { ...current, supervisor: current.state.supervisor }
+  const name = shortName(key)
+  throw new ExpectedError(
+    'NotFound',
+    `${name} has no running container; 'fairlead status ${name}' says why`,
+    { retry: 'backoff' },
   )
 }
 

@@ -170,38 +170,6 @@ test('inspect answers with what the config says', async () => {
   expect(page.split('\n').filter((line) => line.length > 80)).toEqual([])
 })
 
-describe('diff', () => {
-  test('names every change by path and field, and every change of the configuration', async () => {
-    await layout()
-    const { stdout, code } = await desk.run(['diff', 'oci:layout:one', 'oci:layout:two', '-o', 'json'])
-    expect(code).toBe(0)
-    const { tree, config } = json(stdout) as {
-      tree: { path: string; change: string; fields: string[] }[]
-      config: string[]
-    }
-    expect(tree.map(({ path, change }) => [path, change])).toEqual([
-      ['/data/f', 'modified'],
-      ['/etc', 'removed'],
-      ['/etc/passwd', 'removed'],
-      ['/link', 'modified'],
-      ['/new', 'added'],
-    ])
-    expect(tree.find(({ path }) => path === '/link')?.fields).toEqual(['target'])
-    expect(config.join('\n')).toContain('removes VOLUME /data')
-    const shown = (await desk.run(['diff', 'oci:layout:one', 'oci:layout:two'])).stdout
-    expect(shown).toMatch(/^~ \/link \(target\)$/m)
-    expect(shown).toMatch(/^\+ \/new$/m)
-  })
-
-  test('says that nothing differs', async () => {
-    await layout()
-    expect(await desk.run(['diff', 'oci:layout:one', 'oci:layout:one'])).toMatchObject({
-      code: 0,
-      stdout: 'no difference\n',
-    })
-  })
-})
-
 function appText(image: string, spec = '', status = ''): string {
   return `apiVersion: fairlead.dev/v1alpha1\nkind: ContainerApp\nmetadata: {name: web}\nspec:\n  image: ${image}\n${spec}${status}`
 }

@@ -1,7 +1,7 @@
-/** Differences of trees and configs: by content and every attribute, never by size and time. */
+/** Differences of trees: by content and every attribute, never by size and time. */
 import { describe, expect, test } from 'vitest'
-import type { ImageConfig } from '../../src/image/types.ts'
-import { diffConfigs, diffTrees } from '../../src/rootfs/diff.ts'
+import { diffTrees, isNoise, type DiffOptions } from '../../src/rootfs/diff.ts'
+import { isMachineXattr, subtreeAt, withoutPaths, withoutWays } from '../../src/rootfs/diff-scope.ts'
 import { flattenImage } from '../../src/rootfs/flatten-image.ts'
 import { HashSink } from '../../src/rootfs/hash-sink.ts'
 import { imageOf } from '../engine/local/unpack/unpacked.ts'
@@ -97,60 +97,111 @@ describe('two trees', () => {
   })
 })
 
-const CONFIG: ImageConfig = {
-  platform: { os: 'linux', architecture: 'amd64' },
-  created: undefined,
-  author: undefined,
-  user: '',
-  env: ['PATH=/bin', 'A=1'],
-  entrypoint: ['/entry'],
-  cmd: ['run'],
-  workingDir: '',
-  volumes: ['/data'],
-  exposedPorts: ['80/tcp'],
-  labels: { vendor: 'x' },
-  stopSignal: undefined,
-  diffIds: [],
+function changes(
+  a: readonly LayerPart[],
+  b: readonly LayerPart[],
+  options: DiffOptions = {},
+): readonly string[] {
+  return diffTrees(flatten([a]).tree, flatten([b]).tree, options).map(({ change, path, fields }) =>
+    [change, path, ...fields].join(' '),
+  )
 }
 
-describe('two configs', () => {
-  test.each<[string, Partial<ImageConfig>, readonly string[]]>([
-    ['are equal', {}, []],
-    ['are equal when a default is written out', { user: 'root', workingDir: '/', stopSignal: 'SIGTERM' }, []],
-    [
-      'are equal when created at another time',
-      { created: '2026-01-01T00:00:00Z', diffIds: [`sha256:${'0'.repeat(64)}`] },
-      [],
-    ],
-    ['differ by volumes', { volumes: ['/logs'] }, ['adds VOLUME /logs', 'removes VOLUME /data']],
-    ['differ by user', { user: '2000' }, ['user root → 2000']],
-    [
-      'differ by entrypoint and command',
-      { entrypoint: [], cmd: ['a', 'b c'] },
-      ['entrypoint ["/entry"] → []', 'command ["run"] → ["a","b c"]'],
-    ],
-    [
-      'differ by env',
-      { env: ['PATH=/bin:/x', 'B=', 'C'] },
-      ['removes env A', 'adds env B=', 'adds env C=', 'env PATH: /bin → /bin:/x'],
-    ],
-    ['compare the last of two definitions', { env: ['A=0', 'PATH=/bin', 'A=1'] }, []],
-    [
-      'differ by ports and labels',
-      { exposedPorts: ['81/udp'], labels: { vendor: 'y', new: '' } },
-      ['adds port 81/udp', 'removes port 80/tcp', 'adds label new=', 'label vendor: x → y'],
-    ],
-    [
-      'differ by working directory, stop signal and platform',
-      {
-        workingDir: '/w',
-        stopSignal: 'SIGQUIT',
-        platform: { os: 'linux', architecture: 'arm', variant: 'v7' },
-      },
-      ['platform linux/amd64 → linux/arm/v7', 'working directory / → /w', 'stop signal SIGTERM → SIGQUIT'],
-    ],
-    ['have no control characters in their words', { user: '\u001b[2J' }, ['user root → \\u001b[2J']],
-  ])('%s', (_title, change, expected) => {
-    expect(diffConfigs(CONFIG, { ...CONFIG, ...change })).toEqual(expected)
+test('a symlink has no mode of its own', () => {
+  expect(changes([symlink('l', 'a', { mode: 0o777 })], [symlink('l', 'a', { mode: 0o755 })])).toEqual([])
+})
+
+test('the roots themselves are compared, at their place', () => {
+  const [a, b] = [flatten([[file('f', 'x')]]).tree, flatten([[file('f', 'y')]]).tree]
+  b.inode.uid = 5
+  expect(diffTrees(a, b).map(({ path }) => path)).toEqual(['/', '/f'])
+  expect(diffTrees(a, b, { at: ['srv', 'data'] }).map(({ path }) => path)).toEqual([
+    '/srv/data',
+    '/srv/data/f',
+  ])
+})
+
+test('both values of a field are told', () => {
+  const parts = [
+    [file('f', 'a', { mode: 0o644, mtime: '1.5' }), symlink('l', 'old')],
+    [file('f', 'b', { mode: 0o4755, mtime: 2, uid: 7, xattrs: { 'user.a': 'x' } }), symlink('l', 'new')],
+  ] as const
+  const [f, l] = diffTrees(flatten([parts[0]]).tree, flatten([parts[1]]).tree)
+  expect(f).toMatchObject({
+    type: 'file',
+    from: { mode: '0644', owner: '0:0', mtime: '1.500000000', xattrs: '' },
+    to: { mode: '4755', owner: '7:0', mtime: '2.000000000', xattrs: 'user.a=eA==' },
   })
+  expect(l).toMatchObject({
+    type: 'symlink',
+    fields: ['target'],
+    from: { target: 'old' },
+    to: { target: 'new' },
+  })
+})
+
+test('fields and attributes that say nothing can be left out', () => {
+  const a = [file('f', '', { mode: 0o600, xattrs: { 'user.a': '1' } })]
+  const b = [file('f', '', { mode: 0o644, xattrs: { 'user.a': '2' } })]
+  expect(changes(a, b, { ignore: new Set(['mode']) })).toEqual(['modified /f xattrs'])
+  expect(changes(a, b, { ignoreXattr: (name) => name === 'user.a' })).toEqual(['modified /f mode'])
+})
+
+test.each<[string, readonly LayerPart[], readonly LayerPart[], boolean]>([
+  ['the time of a directory is', [dir('d', { mtime: 1 })], [dir('d', { mtime: 2 })], true],
+  ['the time of a file is not', [file('d', '', { mtime: 1 })], [file('d', '', { mtime: 2 })], false],
+  [
+    "a directory's mode beside its time is not",
+    [dir('d', { mtime: 1 })],
+    [dir('d', { mtime: 2, mode: 0o700 })],
+    false,
+  ],
+  ['a directory that came is not', [], [dir('d')], false],
+])('%s noise', (_title, a, b, expected) => {
+  const [change] = diffTrees(flatten([a]).tree, flatten([b]).tree)
+  expect(change === undefined ? undefined : isNoise(change)).toBe(expected)
+})
+
+describe('the part that is compared', () => {
+  const tree = flatten([[dir('usr'), dir('usr/lib'), file('usr/lib/f', 'x'), symlink('lib', 'usr/lib')]]).tree
+
+  test('is found through symlinks of the tree', () => {
+    expect([...(subtreeAt(tree, ['lib'])?.children?.keys() ?? [])]).toEqual(['f'])
+    expect(subtreeAt(tree, ['usr', 'lib', 'f'])).toBeUndefined()
+    expect(subtreeAt(tree, ['nowhere'])).toBeUndefined()
+  })
+
+  test('leaves mounts out, and keeps the tree as it is', () => {
+    const left = withoutPaths(tree, [['usr', 'lib'], ['lib'], ['nowhere', 'x']])
+    expect([...(left.children?.keys() ?? [])]).toEqual(['usr'])
+    expect(left.children?.get('usr')?.children?.size).toBe(0)
+    expect(subtreeAt(tree, ['lib'])).toBeDefined()
+  })
+
+  test.each<[string, readonly LayerPart[], readonly string[]]>([
+    ['goes where only mounts needed it', [], []],
+    ['stays where the other side has it', [dir('run')], ['run']],
+  ])('the way to a mount %s', (_title, other, expected) => {
+    const mounted = withoutPaths(flatten([[dir('run'), dir('run/a'), file('run/a/s', '')]]).tree, [
+      ['run', 'a', 's'],
+    ])
+    const left = withoutWays(mounted, flatten([other]).tree, [['run', 'a', 's']])
+    expect([...(left.children?.keys() ?? [])]).toEqual(expected)
+  })
+
+  test('a way with something else on it stays', () => {
+    const full = flatten([[dir('run'), file('run/pid', '')]]).tree
+    expect(withoutWays(full, flatten([[]]).tree, [['run', 's']]).children?.size).toBe(1)
+  })
+})
+
+test.each<[string, boolean]>([
+  ['security.selinux', true],
+  ['security.SMACK64EXEC', true],
+  ['trusted.overlay.opaque', true],
+  ['security.capability', false],
+  ['user.mime_type', false],
+  ['system.posix_acl_access', false],
+])('%s belongs to the machine: %s', (name, expected) => {
+  expect(isMachineXattr(name)).toBe(expected)
 })

@@ -1,68 +1,59 @@
-/** `fairlead diff`: two images by content and every attribute. */
-import { printable } from '../../errors.ts'
-import { diffConfigs, diffTrees, type TreeChange } from '../../rootfs/diff.ts'
-import { flattenImage } from '../../rootfs/flatten-image.ts'
-import { HashSink } from '../../rootfs/hash-sink.ts'
+/** `fairlead diff`: images, folders, roots of running apps and volumes, by content and every attribute. */
+import { isNoise } from '../../rootfs/diff.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
-import { referenceOf, withImage } from '../image-source.ts'
+import { diffAnswer, type DiffAnswer } from '../diff-answer.ts'
+import { diffPage } from '../diff-page.ts'
+import { readOwnImage, readSide } from '../diff-read.ts'
+import { diffSideOf } from '../diff-side.ts'
 import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
-import { pullProgress } from '../pull-progress.ts'
-import { painter, type Paint, type Style } from '../styles.ts'
-import { wrapText } from '../table.ts'
+import { EXIT_DIFF_FAILED, EXIT_DIFFERENT, printError } from '../print-error.ts'
+import { painter } from '../styles.ts'
+
+/** Lines of files on a terminal: a few pages. */
+const TERMINAL_LIMIT = 200
 
 export const diff: RunCommand = async (context, call) => {
+  if (!call.options.flag('exitCode')) {
+    await compare(context, call)
+    return 0
+  }
+  try {
+    return (await compare(context, call)) ? EXIT_DIFFERENT : 0
+  } catch (error) {
+    // 1 is an answer here, so a failure needs another code.
+    return printError(context, error, EXIT_DIFF_FAILED)
+  }
+}
+
+/** Whether there are differences. */
+async function compare(context: CliContext, call: CommandCall): Promise<boolean> {
   const format = outputFormat(call)
-  const references = [referenceOf(call.args[0]), referenceOf(call.args[1])] as const
-  const a = await flattened(context, call, references[0])
-  const b = await flattened(context, call, references[1])
-  const answer = { tree: diffTrees(a.tree, b.tree), config: diffConfigs(a.config, b.config) }
+  const answer = await answerOf(context, call)
+  const counted = answer.tree.filter((change) => call.options.flag('times') || !isNoise(change))
+  if (format === 'table') for (const note of answer.notes) context.stderr.write(`note: ${note}\n`)
   await writeAnswer(context, format, answer, () =>
-    diffLines(answer, lineWidth(context), painter(context, context.stdout)),
+    diffPage(
+      { tree: counted, config: answer.config },
+      {
+        width: lineWidth(context),
+        limit: call.options.count('limit') ?? (context.stdout.isTerminal ? TERMINAL_LIMIT : Infinity),
+        paint: painter(context, context.stdout),
+      },
+    ),
   )
+  return counted.length > 0 || answer.config.length > 0
 }
 
-/** The merged tree in memory, with a digest for each file's content. */
-function flattened(context: CliContext, call: CommandCall, reference: ReturnType<typeof referenceOf>) {
-  return withImage(context, call, reference, async ({ image, source, config }) => {
-    const progress = pullProgress(context, printable(reference.original))
-    try {
-      const { tree } = await flattenImage({
-        source,
-        manifest: image.manifest,
-        config: image.config,
-        limits: config.limits,
-        sink: new HashSink(),
-        signal: context.signal,
-        onProgress: progress.report,
-      })
-      return { tree, config: image.config }
-    } finally {
-      progress.end()
-    }
-  })
-}
-
-interface Answer {
-  readonly tree: readonly TreeChange[]
-  readonly config: readonly string[]
-}
-
-const MARKS: Readonly<Record<TreeChange['change'], readonly [string, Style]>> = {
-  added: ['+', 'good'],
-  removed: ['-', 'bad'],
-  modified: ['~', 'warn'],
-}
-
-/** Paths are never cut: they are the answer. */
-function diffLines({ tree, config }: Answer, width: number, paint: Paint): string {
-  if (tree.length === 0 && config.length === 0) return 'no difference\n'
-  const changes = tree.map(({ path, change, fields }) => {
-    const [mark, style] = MARKS[change]
-    return `${paint(style, mark)} ${printable(path, 4096)}${fields.length === 0 ? '' : ` (${fields.join(', ')})`}\n`
-  })
-  const settings = config.flatMap((line) =>
-    wrapText(printable(line, 1000), width - 2).map((part) => `  ${part}\n`),
-  )
-  return `${changes.join('')}${settings.length === 0 ? '' : `${changes.length === 0 ? '' : '\n'}Configuration\n${settings.join('')}`}`
+async function answerOf(context: CliContext, call: CommandCall): Promise<DiffAnswer> {
+  const reader = { context, call }
+  const [first, second] = call.args.map((text) => diffSideOf(call, text))
+  if (first === undefined) throw new Error('unreachable: the parser requires it')
+  // One after the other: each takes memory and a core while it is read.
+  if (second === undefined) {
+    const own = await readOwnImage(reader, first)
+    return diffAnswer(own, await readSide(reader, first))
+  }
+  const a = await readSide(reader, first)
+  return diffAnswer(a, await readSide(reader, second))
 }

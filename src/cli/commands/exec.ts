@@ -9,13 +9,10 @@ import { hostFacts } from '../../engine/local/host.ts'
 import { instancePaths, type StatePaths } from '../../engine/local/paths.ts'
 import { runtimeFor } from '../../engine/local/runtime.ts'
 import { ExpectedError } from '../../errors.ts'
-import type { AppKey } from '../../reconcile/names.ts'
 import { namedApp } from '../app-name.ts'
-import { isContainerUp } from '../app-probe.ts'
-import { shortName } from '../app-view.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import { Interruption, type CliContext } from '../context.ts'
-import { startedInstances, type CurrentInstance } from '../current-instance.ts'
+import { requireRunning } from '../current-instance.ts'
 import { requireApp } from '../require-app.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { UsageError } from '../usage-error.ts'
@@ -29,7 +26,7 @@ export const exec: RunCommand = async (context, call) => {
   const key = namedApp(call)
   const paths = statePathsOf(context, call)
   await requireApp(new LocalAppStore(paths), key)
-  const { record } = await runningInstance(paths, key)
+  const { record } = await requireRunning(paths, key)
   const runtime = runtimeFor(record.runtime, paths.runtime, hostFacts())
   const dir = await mkdtemp(join(tmpdir(), 'fairlead-exec-'))
   try {
@@ -51,17 +48,6 @@ function commandOf(call: CommandCall): readonly string[] {
   const command = words[0] === '--' ? words.slice(1) : words
   if (command.length === 0) throw new UsageError('name the command to run after --', 'command')
   return command
-}
-
-async function runningInstance(paths: StatePaths, key: AppKey): Promise<CurrentInstance> {
-  const [current] = await startedInstances(paths, key)
-  if (current?.state.kind === 'alive' && (await isContainerUp(paths, current.record.id))) return current
-  const name = shortName(key)
-  throw new ExpectedError(
-    'NotFound',
-    `${name} has no running container; 'fairlead status ${name}' says why`,
-    { retry: 'backoff' },
-  )
 }
 
 /** The app's own process with other arguments: what `exec` of either runtime would leave out is all there. */

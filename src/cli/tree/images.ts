@@ -50,13 +50,39 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'diff',
-    summary: 'compare two images by content and every attribute, never by size and time',
+    summary: 'compare images, folders, running apps and volumes by content, never by size and time',
+    details:
+      'A and B are each an image, a folder (a path that begins with / or .), the root of a running app (app://NAME) or a ' +
+      'volume of an app (volume://NAME:/PATH). Alone, an app is compared with the image that it runs and a volume with the ' +
+      'image that it was seeded from; beside a volume only its folder of the image counts. What is mounted into an app is ' +
+      'no part of its root. Exit 0 also with differences, unless --exit-code says otherwise.',
     arguments: [
-      { ...REFERENCE, name: 'a' },
-      { ...REFERENCE, name: 'b' },
+      { name: 'a', description: 'image, folder, app://NAME or volume://NAME:/PATH', kind: 'reference' },
+      { name: '[b]', description: 'the same: what it has become', kind: 'reference' },
     ],
-    options: [PLATFORM, OUTPUT],
-    examples: [{ words: 'diff oci:./layout:v1 oci:./layout:v2', says: 'what v2 changes' }],
+    options: [
+      { flags: '--times', description: 'also show directories of which only the time differs' },
+      {
+        flags: '--limit <count>',
+        description: 'at most so many lines of files (default: 200 on a terminal, else all)',
+        kind: 'text',
+      },
+      {
+        flags: '--exit-code',
+        description: 'exit 1 when something differs, 0 when nothing does, 3 when it cannot be told',
+      },
+      PLATFORM,
+      NAMESPACE,
+      OUTPUT,
+      STATE,
+    ],
+    examples: [
+      { words: 'diff nginx:1.27 nginx:1.28', says: 'what an update brings' },
+      { words: 'diff oci:./layout:v1 ./tree', says: 'an image against a folder' },
+      { words: 'diff app://mattermost', says: 'what a running app has written over its image' },
+      { words: 'diff volume://mattermost:/data', says: 'what has changed in a volume since it was seeded' },
+      { words: 'diff nginx:1.28 volume://chat/web:/data', says: "another image's folder against a volume" },
+    ],
     load: async () => (await import('../commands/diff.ts')).diff,
   },
   {

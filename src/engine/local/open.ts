@@ -10,7 +10,7 @@ import { LocalAppStore } from './app-store.ts'
 import { readConfig, type FairleadConfig } from './config.ts'
 import { LocalEngine } from './engine.ts'
 import { hostFacts } from './host.ts'
-import { LocalImages } from './image-store.ts'
+import { LocalImages, type OpenSource } from './image-store.ts'
 import { InstanceStore } from './instance-store.ts'
 import { DEFAULT_STATE_DIR, statePaths, type StatePaths } from './paths.ts'
 import { runtimeFor, type Runtime, type RuntimeName } from './runtime.ts'
@@ -31,6 +31,8 @@ export interface LocalState {
   readonly volumes: VolumeStore
   readonly blobs: BlobStore
   readonly images: LocalImages
+  /** With the credentials that the app may use; the caller closes it. */
+  readonly openSource: OpenSource
   readonly instances: InstanceStore
   readonly engine: LocalEngine
   runtimeOf(name: RuntimeName): Runtime
@@ -46,7 +48,8 @@ export function openLocal(options: OpenLocalOptions = {}): LocalState {
   const sources = new SourceStore(paths)
   const volumes = new VolumeStore(paths)
   const blobs = new BlobStore(paths.blobs)
-  const images = new LocalImages({ paths, config, blobs, now: Date.now, open: sourceOpener(config, sources) })
+  const openSource = sourceOpener(config, sources)
+  const images = new LocalImages({ paths, config, blobs, now: Date.now, open: openSource })
   const engine = new LocalEngine({
     paths,
     host,
@@ -65,6 +68,7 @@ export function openLocal(options: OpenLocalOptions = {}): LocalState {
     volumes,
     blobs,
     images,
+    openSource,
     instances: new InstanceStore(paths),
     engine,
     runtimeOf: (name) => runtimeFor(name, paths.runtime, host),
