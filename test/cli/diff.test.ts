@@ -189,8 +189,8 @@ describe('what is compared', () => {
 
   test.each(['./tree', '/tree', '.', '..', '../x', 'app://web', 'app://chat/web', 'volume://web:/data'])(
     '%s can be no reference',
-    (text) => {
-      expect(() => parseReference(text)).toThrow()
+    async (text) => {
+      expect(await failureOf(() => parseReference(text))).toContain('InvalidReference')
     },
   )
 
