@@ -7,6 +7,20 @@ export interface TagState {
   readonly origin: ImageOrigin
 }
 
+/** How a tag is asked for. */
+export interface TagQuestion {
+  /** Nobody waits for the answer: a quota that runs out is kept for what is urgent. */
+  readonly background?: boolean
+  /** An answer that somebody with the same credentials got so long ago is good enough; 0 is the default. */
+  readonly maxAgeMs?: number
+}
+
+/** The beginning of a blob that is there already; it can be read as often as needed. */
+export interface KeptBytes {
+  readonly size: number
+  read(): AsyncIterable<Uint8Array>
+}
+
 /**
  * A place that images come from, opened for one reference. All bytes handed out are verified; every failure is an
  * ExpectedError with a reason from the closed set.
@@ -15,7 +29,7 @@ export interface ImageSource {
   /** Resolves to a digest and reads manifest and config of `platform`. With `pin`, reads exactly that digest. */
   resolve(platform: Platform, signal: AbortSignal, pin?: Digest): Promise<ResolvedImage>
   /** What the tag points at now; for noticing a moved tag. Reads no blob. */
-  head(signal: AbortSignal): Promise<TagState>
+  head(signal: AbortSignal, question?: TagQuestion): Promise<TagState>
   /**
    * Whether the place still has a manifest, without reading it. False only when everybody who could have it says that
    * it is not there; throws where somebody could not be asked, which says nothing about the manifest.
@@ -26,5 +40,7 @@ export interface ImageSource {
    * wrong, so a consumer that publishes only after the stream ended never publishes unverified bytes.
    */
   blob(descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** What comes after `kept`, verified together with it. Absent where it would save nothing. */
+  blobAfter?(kept: KeptBytes, descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>
   close(): Promise<void>
 }

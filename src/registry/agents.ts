@@ -12,19 +12,43 @@ import { guardedLookup } from './dial.ts'
 import type { Sender } from './dial.ts'
 import { openTunnel } from './proxy.ts'
 
-/** Which server certificates are believed. */
+/** Which server certificates are believed, and which one is shown to the server. */
 export interface TlsTrust {
   readonly caFile: string | undefined
   readonly insecureSkipVerify: boolean
+  /** PEM files; shown to this host alone, never to one that it sends us to. */
+  readonly client?: ClientCertificate | undefined
 }
 
-const POOL = {
-  keepAlive: true,
-  maxSockets: 6,
-  maxFreeSockets: 6,
-  scheduling: 'lifo',
-  timeout: 60_000,
-} as const
+export interface ClientCertificate {
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+/** Questions are short and many, content is long: neither takes the other's connections. */
+export type Lane = 'question' | 'content'
+
+export interface AgentRequest {
+  readonly url: URL
+  readonly trust: TlsTrust
+  readonly sender: Sender
+  readonly proxy: URL | undefined
+  readonly lane?: Lane
+}
+
+/** Connections to one host. */
+const MAX_SOCKETS: Readonly<Record<Lane, number>> = { question: 6, content: 4 }
+
+function poolOf(lane: Lane) {
+  const sockets = MAX_SOCKETS[lane]
+  return {
+    keepAlive: true,
+    maxSockets: sockets,
+    maxFreeSockets: sockets,
+    scheduling: 'lifo',
+    timeout: 60_000,
+  } as const
+}
 
 export class AgentPool {
   readonly #agents = new Map<string, HttpAgent>()
@@ -37,13 +61,14 @@ export class AgentPool {
     this.#connectMs = connectMs
   }
 
-  /** The agent for a request; made once for each combination. Throws InvalidSpec for an unreadable CA file. */
-  agentFor(url: URL, trust: TlsTrust, sender: Sender, proxy: URL | undefined): HttpAgent {
+  /** The agent for a request; made once for each combination. Throws InvalidSpec for an unreadable PEM file. */
+  agentFor(request: AgentRequest): HttpAgent {
+    const { url, trust, sender, proxy, lane = 'question' } = request
     const network = sender.by === 'user' ? 'user' : sender.network
-    const key = JSON.stringify([url.protocol, trust.caFile, trust.insecureSkipVerify, network, proxy?.href])
+    const key = JSON.stringify([url.protocol, trustKey(trust), network, proxy?.href, lane])
     const known = this.#agents.get(key)
     if (known !== undefined) return known
-    const agent = this.#create(url.protocol === 'https:', trust, sender, proxy)
+    const agent = this.#create(request, poolOf(lane))
     this.#agents.set(key, agent)
     return agent
   }
@@ -53,18 +78,18 @@ export class AgentPool {
     this.#agents.clear()
   }
 
-  #create(isTls: boolean, trust: TlsTrust, sender: Sender, proxy: URL | undefined): HttpAgent {
+  #create({ url, trust, sender, proxy }: AgentRequest, pool: ReturnType<typeof poolOf>): HttpAgent {
     const lookup = guardedLookup(this.#lookup, sender)
-    if (!isTls) {
+    if (url.protocol !== 'https:') {
       return proxy === undefined
-        ? new HttpAgent({ ...POOL, lookup })
-        : new (tunnelling(HttpAgent, proxy, this.#connectMs, plainSocket))(POOL)
+        ? new HttpAgent({ ...pool, lookup })
+        : new (tunnelling(HttpAgent, proxy, this.#connectMs, plainSocket))(pool)
     }
     const tls = {
-      secureContext: this.#contextFor(trust.caFile),
+      secureContext: this.#contextFor(trust),
       rejectUnauthorized: !trust.insecureSkipVerify,
     }
-    if (proxy === undefined) return new HttpsAgent({ ...POOL, ...tls, lookup })
+    if (proxy === undefined) return new HttpsAgent({ ...pool, ...tls, lookup })
     const Tunnelling = tunnelling(HttpsAgent, proxy, this.#connectMs, (socket, host) =>
       connectTls({
         ...tls,
@@ -74,35 +99,61 @@ export class AgentPool {
         ALPNProtocols: ['http/1.1'],
       }),
     )
-    return new Tunnelling({ ...POOL, ...tls })
+    return new Tunnelling({ ...pool, ...tls })
   }
 
   /** Node's own authorities, the system's and the configured file's: a context is costly, so it is made once. */
-  #contextFor(caFile: string | undefined): SecureContext {
-    const known = this.#contexts.get(caFile ?? '')
+  #contextFor(trust: TlsTrust): SecureContext {
+    const { caFile, client } = trust
+    const key = trustKey(trust)
+    const known = this.#contexts.get(key)
     if (known !== undefined) return known
-    const own = caFile === undefined ? [] : [readAuthorities(caFile)]
+    const own = caFile === undefined ? [] : [readPem(caFile, 'caFile', 'CERTIFICATE')]
     const ca = [...new Set([...getCACertificates('default'), ...getCACertificates('system'), ...own])]
-    const context = createSecureContext({ ca, minVersion: 'TLSv1.2' })
-    this.#contexts.set(caFile ?? '', context)
+    const context = contextOf(ca, client)
+    this.#contexts.set(key, context)
     return context
   }
 }
 
-function readAuthorities(caFile: string): string {
+function contextOf(ca: string[], client: ClientCertificate | undefined): SecureContext {
+  const own = clientFiles(client)
   try {
-    const text = readFileSync(caFile, 'utf8')
-    if (text.includes('-----BEGIN CERTIFICATE-----')) return text
+    return createSecureContext({ ca, minVersion: 'TLSv1.2', ...own })
+  } catch (error) {
+    if (client === undefined) throw error
+    const path = client.certFile
+    const message = `clientCertFile ${printable(path)} and clientKeyFile ${printable(client.keyFile)} don't belong together`
+    throw new ExpectedError('InvalidSpec', message, { path, cause: error })
+  }
+}
+
+function trustKey({ caFile, insecureSkipVerify, client }: TlsTrust): string {
+  return JSON.stringify([caFile, insecureSkipVerify, client?.certFile, client?.keyFile])
+}
+
+function clientFiles(client: ClientCertificate | undefined): { cert?: string; key?: string } {
+  if (client === undefined) return {}
+  return {
+    cert: readPem(client.certFile, 'clientCertFile', 'CERTIFICATE'),
+    key: readPem(client.keyFile, 'clientKeyFile', '(?:RSA |EC )?PRIVATE KEY'),
+  }
+}
+
+/** The file's text is never shown: it may be a key. */
+function readPem(path: string, setting: string, label: string): string {
+  try {
+    const text = readFileSync(path, 'utf8')
+    if (new RegExp(`-----BEGIN ${label}-----`).test(text)) return text
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error)
-    throw new ExpectedError('InvalidSpec', `caFile cannot be read: ${printable(detail)}`, {
-      path: caFile,
+    throw new ExpectedError('InvalidSpec', `${setting} cannot be read: ${printable(detail)}`, {
+      path,
       cause: error,
     })
   }
-  throw new ExpectedError('InvalidSpec', `caFile ${printable(caFile)} has no PEM certificate`, {
-    path: caFile,
-  })
+  const what = setting === 'clientKeyFile' ? 'private key that is not encrypted' : 'certificate'
+  throw new ExpectedError('InvalidSpec', `${setting} ${printable(path)} has no PEM ${what}`, { path })
 }
 
 type Wrap = (socket: Socket, host: string) => Socket

@@ -4,21 +4,26 @@ import type { Descriptor } from '../image/types.ts'
 import type { RegistryClient } from './client.ts'
 import { describeFailure, failureOf } from './failure.ts'
 import type { HttpAnswer } from './transport.ts'
+import { passOver } from './verified-stream.ts'
 
 /** Breaks in a row without a single byte between them before the host is given up. */
 const MAX_BREAKS = 3
 
-/**
- * The chunks in order, unverified: the caller hashes them, so it does not matter which host a part came from.
- * `onAsk` hears which client the next bytes come from.
- */
+export interface BlobRequest {
+  readonly clients: readonly RegistryClient[]
+  readonly descriptor: Descriptor
+  /** Bytes at the beginning that are not needed. */
+  readonly offset: number
+  /** Hears which client the next bytes come from. */
+  readonly onAsk: (client: RegistryClient) => void
+}
+
+/** The chunks in order, unverified: the caller hashes them, so it does not matter which host a part came from. */
 export async function* readBlob(
-  clients: readonly RegistryClient[],
-  descriptor: Descriptor,
+  { clients, descriptor, offset, onAsk }: BlobRequest,
   signal: AbortSignal,
-  onAsk: (client: RegistryClient) => void,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const progress = { offset: 0 }
+  const progress = { offset }
   let failure: unknown
   for (const client of clients) {
     onAsk(client)
@@ -49,7 +54,7 @@ async function* fromHost(
   const { offset } = progress
   const range: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` }
   const answer = await client.request(
-    { method: 'GET', path: `blobs/${descriptor.digest}`, headers: range },
+    { method: 'GET', path: `blobs/${descriptor.digest}`, headers: range, lane: 'content' },
     signal,
   )
   // Nothing is left: the break came after the last byte.
@@ -61,13 +66,9 @@ async function* fromHost(
     throw failureOf(answer.status, await describeFailure(answer, 'GET'))
   }
   // A host without ranges begins again; what we have is passed over.
-  let skip = answer.status === 200 ? offset : 0
-  for await (const chunk of answer.body) {
-    const fresh = chunk.subarray(Math.min(skip, chunk.length))
-    skip -= chunk.length - fresh.length
-    if (fresh.length === 0) continue
-    progress.offset += fresh.length
-    yield fresh
+  for await (const chunk of passOver(answer.status === 200 ? offset : 0, answer.body)) {
+    progress.offset += chunk.length
+    yield chunk
   }
 }
 

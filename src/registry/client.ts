@@ -1,15 +1,20 @@
 /**
- * Requests to one endpoint: tries again what may pass, logs in as the registry asks, and goes through all credentials
- * that match, then none at all (rules A1, A7, A9, T8–T10).
+ * Requests to one endpoint: logs in as the registry asks, and goes through all credentials that match, then none at all
+ * (rules A1, A7, A9, T5, X2).
  */
 import { ExpectedError, printable } from '../errors.ts'
-import { parseChallenges } from './challenge.ts'
-import type { Challenge } from './challenge.ts'
+import type { Lane } from './agents.ts'
 import { describeFailure, failureOf } from './failure.ts'
+import { identityOf, identityOfAll } from './identity.ts'
+import { learnLogin, pullScopes, wantsOtherScope } from './login.ts'
+import type { Lesson } from './login.ts'
 import type { Endpoint } from './mirrors.ts'
-import { sendFollowing } from './redirects.ts'
-import { backoffMs, isTransientStatus, MAX_RETRY_AFTER_MS, MAX_TRIES, retryAfterMs } from './retry.ts'
+import { checkNamespace, passWarnings } from './remarks.ts'
+import { sendPatiently } from './sending.ts'
+import type { Answer, Call } from './sending.ts'
 import type { HostScheme, RegistrySession } from './session.ts'
+import type { OnStep } from './steps.ts'
+import { askAsStranger } from './stranger.ts'
 import { basicHeader, bearerAuthorization } from './token.ts'
 import type { Authorization } from './token.ts'
 import type { HttpAnswer } from './transport.ts'
@@ -21,16 +26,27 @@ export interface ClientOptions {
   readonly keychain: Keychain
   readonly userAgent: string
   readonly onWarning: (text: string) => void
+  /** Hears everything that is done, in order. */
+  readonly onStep?: OnStep | undefined
 }
 
 export interface ClientRequest {
   readonly method: 'GET' | 'HEAD'
-  /** Below the repository: `manifests/latest`. */
+  /** Below the repository, maybe with a query: `manifests/latest`. */
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
+  /** Nobody waits for the answer; what is left of a quota is not used up for it. */
+  readonly isBackground?: boolean
+  readonly lane?: Lane
 }
 
-type Answer = HttpAnswer & { readonly isForeign: boolean }
+/** A login to try, and what the registry asked for. */
+interface Attempt {
+  readonly request: ClientRequest
+  readonly scheme: HostScheme
+  readonly network: Network | undefined
+  readonly credential: Credential | undefined
+}
 
 export class RegistryClient {
   readonly endpoint: Endpoint
@@ -47,58 +63,78 @@ export class RegistryClient {
    * RegistryUnauthorized with everything tried, RegistryUnavailable after the last try, RegistryInvalid.
    */
   async request(request: ClientRequest, signal: AbortSignal): Promise<HttpAnswer> {
-    const scheme = this.#options.session.schemes.get(this.#schemeKey)
+    const scheme = this.#options.session.schemes.get(this.#origin)
     if (scheme !== undefined) return this.#withCredentials(request, scheme, undefined, signal)
-    const answer = await this.#send(request, undefined, signal)
+    const answer = await this.#send(request, undefined, undefined, signal)
     if (answer.status !== 401) return this.#judge(answer, request)
     const { scheme: asked } = await this.#learn(answer, request)
-    return this.#withCredentials(request, asked, { network: answer.network }, signal)
+    return this.#withCredentials(request, asked, answer.network, signal)
+  }
+
+  /** Tells apart who may see different things: everything that could be tried here, without a secret. */
+  async identity(signal: AbortSignal): Promise<string> {
+    return identityOfAll((await this.#credentials(signal)).credentials)
   }
 
   /** Every matching credential in turn, then nobody; what each was told ends up in the error. */
   async #withCredentials(
     request: ClientRequest,
     scheme: HostScheme,
-    asked: { readonly network: Network } | undefined,
+    network: Network | undefined,
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
     const { credentials, problems } = await this.#credentials(signal)
     const tried: string[] = [...problems]
-    for (const credential of [...credentials, undefined]) {
-      // Basic without a user is the request that was refused just now.
-      if (credential === undefined && scheme.kind === 'basic') continue
-      const name = credential === undefined ? 'without credentials' : `with ${printable(credential.label)}`
-      try {
-        const answer = await this.#attempt(request, scheme, asked, credential, signal)
-        if (answer.status !== 401 && answer.status !== 403) return await this.#judge(answer, request)
-        tried.push(`${name}: ${await describeFailure(answer, request.method)}`)
-      } catch (error) {
-        if (!(error instanceof ExpectedError) || error.reason !== 'RegistryUnauthorized') throw error
-        tried.push(`${name}: ${error.message}`)
+    let missing: Answer | undefined
+    for (const credential of [...this.#bestFirst(credentials), undefined]) {
+      // Basic without a user is the request that was refused just now; and who is nobody sees less than a login that saw nothing.
+      if (credential === undefined && (scheme.kind === 'basic' || missing !== undefined)) continue
+      const outcome = await this.#tryOne({ request, scheme, network, credential }, signal)
+      if (typeof outcome === 'string') {
+        tried.push(outcome)
+        continue
       }
+      missing?.discard()
+      // Many registries say "not found" where they mean "not for you" (rule A9).
+      missing = outcome.status === 404 ? outcome : undefined
+      if (missing !== undefined) continue
+      this.#rememberWorking(credentials, credential, outcome)
+      return this.#judge(outcome, request)
     }
-    const host = printable(this.endpoint.host)
+    if (missing !== undefined) return this.#judge(missing, request)
+    throw this.#refused(tried)
+  }
+
+  /** The answer, or why this login was of no use. */
+  async #tryOne(attempt: Attempt, signal: AbortSignal): Promise<Answer | string> {
+    const { credential, request } = attempt
+    const name = credential === undefined ? 'without credentials' : `with ${printable(credential.label)}`
+    try {
+      const answer = await this.#attempt(attempt, signal)
+      if (answer.status !== 401 && answer.status !== 403) return answer
+      return `${name}: ${await describeFailure(answer, request.method)}`
+    } catch (error) {
+      if (!(error instanceof ExpectedError) || error.reason !== 'RegistryUnauthorized') throw error
+      return `${name}: ${error.message}`
+    }
+  }
+
+  #refused(tried: readonly string[]): ExpectedError {
+    const { host, repository } = this.endpoint
     const list = tried.length === 0 ? 'no credentials are known for it' : `tried ${tried.join('; ')}`
-    throw new ExpectedError(
+    return new ExpectedError(
       'RegistryUnauthorized',
-      `${host} refuses access to ${printable(this.endpoint.repository)}: ${list}`,
-      {
-        retry: 'backoff',
-      },
+      `${printable(host)} refuses access to ${printable(repository)}: ${list}`,
+      { retry: 'backoff' },
     )
   }
 
   /** One credential; when the registry then wants another scope, that is asked for once (rule A7). */
-  async #attempt(
-    request: ClientRequest,
-    scheme: HostScheme,
-    asked: { readonly network: Network } | undefined,
-    credential: Credential | undefined,
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    const first = await this.#authorization(scheme, [this.#scope], asked?.network, credential, signal)
-    const answer = await this.#send(request, first?.authorization, signal)
-    if (answer.status !== 401) return answer
+  async #attempt(attempt: Attempt, signal: AbortSignal): Promise<Answer> {
+    const { request, scheme, credential } = attempt
+    const first = await this.#authorization(attempt, [this.#scope], signal)
+    const answer = await this.#send(request, first?.authorization, credential, signal)
+    if (answer.status !== 401 && !wantsOtherScope(answer)) return answer
     const again = await this.#learn(answer, request)
     first?.forget()
     const scopes = [...new Set([this.#scope, ...pullScopes(again.challenge)])]
@@ -107,15 +143,14 @@ export class RegistryClient {
     if (isSame && first?.isCached !== true) {
       throw new ExpectedError('RegistryUnauthorized', again.text, { retry: 'backoff' })
     }
-    const second = await this.#authorization(again.scheme, scopes, answer.network, credential, signal)
-    return this.#send(request, second?.authorization, signal)
+    const next = { ...attempt, scheme: again.scheme, network: answer.network }
+    const second = await this.#authorization(next, scopes, signal)
+    return this.#send(request, second?.authorization, credential, signal)
   }
 
   async #authorization(
-    scheme: HostScheme,
+    { scheme, network, credential, request }: Attempt,
     scopes: readonly string[],
-    network: Network | undefined,
-    credential: Credential | undefined,
     signal: AbortSignal,
   ): Promise<Authorization | undefined> {
     if (scheme.kind === 'basic') {
@@ -124,116 +159,83 @@ export class RegistryClient {
         ? undefined
         : { authorization, isCached: false, forget: () => undefined }
     }
-    const { session, userAgent } = this.#options
-    const { realm, service } = scheme
-    // A remembered realm was accepted before from the same host, so its network is the one seen then.
-    const from = network ?? session.networks.get(this.endpoint.base.origin) ?? 'public'
+    const { session, userAgent, onStep } = this.#options
+    const { endpoint } = this
     return bearerAuthorization(
-      { endpoint: this.endpoint, realm, service, scopes, credential, network: from, userAgent },
+      {
+        endpoint,
+        realm: scheme.realm,
+        service: scheme.service,
+        scopes,
+        credential,
+        // A remembered realm was accepted before from the same host, so its network is the one seen then.
+        network: network ?? session.networks.get(this.#origin) ?? 'public',
+        userAgent,
+        isBackground: request.isBackground ?? false,
+        onStep,
+      },
       session,
       signal,
     )
   }
 
-  /** Sends with retries and redirects; a host that asked for time gets it. */
   async #send(
     request: ClientRequest,
     authorization: string | undefined,
+    credential: Credential | undefined,
     signal: AbortSignal,
   ): Promise<Answer> {
     const { session } = this.#options
-    for (let tries = 1; ; tries++) {
-      await this.#waitWhileParked(signal)
-      const outcome = await this.#once(request, authorization, signal).catch((error: unknown) => {
-        if (!isRetryable(error) || tries >= MAX_TRIES) throw error
-        return undefined
-      })
-      if (outcome !== undefined && !isTransientStatus(outcome.status)) return outcome
-      if (outcome !== undefined) await this.#noteTransient(outcome, request, tries)
-      await session.effects.wait(backoffMs(tries, session.effects.random), signal)
-    }
+    const { endpoint } = this
+    const call = this.#callOf(request, authorization, credential)
+    const answer = await sendPatiently(session, call, signal)
+    if (!answer.isForeign) session.networks.set(this.#origin, answer.network)
+    passWarnings(answer, endpoint, this.#options)
+    checkNamespace(answer, endpoint)
+    if (!answer.isForeign || answer.status !== 401) return answer
+    return askAsStranger(this.#options, call, answer, signal)
   }
 
-  async #once(
+  #callOf(
     request: ClientRequest,
     authorization: string | undefined,
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    const { session, userAgent } = this.#options
-    const answer = await sendFollowing(
-      session.transport,
-      {
+    credential: Credential | undefined,
+  ): Call {
+    const { userAgent, onStep } = this.#options
+    const { base, host, registry, sendsNamespace, trust } = this.endpoint
+    const url = new URL(request.path, base)
+    if (sendsNamespace) url.searchParams.set('ns', registry)
+    const login = authorization === undefined ? {} : { authorization }
+    return {
+      request: {
         method: request.method,
-        url: new URL(request.path, this.endpoint.base),
-        headers: {
-          ...request.headers,
-          'user-agent': userAgent,
-          ...(authorization === undefined ? {} : { authorization }),
-        },
-        trust: this.endpoint.trust,
+        url,
+        headers: { ...request.headers, 'user-agent': userAgent, ...login },
+        trust,
         sender: { by: 'user' },
+        lane: request.lane ?? 'question',
+        onStep,
       },
-      signal,
-    )
-    if (!answer.isForeign) session.networks.set(this.endpoint.base.origin, answer.network)
-    this.#passWarnings(answer)
-    if (answer.isForeign && answer.status === 401)
-      throw failureOf(401, await describeFailure(answer, request.method))
-    return answer
-  }
-
-  /** Parks the host when it says until when; throws when the tries or the patience are over. */
-  async #noteTransient(answer: Answer, request: ClientRequest, tries: number): Promise<void> {
-    const { session } = this.#options
-    const asked = retryAfterMs(answer.headers['retry-after'], session.effects.now())
-    if (asked !== undefined) session.park(this.endpoint.base.origin, asked)
-    if (tries >= MAX_TRIES || (asked ?? 0) > MAX_RETRY_AFTER_MS) {
-      const text = await describeFailure(answer, request.method)
-      throw failureOf(
-        answer.status,
-        asked === undefined ? text : `${text}; it asks to wait ${Math.ceil(asked / 1000)} s`,
-      )
+      host,
+      what: request.method,
+      identity: authorization === undefined ? '' : identityOf(credential),
+      isBackground: request.isBackground ?? false,
+      follows: true,
     }
-    answer.discard()
-  }
-
-  async #waitWhileParked(signal: AbortSignal): Promise<void> {
-    const { session } = this.#options
-    const ms = session.parkedMs(this.endpoint.base.origin)
-    if (ms === 0) return
-    if (ms <= MAX_RETRY_AFTER_MS) return session.effects.wait(ms, signal)
-    throw new ExpectedError(
-      'RegistryUnavailable',
-      `${printable(this.endpoint.host)} asked to be left alone for another ${Math.ceil(ms / 1000)} s`,
-      { retry: 'backoff' },
-    )
   }
 
   /** What the registry asks for; remembered for the next request. */
-  async #learn(answer: Answer, request: ClientRequest) {
-    const challenges = parseChallenges(answer.headers['www-authenticate'])
-    const text = await describeFailure(answer, request.method)
-    const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'))
-    const challenge = bearer ?? challenges.find(({ scheme }) => scheme === 'basic')
-    if (challenge === undefined) {
-      throw new ExpectedError(
-        'RegistryUnauthorized',
-        `${text}; it names no way to log in that is known (Basic or Bearer)`,
-        {
-          retry: 'backoff',
-        },
-      )
-    }
-    const scheme: HostScheme =
-      bearer === undefined
-        ? { kind: 'basic' }
-        : {
-            kind: 'bearer',
-            realm: bearer.parameters.get('realm') ?? '',
-            service: bearer.parameters.get('service'),
-          }
-    this.#options.session.schemes.set(this.#schemeKey, scheme)
-    return { scheme, challenge, text }
+  async #learn(answer: Answer, request: ClientRequest): Promise<Lesson> {
+    const lesson = await learnLogin(answer, request.method)
+    const { scheme } = lesson
+    this.#options.session.schemes.set(this.#origin, scheme)
+    this.#options.onStep?.({
+      kind: 'challenge',
+      host: printable(this.endpoint.host),
+      scheme: scheme.kind,
+      ...(scheme.kind === 'bearer' ? { realm: printable(scheme.realm) } : {}),
+    })
+    return lesson
   }
 
   async #judge(answer: HttpAnswer, request: ClientRequest): Promise<HttpAnswer> {
@@ -244,45 +246,53 @@ export class RegistryClient {
     throw failureOf(status, await describeFailure(answer, request.method))
   }
 
+  /** The one that worked last time for this repository, then the others: at rest there is one request. */
+  #bestFirst(credentials: readonly Credential[]): readonly Credential[] {
+    const best = this.#options.session.worked.get(this.#workedKey(credentials))
+    if (best === undefined) return credentials
+    const isBest = (credential: Credential) => identityOf(credential) === best
+    return [...credentials.filter(isBest), ...credentials.filter((credential) => !isBest(credential))]
+  }
+
+  #rememberWorking(
+    credentials: readonly Credential[],
+    credential: Credential | undefined,
+    answer: Answer,
+  ): void {
+    if (credentials.length < 2 || credential === undefined || answer.status >= 300) return
+    this.#options.session.worked.set(this.#workedKey(credentials), identityOf(credential))
+  }
+
+  #workedKey(credentials: readonly Credential[]): string {
+    return `${this.endpoint.base.href} ${identityOfAll(credentials)}`
+  }
+
   #credentials(signal: AbortSignal): Promise<KeychainAnswer> {
-    const { credentialHost, repository } = this.endpoint
-    this.#keychainAnswer ??= this.#options.keychain
-      .find(credentialHost, repository, signal)
-      .catch((error: unknown) => {
-        // An aborted look-up must not be the answer for ever.
-        this.#keychainAnswer = undefined
-        throw error
-      })
+    this.#keychainAnswer ??= this.#askKeychain(signal).catch((error: unknown) => {
+      // An aborted look-up must not be the answer for ever.
+      this.#keychainAnswer = undefined
+      throw error
+    })
     return this.#keychainAnswer
   }
 
-  #passWarnings(answer: Answer): void {
-    for (const line of [answer.headers['warning'] ?? []].flat()) {
-      for (const [, text = ''] of line.matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)) {
-        const warning = `${printable(this.endpoint.host)}: ${printable(text)}`
-        if (this.#options.session.isNewWarning(warning)) this.#options.onWarning(warning)
-      }
-    }
+  async #askKeychain(signal: AbortSignal): Promise<KeychainAnswer> {
+    const { credentialHost, repository, host } = this.endpoint
+    const answer = await this.#options.keychain.find(credentialHost, repository, signal)
+    this.#options.onStep?.({
+      kind: 'credentials',
+      host: printable(host),
+      names: answer.credentials.map(({ label }) => printable(label)),
+      problems: answer.problems.map((problem) => printable(problem, 300)),
+    })
+    return answer
   }
 
   get #scope(): string {
     return `repository:${this.endpoint.repository}:pull`
   }
 
-  get #schemeKey(): string {
+  get #origin(): string {
     return this.endpoint.base.origin
   }
-}
-
-function isRetryable(error: unknown): boolean {
-  return error instanceof ExpectedError && error.reason === 'RegistryUnavailable' && error.retry === 'backoff'
-}
-
-/** The repository scopes of a challenge, reduced to pulling: we never ask for more (rule A2). */
-function pullScopes(challenge: Challenge | undefined): readonly string[] {
-  const scopes = (challenge?.parameters.get('scope') ?? '').split(' ').slice(0, 8)
-  return scopes.flatMap((scope) => {
-    const match = /^(repository(?:\([^)]*\))?:[^ ]+):([a-z*,]+)$/.exec(scope)
-    return match === null ? [] : [`${match[1]}:pull`]
-  })
 }

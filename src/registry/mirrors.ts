@@ -1,13 +1,17 @@
 /** Whom to ask for a registry's content, in order: the configured mirrors, then the registry itself. */
 import { isLoopbackHost } from './addresses.ts'
 import type { TlsTrust } from './agents.ts'
-import type { RegistriesConfig, RegistryConfig } from './types.ts'
+import type { MirrorConfig, RegistriesConfig, RegistryConfig } from './types.ts'
 
 /** One place that serves a repository. */
 export interface Endpoint {
   /** As messages and status name it: `docker.io`, `mirror.example.com:5000`. */
   readonly host: string
+  /** Whose content is asked for; a mirror's host is another. */
+  readonly registry: string
   readonly isMirror: boolean
+  /** It serves several registries and is told by `ns=` which one is meant (rule X2). */
+  readonly sendsNamespace: boolean
   /** What its credentials are looked up by; a mirror never gets the registry's (rule X3). */
   readonly credentialHost: string
   readonly repository: string
@@ -29,7 +33,7 @@ export function endpointsFor(
   const mirrors = configOf(config, registry).mirrors ?? []
   const asked = mirrors.filter((mirror) => purpose === 'pull' || mirror.resolve === true)
   return [
-    ...asked.map((mirror) => mirrorEndpoint(new URL(mirror.url), repository, config)),
+    ...asked.map((mirror) => mirrorEndpoint(mirror, registry, repository, config)),
     registryEndpoint(registry, repository, config),
   ]
 }
@@ -41,7 +45,9 @@ function registryEndpoint(registry: string, repository: string, config: Registri
   const base = new URL(`${scheme}://${host}/v2/${repository}/`)
   return {
     host: registry,
+    registry,
     isMirror: false,
+    sendsNamespace: false,
     credentialHost: registry,
     repository,
     base,
@@ -50,14 +56,22 @@ function registryEndpoint(registry: string, repository: string, config: Registri
 }
 
 /** Path prefixes (a project of Harbor, say) stand before the repository (rule X6). */
-function mirrorEndpoint(url: URL, repository: string, config: RegistriesConfig): Endpoint {
+function mirrorEndpoint(
+  mirror: MirrorConfig,
+  registry: string,
+  repository: string,
+  config: RegistriesConfig,
+): Endpoint {
+  const url = new URL(mirror.url)
   const prefix = url.pathname.replace(/^\/(?:v2(?=\/|$)\/?)?/, '').replace(/\/+$/, '')
   const path = prefix === '' ? repository : `${prefix}/${repository}`
   const base = new URL(`${url.protocol}//${url.host}/v2/${path}/`)
   const settings = configOf(config, url.host)
   return {
     host: url.host,
+    registry,
     isMirror: true,
+    sendsNamespace: mirror.namespace ?? false,
     credentialHost: url.host,
     repository: path,
     base,
@@ -68,16 +82,19 @@ function mirrorEndpoint(url: URL, repository: string, config: RegistriesConfig):
 /** Loopback needs no encryption; every other host must be named in the configuration (rule T1). */
 function speaksPlainHttp(host: string, settings: RegistryConfig): boolean {
   if (settings.plainHttp !== undefined) return settings.plainHttp
-  if (settings.caFile !== undefined || settings.insecureSkipVerify === true) return false
+  const { caFile, clientCertFile, insecureSkipVerify } = settings
+  if (caFile !== undefined || clientCertFile !== undefined || insecureSkipVerify === true) return false
   const { hostname, port } = new URL(`http://${host}`)
   return isLoopbackHost(hostname) && port !== '443'
 }
 
 function securityOf(settings: RegistryConfig): Pick<Endpoint, 'trust' | 'trustedRealms'> {
-  return {
-    trust: { caFile: settings.caFile, insecureSkipVerify: settings.insecureSkipVerify ?? false },
-    trustedRealms: settings.trustedRealms ?? [],
-  }
+  const { caFile, insecureSkipVerify = false, clientCertFile, clientKeyFile, trustedRealms = [] } = settings
+  const client =
+    clientCertFile === undefined || clientKeyFile === undefined
+      ? undefined
+      : { certFile: clientCertFile, keyFile: clientKeyFile }
+  return { trust: { caFile, insecureSkipVerify, client }, trustedRealms }
 }
 
 function configOf(config: RegistriesConfig, host: string): RegistryConfig {

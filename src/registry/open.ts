@@ -1,8 +1,10 @@
 /** Opens whatever a reference names. The parts are loaded when first used: a layout needs no HTTP client. */
-import type { ImageSource, TagState } from '../image/source.ts'
+import type { ImageSource, KeptBytes, TagQuestion, TagState } from '../image/source.ts'
 import type { Descriptor, Digest, Platform, Reference, ResolvedImage } from '../image/types.ts'
 import type { RegistrySession } from './session.ts'
+import type { OnStep } from './steps.ts'
 import type { Effects, Keychain, RegistriesConfig } from './types.ts'
+import { passOver, verified } from './verified-stream.ts'
 
 export interface SourceOptions {
   /** What relative layout paths are relative to. */
@@ -18,6 +20,10 @@ export interface SourceOptions {
   readonly session?: RegistrySession
   /** Where proxies are configured; the process's environment by default. */
   readonly env?: Effects['env']
+  /** How `resolve` asks for a tag. */
+  readonly question?: TagQuestion
+  /** Hears everything that is done at registries, in order. */
+  readonly onStep?: OnStep
 }
 
 /** Does no I/O yet; the first method called does. */
@@ -48,6 +54,8 @@ async function load(reference: Reference, options: SourceOptions): Promise<Image
       keychain: options.keychain,
       userAgent: options.userAgent ?? 'fairlead',
       onWarning: options.onWarning ?? (() => undefined),
+      onStep: options.onStep,
+      ...(options.question === undefined ? {} : { question: options.question }),
     })
   }
   const { LayoutSource } = await import('./layout-source.ts')
@@ -71,8 +79,8 @@ class LazySource implements ImageSource {
     return (await this.#opened()).resolve(platform, signal, pin)
   }
 
-  async head(signal: AbortSignal): Promise<TagState> {
-    return (await this.#opened()).head(signal)
+  async head(signal: AbortSignal, question?: TagQuestion): Promise<TagState> {
+    return (await this.#opened()).head(signal, question)
   }
 
   async holds(digest: Digest, signal: AbortSignal): Promise<boolean> {
@@ -81,6 +89,23 @@ class LazySource implements ImageSource {
 
   async *blob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     yield* (await this.#opened()).blob(descriptor, signal)
+  }
+
+  /** Where the source itself can't, all of it is read, and what is there already is passed over. */
+  async *blobAfter(
+    kept: KeptBytes,
+    descriptor: Descriptor,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const source = await this.#opened()
+    if (source.blobAfter === undefined)
+      yield* verified(
+        descriptor,
+        passOver(kept.size, source.blob(descriptor, signal)),
+        descriptor.digest,
+        kept,
+      )
+    else yield* source.blobAfter(kept, descriptor, signal)
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@
  * the registry is not in, and without our credentials as soon as the origin changes, for the rest of the chain.
  */
 import { ExpectedError, printable } from '../errors.ts'
+import { shownUrl } from './steps.ts'
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts'
 
 const MAX_HOPS = 5
@@ -22,6 +23,13 @@ export async function sendFollowing(
     if (!REDIRECTS.has(answer.status)) return { ...answer, isForeign }
     answer.discard()
     const next = nextUrl(answer)
+    const leaves = next.origin !== origin
+    request.onStep?.({
+      kind: 'redirect',
+      from: shownUrl(answer.url),
+      to: shownUrl(next),
+      keepsLogin: !isForeign && !leaves,
+    })
     if (hop >= MAX_HOPS) throw refused(answer.url, `redirects more than ${MAX_HOPS} times`)
     if (request.url.protocol === 'https:' && next.protocol !== 'https:') {
       throw refused(
@@ -29,7 +37,7 @@ export async function sendFollowing(
         `redirects from https to ${next.protocol}//${next.host}, which is not encrypted`,
       )
     }
-    isForeign ||= next.origin !== origin
+    isForeign ||= leaves
     current = isForeign ? foreignRequest(current, answer, next) : { ...current, url: next }
   }
 }
@@ -41,7 +49,8 @@ function foreignRequest(request: HttpRequest, answer: HttpAnswer, url: URL): Htt
     request.sender.by === 'user'
       ? { by: 'host' as const, host: answer.url.host, network: answer.network }
       : request.sender
-  return { ...request, url, headers, sender }
+  // Nor does it get to see our certificate.
+  return { ...request, url, headers, sender, trust: { ...request.trust, client: undefined } }
 }
 
 function nextUrl(answer: HttpAnswer): URL {

@@ -6,7 +6,10 @@ import type { MirrorConfig, RegistriesConfig, RegistryConfig } from './types.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** `{host: {mirrors, plainHttp, caFile, insecureSkipVerify, trustedRealms}}`. Throws IssuesError (InvalidSpec). */
+const FILES = ['caFile', 'clientCertFile', 'clientKeyFile'] as const
+const KNOWN = ['mirrors', 'plainHttp', ...FILES, 'insecureSkipVerify', 'trustedRealms']
+
+/** By host, see RegistryConfig. Throws IssuesError (InvalidSpec). */
 export function parseRegistriesConfig(value: unknown): RegistriesConfig {
   const issues: Issue[] = []
   const config: Record<string, RegistryConfig> = {}
@@ -37,23 +40,36 @@ export function hostOf(text: string): string | undefined {
 
 function readRegistry(value: unknown, path: string, issues: Issue[]): RegistryConfig {
   const fields = fieldsOf(value, path, issues) ?? {}
-  const known = ['mirrors', 'plainHttp', 'caFile', 'insecureSkipVerify', 'trustedRealms']
-  refuseUnknown(fields, known, path, issues)
+  refuseUnknown(fields, KNOWN, path, issues)
   const mirrors = readMirrors(fields['mirrors'], `${path}.mirrors`, issues)
   const plainHttp = flag(fields, 'plainHttp', path, issues)
   const insecureSkipVerify = flag(fields, 'insecureSkipVerify', path, issues)
-  const caFile = fields['caFile']
-  if (caFile !== undefined && (typeof caFile !== 'string' || !caFile.startsWith('/'))) {
-    problem(issues, `${path}.caFile`, 'must be the absolute path of a PEM file')
-  }
+  const files = readFiles(fields, path, issues)
   const trustedRealms = readRealms(fields['trustedRealms'], `${path}.trustedRealms`, issues)
   return {
     ...(mirrors === undefined ? {} : { mirrors }),
     ...(plainHttp === undefined ? {} : { plainHttp }),
-    ...(typeof caFile === 'string' ? { caFile } : {}),
+    ...files,
     ...(insecureSkipVerify === undefined ? {} : { insecureSkipVerify }),
     ...(trustedRealms === undefined ? {} : { trustedRealms }),
   }
+}
+
+type PemFiles = Pick<RegistryConfig, (typeof FILES)[number]>
+
+function readFiles(fields: Fields, path: string, issues: Issue[]): PemFiles {
+  const files = Object.fromEntries(
+    FILES.flatMap((name) => {
+      const file = fields[name]
+      if (file === undefined) return []
+      if (typeof file === 'string' && file.startsWith('/')) return [[name, file]]
+      problem(issues, `${path}.${name}`, 'must be the absolute path of a PEM file')
+      return []
+    }),
+  ) as PemFiles
+  if ((fields['clientCertFile'] === undefined) !== (fields['clientKeyFile'] === undefined))
+    problem(issues, path, 'must have both clientCertFile and clientKeyFile, or none of them')
+  return files
 }
 
 function readMirrors(value: unknown, path: string, issues: Issue[]): readonly MirrorConfig[] | undefined {
@@ -66,8 +82,9 @@ function readMirrors(value: unknown, path: string, issues: Issue[]): readonly Mi
     const at = `${path}[${index}]`
     const fields = fieldsOf(item, at, issues)
     if (fields === undefined) return []
-    refuseUnknown(fields, ['url', 'resolve'], at, issues)
+    refuseUnknown(fields, ['url', 'resolve', 'namespace'], at, issues)
     const resolve = flag(fields, 'resolve', at, issues)
+    const namespace = flag(fields, 'namespace', at, issues)
     const url = fields['url']
     if (typeof url !== 'string' || !isMirrorUrl(url)) {
       problem(
@@ -77,7 +94,13 @@ function readMirrors(value: unknown, path: string, issues: Issue[]): readonly Mi
       )
       return []
     }
-    return [{ url, ...(resolve === undefined ? {} : { resolve }) }]
+    return [
+      {
+        url,
+        ...(resolve === undefined ? {} : { resolve }),
+        ...(namespace === undefined ? {} : { namespace }),
+      },
+    ]
   })
 }
 

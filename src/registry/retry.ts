@@ -3,8 +3,8 @@
 export const MAX_TRIES = 4
 const BASE_MS = 250
 const MAX_BACKOFF_MS = 5_000
-/** A longer wish is reported to the user with its time rather than waited for. */
-export const MAX_RETRY_AFTER_MS = 60_000
+/** A longer wish is reported to the user with its time rather than waited for: a whole question has 30 s. */
+export const MAX_RETRY_AFTER_MS = 20_000
 
 /** Answers that another try may change. 499 and 522 come from proxies in front of registries. */
 export function isTransientStatus(status: number): boolean {

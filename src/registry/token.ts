@@ -2,12 +2,15 @@
  * Bearer tokens (distribution token spec and its OAuth2 form). The token server's address comes from the registry, so it
  * is checked before anything is sent there, and credentials go only where they belong (rules A2–A6).
  */
-import { createHash } from 'node:crypto'
 import { ExpectedError, printable } from '../errors.ts'
 import { parseStrictJson } from '../image/json.ts'
 import { describeFailure } from './failure.ts'
+import { identityOf } from './identity.ts'
 import type { Endpoint } from './mirrors.ts'
+import { sendPatiently } from './sending.ts'
 import type { CachedToken, RegistrySession } from './session.ts'
+import { shownUrl } from './steps.ts'
+import type { OnStep } from './steps.ts'
 import type { HttpAnswer, HttpRequest } from './transport.ts'
 import type { Credential } from './types.ts'
 import { collect } from './verified-stream.ts'
@@ -22,13 +25,16 @@ export interface TokenRequest {
   /** Where the challenge came from. */
   readonly network: Network
   readonly userAgent: string
+  readonly isBackground: boolean
+  readonly onStep?: OnStep | undefined
 }
 
 const MAX_TOKEN_BYTES = 64 * 1024
 const DEFAULT_LIFE_SECONDS = 60
+const MAX_LIFE_SECONDS = 86_400
+const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/
 /** No token is used in its last tenth, at most 30 s: the request takes time too. */
 const MAX_MARGIN_MS = 30_000
-const MAX_CACHED = 1000
 
 /** Registries whose token server has another name, and who runs both. */
 const KNOWN_REALMS: Readonly<Record<string, readonly string[]>> = {
@@ -51,21 +57,28 @@ export async function bearerAuthorization(
   signal: AbortSignal,
 ): Promise<Authorization> {
   const { credential } = request
+  // A ready token goes to the registry itself; no token server sees it (rule A6).
   if (credential?.registryToken !== undefined) {
-    checkRealm(request)
     return { authorization: `Bearer ${credential.registryToken}`, isCached: false, forget: () => undefined }
   }
   const key = cacheKey(request)
-  const forget = () => void session.tokens.delete(key)
+  const forget = () => session.tokens.delete(key)
   const cached = await session.tokens.get(key)?.catch(() => undefined)
   if (cached !== undefined && session.effects.now() < cached.expiresAtMs) {
+    tellToken(request, true)
     return { authorization: cached.authorization, isCached: true, forget }
   }
-  if (session.tokens.size >= MAX_CACHED) session.tokens.clear()
   const fetched = fetchToken(request, session, signal)
   session.tokens.set(key, fetched)
   fetched.catch(forget)
-  return { authorization: (await fetched).authorization, isCached: false, forget }
+  const { authorization } = await fetched
+  tellToken(request, false)
+  return { authorization, isCached: false, forget }
+}
+
+function tellToken({ realm, credential, onStep }: TokenRequest, cached: boolean): void {
+  const name = credential === undefined ? 'nobody' : printable(credential.label)
+  onStep?.({ kind: 'token', realm: shownUrl(new URL(realm)), name, cached })
 }
 
 async function fetchToken(
@@ -84,7 +97,7 @@ async function fetchToken(
     )
   }
   const body = await collect(answer.body, MAX_TOKEN_BYTES, `the token of ${printable(realm.host)}`)
-  return readToken(body, startedMs, realm)
+  return readToken(body, startedMs, realm, answer.headers.date)
 }
 
 /** An identity token is exchanged by POST; everything else is asked by GET. Redirects are not followed. */
@@ -95,16 +108,23 @@ async function ask(
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
   const { credential, endpoint } = request
+  const isOwn = realm.origin === endpoint.base.origin
   const send = (part: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body'>) =>
-    session.transport.send(
+    sendPatiently(
+      session,
       {
-        ...part,
-        headers: { ...part.headers, 'user-agent': request.userAgent, accept: 'application/json' },
-        trust:
-          realm.host === endpoint.base.host
-            ? endpoint.trust
-            : { ...endpoint.trust, insecureSkipVerify: false },
-        sender: { by: 'host', host: endpoint.host, network: request.network },
+        request: {
+          ...part,
+          headers: { ...part.headers, 'user-agent': request.userAgent, accept: 'application/json' },
+          trust: isOwn ? endpoint.trust : { caFile: endpoint.trust.caFile, insecureSkipVerify: false },
+          sender: { by: 'host', host: endpoint.host, network: request.network },
+          onStep: request.onStep,
+        },
+        host: realm.host,
+        what: 'a token request',
+        identity: identityOf(credential),
+        isBackground: request.isBackground,
+        follows: false,
       },
       signal,
     )
@@ -182,7 +202,7 @@ function isTrustedRealm(realm: URL, endpoint: Endpoint): boolean {
   return [...(known ?? []), ...endpoint.trustedRealms].includes(realm.host)
 }
 
-function readToken(body: Buffer, startedMs: number, realm: URL): CachedToken {
+function readToken(body: Buffer, startedMs: number, realm: URL, date: string | undefined): CachedToken {
   const what = `the token of ${printable(realm.host)}`
   const value = parseStrictJson(body, {
     reason: 'RegistryInvalid',
@@ -198,23 +218,26 @@ function readToken(body: Buffer, startedMs: number, realm: URL): CachedToken {
   }
   const expiresIn = value?.['expires_in']
   const seconds =
-    typeof expiresIn === 'number' && expiresIn > 0 ? Math.min(expiresIn, 86_400) : DEFAULT_LIFE_SECONDS
-  const lifeMs = seconds * 1000
+    typeof expiresIn === 'number' && expiresIn > 0
+      ? Math.min(expiresIn, MAX_LIFE_SECONDS)
+      : DEFAULT_LIFE_SECONDS
+  const lifeMs = Math.max(0, seconds * 1000 - ageMs(value?.['issued_at'], date))
   return {
     authorization: `Bearer ${token}`,
     expiresAtMs: startedMs + lifeMs - Math.min(MAX_MARGIN_MS, lifeMs / 10),
   }
 }
 
-function cacheKey({ endpoint, realm, service, scopes, credential }: TokenRequest): string {
-  return JSON.stringify([endpoint.base.origin, realm, service, [...scopes].sort(), identityOf(credential)])
+/**
+ * How old the token was when it was handed out: servers hand out one token several times. Both times are the server's
+ * own, so it does not matter how wrong its clock or ours is (rule A3).
+ */
+function ageMs(issuedAt: unknown, date: string | undefined): number {
+  const issued = typeof issuedAt === 'string' && RFC3339.test(issuedAt) ? Date.parse(issuedAt) : Number.NaN
+  const age = Date.parse(date ?? '') - issued
+  return age > 0 ? age : 0
 }
 
-/** Tells credentials apart without keeping them. */
-function identityOf(credential: Credential | undefined): string {
-  if (credential === undefined) return ''
-  const { username, password, identityToken, registryToken } = credential
-  return createHash('sha256')
-    .update(JSON.stringify([username, password, identityToken, registryToken]))
-    .digest('hex')
+function cacheKey({ endpoint, realm, service, scopes, credential }: TokenRequest): string {
+  return JSON.stringify([endpoint.base.origin, realm, service, [...scopes].sort(), identityOf(credential)])
 }

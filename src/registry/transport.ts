@@ -6,10 +6,14 @@ import { request as requestHttp } from '../node-http.ts'
 import { bareHost, networkOf } from './addresses.ts'
 import type { Network } from './addresses.ts'
 import { AgentPool } from './agents.ts'
-import type { TlsTrust } from './agents.ts'
+import type { Lane, TlsTrust } from './agents.ts'
+import type { Breaker } from './breaker.ts'
 import { checkLiteral } from './dial.ts'
 import type { Sender } from './dial.ts'
 import { proxyFor } from './proxy.ts'
+import { watchConnection } from './socket-steps.ts'
+import { loginKind, shownUrl } from './steps.ts'
+import type { OnStep } from './steps.ts'
 import type { Effects, Timeouts } from './types.ts'
 
 export interface HttpRequest {
@@ -19,6 +23,9 @@ export interface HttpRequest {
   readonly body?: string
   readonly trust: TlsTrust
   readonly sender: Sender
+  /** Layers have connections of their own, so that questions don't wait behind them; questions by default. */
+  readonly lane?: Lane
+  readonly onStep?: OnStep | undefined
 }
 
 export interface HttpAnswer {
@@ -40,10 +47,12 @@ export class Transport {
   readonly #effects: Effects
   readonly #timeouts: Timeouts
   readonly #agents: AgentPool
+  readonly #breaker: Breaker
 
-  constructor(effects: Effects, timeouts: Timeouts) {
+  constructor(effects: Effects, timeouts: Timeouts, breaker: Breaker) {
     this.#effects = effects
     this.#timeouts = timeouts
+    this.#breaker = breaker
     this.#agents = new AgentPool(effects.lookup, timeouts.connectMs)
   }
 
@@ -52,7 +61,13 @@ export class Transport {
     signal.throwIfAborted()
     checkLiteral(request.url.hostname, request.sender)
     const proxy = proxyFor(request.url, this.#effects.env)
-    const message = await this.#exchange(request, proxy, signal)
+    tellRequest(request, proxy)
+    const message = await this.#breaker.guard(
+      request.url.origin,
+      () => this.#exchange(request, proxy, signal),
+      ({ statusCode = 0 }) => gatewayTrouble(request.url, statusCode),
+    )
+    request.onStep?.({ kind: 'answer', status: message.statusCode ?? 0, url: shownUrl(request.url) })
     // Behind a proxy the peer is the proxy: what lies behind is taken for the public network.
     const peer = proxy === undefined ? message.socket.remoteAddress : undefined
     return {
@@ -80,7 +95,7 @@ export class Transport {
       path: `${url.pathname}${url.search}`,
       headers:
         body === undefined ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) },
-      agent: this.#agents.agentFor(url, request.trust, request.sender, proxy),
+      agent: this.#agents.agentFor({ ...request, proxy }),
       maxHeaderSize: MAX_HEADER_BYTES,
       signal,
     })
@@ -90,6 +105,7 @@ export class Transport {
       timer = setTimeout(() => client.destroy(timedOut(url, ms, step)), ms)
     }
     client.once('socket', (socket) => {
+      if (request.onStep !== undefined) watchConnection(socket, url, proxy !== undefined, request.onStep)
       if (!socket.connecting) return limit(this.#timeouts.headersMs, 'answer')
       limit(this.#timeouts.connectMs, 'accept the connection')
       const connected = url.protocol === 'https:' ? 'secureConnect' : 'connect'
@@ -101,11 +117,25 @@ export class Transport {
     })
     client.once('response', (message) => {
       clearTimeout(timer)
+      // Whoever reads hears of it; an abort while nobody reads must not end the process.
+      message.on('error', () => undefined)
       resolve(message)
     })
     client.end(body)
     return promise
   }
+}
+
+function tellRequest({ method, url, headers, onStep }: HttpRequest, proxy: URL | undefined): void {
+  if (onStep === undefined) return
+  if (proxy !== undefined) onStep({ kind: 'proxy', host: printable(url.host), proxy: printable(proxy.host) })
+  onStep({ kind: 'request', method, url: shownUrl(url), login: loginKind(headers['authorization']) })
+}
+
+/** What says that the registry behind is out of reach, for every path: other failures may be one repository's. */
+function gatewayTrouble(url: URL, status: number): string | undefined {
+  if (![502, 503, 504, 522].includes(status)) return undefined
+  return `${printable(url.host)} answers ${status}`
 }
 
 /** The body, failing when nothing comes for `idleMs` while we wait; a slow consumer is not the server's fault. */
@@ -136,7 +166,6 @@ function discard(message: IncomingMessage): void {
   // An answer to HEAD has a length and no body; it ends by itself.
   if (message.complete || (length <= MAX_DRAIN_BYTES && message.statusCode !== undefined)) message.resume()
   else message.destroy()
-  message.on('error', () => undefined)
 }
 
 function timedOut(url: URL, ms: number, step: string): ExpectedError {

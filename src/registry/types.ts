@@ -7,6 +7,8 @@ export interface MirrorConfig {
   readonly url: string
   /** Whether it may say what a tag points at. Without it, it is asked for digests only. */
   readonly resolve?: boolean
+  /** It stands for several registries: `?ns=docker.io` tells it which one is meant. */
+  readonly namespace?: boolean
 }
 
 export interface RegistryConfig {
@@ -15,6 +17,9 @@ export interface RegistryConfig {
   readonly plainHttp?: boolean
   /** PEM file of authorities that are trusted in addition to the system's. */
   readonly caFile?: string
+  /** PEM files of the certificate that the registry wants to see, and of its key; both or none. */
+  readonly clientCertFile?: string
+  readonly clientKeyFile?: string
   /** Accept any certificate. Not the same as plain http: the connection is still encrypted. */
   readonly insecureSkipVerify?: boolean
   /** Hosts (with port) of token servers that may be given this registry's credentials. */

@@ -1,18 +1,22 @@
 /** Streams that hand out their last bytes only once the whole was right. */
 import { ExpectedError } from '../errors.ts'
 import { Hasher } from '../image/digest.ts'
+import type { KeptBytes } from '../image/source.ts'
 import type { Descriptor } from '../image/types.ts'
 
 /**
  * Passes chunks on, one behind: the last is held back until size and digest are verified, so a consumer that publishes
- * at the end of the stream never publishes wrong bytes. Throws DigestMismatch.
+ * at the end of the stream never publishes wrong bytes. With `kept`, the chunks are what comes after it: it is hashed
+ * before them and not handed out. Throws DigestMismatch.
  */
 export async function* verified(
   descriptor: Descriptor,
   chunks: AsyncIterable<Uint8Array>,
   what: string,
+  kept?: KeptBytes,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const hasher = new Hasher(descriptor.digest, descriptor.size, what)
+  for await (const chunk of kept?.read() ?? []) hasher.update(chunk)
   let held: Uint8Array | undefined
   for await (const chunk of chunks) {
     hasher.update(chunk)
@@ -39,4 +43,17 @@ export async function collect(
     parts.push(chunk)
   }
   return Buffer.concat(parts)
+}
+
+/** The chunks without their first `bytes`. */
+export async function* passOver(
+  bytes: number,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let left = bytes
+  for await (const chunk of chunks) {
+    const fresh = chunk.subarray(Math.min(left, chunk.length))
+    left -= chunk.length - fresh.length
+    if (fresh.length > 0) yield fresh
+  }
 }

@@ -436,11 +436,11 @@ describe('trying again', () => {
     expect(waits.reduce((sum, ms) => sum + ms)).toBeGreaterThanOrEqual(7000)
     registry.times(1, /./, respond(429, { 'retry-after': '3600' }))
     expect(await failureOf(() => sourceOf(app(), { session }).head(signal))).toContain(
-      'it asks to wait 3600 s',
+      'it asks to wait, next try at 1970-01-01T01:16:47Z',
     )
     const before = registry.requests.length
     expect(await failureOf(() => sourceOf(app(), { session }).head(signal))).toContain(
-      'asked to be left alone for another 3600 s',
+      'asked to be left alone; next try at 1970-01-01T01:16:47Z',
     )
     expect(registry.requests).toHaveLength(before)
     clock += 3_600_000
