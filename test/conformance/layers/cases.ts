@@ -3,6 +3,7 @@ import type { LayerCase } from './case.ts'
 import { ARCHIVE_CASES } from './cases-archive.ts'
 import { ATTRIBUTE_CASES } from './cases-attributes.ts'
 import { BLOB_CASES } from './cases-blobs.ts'
+import { BREAKOUT_CASES } from './cases-breakouts.ts'
 import { LINK_CASES } from './cases-links.ts'
 import { NAME_CASES } from './cases-names.ts'
 import { REPLACING_CASES } from './cases-replacing.ts'
@@ -18,4 +19,5 @@ export const CASES: readonly LayerCase[] = [
   ...ARCHIVE_CASES,
   ...SPARSE_CASES,
   ...BLOB_CASES,
+  ...BREAKOUT_CASES,
 ]
