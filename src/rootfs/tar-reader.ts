@@ -370,7 +370,7 @@ export class TarReader {
 
   #orFail<Value extends object | undefined>(value: Value | SparseProblem): Value {
     if (value !== undefined && 'problem' in value) return this.#fail('InvalidLayer', value.problem)
-    return value as Value
+    return value
   }
 
   #fail(reason: LayerReason, message: string): never {

@@ -33,7 +33,7 @@ describe('what GNU tar archives', () => {
       Array.from({ length: 100 }, (_, at) => at * 90_000),
     )
     makeSparse('hole', 2_000_000, [])
-    makeSparse(`${'long'.repeat(40)}`, 1_000_000, [500_000])
+    makeSparse('long'.repeat(40), 1_000_000, [500_000])
   })
   afterAll(() => rmSync(folder, { recursive: true }))
 
