@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 TYPESCRIPT := src test bench scripts
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fairlead
 
-.PHONY: help setup demo images check test unit e2e cluster clustertest generate format bench build clean run-e2e run-cluster
+.PHONY: help setup demo images check test unit e2e cluster clustertest fuzz generate format bench build clean run-e2e run-cluster
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,6 +45,9 @@ unit: setup ## unit tests only; need neither root nor runtimes
 e2e: images run-e2e ## end-to-end tests only (needs root)
 
 clustertest: images run-cluster ## tests on a real Kubernetes only (needs root)
+
+fuzz: setup ## look for inputs that break a reader, for FUZZ_SECONDS (600)
+	@node test/fuzz/run.ts
 
 cluster: images ## start a Kubernetes to play with; prints what to type, stays until Ctrl-C (needs root)
 	@node scripts/cluster.ts

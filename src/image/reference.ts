@@ -6,7 +6,7 @@ import { digestProblem, isDigest } from './digest.ts'
 import { checkHost, looksLikeHost, normaliseHost } from './host.ts'
 import { parseLayoutReference, writeLayoutReference } from './layout-reference.ts'
 import { invalidReference } from './reference-error.ts'
-import type { Digest, Reference, RegistryReference } from './types.ts'
+import type { Digest, LayoutReference, Reference, RegistryReference } from './types.ts'
 
 const DOCKER_HUB = 'docker.io'
 const OFFICIAL = 'library/'
@@ -22,6 +22,8 @@ const URL_SCHEME = /^([a-zA-Z][a-zA-Z0-9+.-]{0,30}):\/\//
 /** Transports of containers-transports(5) and other tools that are none of ours: for the hint only. */
 const FOREIGN_TRANSPORT =
   /^(docker-archive|docker-daemon|containers-storage|oci-layout|ocidir|sif|dir|ostree):/
+
+const LAYOUT_KINDS: ReadonlySet<string> = new Set<LayoutReference['kind']>(['oci', 'oci-archive'])
 
 /** Reads a reference. Throws InvalidReference saying what was found and what would be right. */
 export function parseReference(text: string): Reference {
@@ -66,6 +68,11 @@ export function familiar(reference: Reference): string {
   return `${familiarName(reference)}${suffix(reference)}`
 }
 
+/** Whether a text could stand after the colon of a reference. */
+export function isTag(text: string): boolean {
+  return TAG.test(text)
+}
+
 function suffix(reference: RegistryReference): string {
   const tag = reference.tag === undefined ? '' : `:${reference.tag}`
   return reference.digest === undefined ? tag : `${tag}@${reference.digest}`
@@ -74,7 +81,9 @@ function suffix(reference: RegistryReference): string {
 function familiarName({ registry, repository }: RegistryReference): string {
   if (registry !== DOCKER_HUB) return `${registry}/${repository}`
   const short = repository.slice(OFFICIAL.length)
-  if (repository.startsWith(OFFICIAL) && !short.includes('/')) return short
+  // library/oci:1 must not become oci:1, which is a layout.
+  if (repository.startsWith(OFFICIAL) && !short.includes('/'))
+    return LAYOUT_KINDS.has(short) ? repository : short
   // docker.io/localhost/x must not become localhost/x, which is another registry.
   const first = repository.slice(0, Math.max(0, repository.indexOf('/')))
   return first === '' || looksLikeHost(first) ? `${registry}/${repository}` : repository
@@ -128,7 +137,7 @@ function componentProblem(component: string, typed: string): string {
 }
 
 function tagPart(text: string, tag: string): string {
-  if (TAG.test(tag)) return tag
+  if (isTag(tag)) return tag
   if (tag === '') throw invalidReference(text, 'has an empty tag; remove the colon or write a tag after it')
   throw invalidReference(
     text,

@@ -62,6 +62,8 @@ async function feed(engine: ZlibEngine, next: () => Promise<Buffer | undefined>)
       fedBytes += piece.length
       last = piece
       await write(engine, piece)
+      // A piece of which something is left is the last one: another would be fed behind the end of the stream.
+      if (engine.bytesWritten < fedBytes) break
     }
   } catch (error) {
     // The source failed: the consumer of the output is who gets told.

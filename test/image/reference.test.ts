@@ -164,6 +164,8 @@ describe('registry references', () => {
     ['quay.io/library/x', 'quay.io/library/x:latest'],
     ['docker.io/localhost/x', 'docker.io/localhost/x:latest'],
     ['docker.io/foo.bar/x', 'docker.io/foo.bar/x:latest'],
+    ['oci', 'library/oci:latest'],
+    ['docker.io/library/oci-archive:1', 'library/oci-archive:1'],
     [`docker.io/library/${ID}@${SHA256}`, `${ID}@${SHA256}`],
   ])('%s is familiar as %s', (text, expected) => {
     expect(familiar(parseReference(text))).toBe(expected)
