@@ -54,7 +54,8 @@ export function openCase(layerCase: LayerCase): {
   return { manifest: parsed.manifest, diffIds: config.diffIds, blobs }
 }
 
-function blobOf(blobs: ReadonlyMap<Digest, Buffer>, { digest }: Descriptor): Buffer {
+/** A blob of the case by what its descriptor claims. */
+export function blobOf(blobs: ReadonlyMap<Digest, Buffer>, { digest }: Descriptor): Buffer {
   const blob = blobs.get(digest)
   if (blob === undefined) throw new Error(`the case has no blob ${digest}`)
   return blob
