@@ -15,6 +15,7 @@ export const REASONS = [
   'InvalidReference',
   'ImageNotFound',
   'ImageNotPullable',
+  'PinnedImageGone',
   'PullSecretInvalid',
   'RegistryUnauthorized',
   'RegistryUnavailable',

@@ -5,6 +5,8 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Controller } from '../controller/controller.ts'
+import { GoneWatch } from '../controller/gone-watch.ts'
+import { OutdatedTicker } from '../controller/outdated-ticker.ts'
 import { OutdatedWatch } from '../controller/outdated.ts'
 import { ensureFolder, listFolder, sweepRemoved, sweepTemporary, writeJson } from '../engine/local/disk.ts'
 import { takeLock } from '../engine/local/lock.ts'
@@ -36,6 +38,7 @@ export interface ControllerInfo {
 
 const PULSE_INTERVAL_MS = 500
 const IDLE_CHECK_MS = 1000
+const GONE_TICK_MS = 30_000
 const WIDTH = 4
 
 /** Returns when asked to stop, or when idle. Throws ControllerRunning when another one has the lock. */
@@ -53,8 +56,11 @@ export async function runController(state: LocalState, options: RunControllerOpt
   try {
     await sweep(state)
     await writeJson(paths.controllerInfo, controllerInfo(state.config.runtime))
-    const controller = buildController(state, options.log)
+    const gone = goneWatch(state, options.log)
+    const controller = buildController(state, gone, options.log)
+    const ticker = goneTicker(state, gone, controller, options.log)
     await controller.start()
+    ticker.start()
     options.log.info(
       { state: paths.root, runtime: state.config.runtime, pid: process.pid },
       'controller started',
@@ -66,9 +72,11 @@ export async function runController(state: LocalState, options: RunControllerOpt
     }
     if (await waitForEnd(state, options, stopping, resign)) {
       options.log.info({}, 'no app is left')
+      await ticker.stop()
       await controller.stop()
       return
     }
+    await ticker.stop()
     await controller.stop()
     await rm(paths.controllerInfo, { force: true })
     options.log.info({}, 'controller stopped')
@@ -77,7 +85,27 @@ export async function runController(state: LocalState, options: RunControllerOpt
   }
 }
 
-function buildController(state: LocalState, log: Logger): Controller {
+function goneWatch({ images, config }: LocalState, log: Logger): GoneWatch {
+  return new GoneWatch({ images, intervalMs: config.goneCheckMs, now: Date.now, random: Math.random, log })
+}
+
+function goneTicker(
+  { apps, config }: LocalState,
+  gone: GoneWatch,
+  controller: Controller,
+  log: Logger,
+): OutdatedTicker {
+  return new OutdatedTicker({
+    outdated: gone,
+    apps,
+    onMoved: (key) => controller.wake(key),
+    now: Date.now,
+    log,
+    tickMs: Math.min(GONE_TICK_MS, config.goneCheckMs),
+  })
+}
+
+function buildController(state: LocalState, gone: GoneWatch, log: Logger): Controller {
   const { paths, apps, images, engine, config, instances } = state
   const now = Date.now
   const outdated = new OutdatedWatch({
@@ -96,8 +124,10 @@ function buildController(state: LocalState, log: Logger): Controller {
       now,
       log,
       movedTo: (key, reference) => outdated.movedTo(key, reference),
+      gone: (stored) => gone.gone(stored),
     },
     outdated,
+    forget: (key) => gone.forget(key),
     pulse: (key) => pulseOf(paths, instances, key),
     watch: (onChange) => watchApps(paths, onChange),
     pulseIntervalMs: PULSE_INTERVAL_MS,

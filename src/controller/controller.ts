@@ -12,6 +12,8 @@ import type { ReconcileDeps } from './reconcile-deps.ts'
 export interface ControllerOptions {
   readonly deps: ReconcileDeps
   readonly outdated: OutdatedWatch
+  /** The app is gone: whatever else is remembered of it may go, too. */
+  readonly forget?: (key: AppKey) => void
   /** Cheap fingerprint of an app's containers; a change wakes the app. */
   readonly pulse: (key: AppKey) => Promise<string>
   /** Calls back whenever a submission may have changed something; returns how to stop that. */
@@ -45,6 +47,7 @@ export class Controller {
       forget: (key) => {
         this.#pulses.delete(appId(key))
         options.outdated.forget(key)
+        options.forget?.(key)
       },
     })
   }
@@ -58,6 +61,11 @@ export class Controller {
     })
     await this.#enqueueAll()
     this.#ticker = setInterval(() => void this.#tick(), this.#options.pulseIntervalMs)
+  }
+
+  /** There is news about an app that it does not see itself. */
+  wake(key: AppKey): void {
+    this.#worker.queue.add(appId(key))
   }
 
   /** Ends gracefully: nothing new is begun, what was begun is finished. Containers keep running. */

@@ -3,6 +3,7 @@
  * dashboards and alerts fit. Durations come in as milliseconds and go out as seconds.
  */
 import type { PassResult } from './app-worker.ts'
+import type { PresenceResult } from './gone-watch.ts'
 import { PRIORITIES } from './lines.ts'
 import { Counter, Gauge, Histogram, type Family, type Labels } from './metric-families.ts'
 import { processFamilies } from './process-metrics.ts'
@@ -15,6 +16,8 @@ export interface MetricsOptions {
   readonly lease?: string
   /** How many apps have which readiness. */
   readonly apps?: () => Readonly<Record<'True' | 'False' | 'Unknown', number>>
+  /** How many digests are needed and no longer where they came from. */
+  readonly goneImages?: () => number
 }
 
 type QueueState = Pick<KeyQueue, 'width' | 'working' | 'depth' | 'unfinishedMs' | 'longestRunningMs'>
@@ -31,6 +34,8 @@ const RESULTS: Readonly<Record<PassResult, { readonly label: string; readonly al
   terminal: { label: 'error', also: ['errors', 'terminal'] },
   bug: { label: 'error', also: ['errors', 'panics'] },
 }
+
+const PRESENCE_RESULTS: readonly PresenceResult[] = ['held', 'gone', 'unknown']
 
 type Also = 'errors' | 'terminal' | 'panics'
 
@@ -57,6 +62,10 @@ export class ControllerMetrics {
   readonly #requests = new Counter('rest_client_requests_total', 'Requests to the API server')
   readonly #relists = new Counter('fairlead_informer_relists_total', 'Lists after the first one, by kind')
   readonly #reconnects = new Counter('fairlead_informer_reconnects_total', 'Watches begun anew, by kind')
+  readonly #presence = new Counter(
+    'fairlead_image_presence_checks_total',
+    'Questions whether a needed digest is still where it came from, by answer',
+  )
   readonly #families: readonly Family[]
   #queue: QueueState | undefined
   #leads = false
@@ -72,6 +81,7 @@ export class ControllerMetrics {
     for (const { label } of Object.values(RESULTS)) this.#passes.add({ ...this.#label, result: label }, 0)
     for (const counter of Object.values(this.#also)) counter.add(this.#label, 0)
     for (const counter of [this.#adds, this.#retries]) counter.add(this.#queueLabels, 0)
+    for (const result of PRESENCE_RESULTS) this.#presence.add({ result }, 0)
     this.#families = this.#allFamilies(options)
   }
 
@@ -102,6 +112,8 @@ export class ControllerMetrics {
     readonly code: string
   }): void => this.#requests.add({ code: request.code, method: request.method, host: request.host })
 
+  readonly askedForImage = (result: PresenceResult): void => this.#presence.add({ result })
+
   readonly relisted = (kind: string): void => this.#relists.add({ kind })
   readonly reconnected = (kind: string): void => this.#reconnects.add({ kind })
 
@@ -118,7 +130,7 @@ export class ControllerMetrics {
     return new Histogram(name, help, this.#queueLabels, QUEUE_BOUNDS)
   }
 
-  #allFamilies({ lease, apps }: MetricsOptions): readonly Family[] {
+  #allFamilies({ lease, apps, goneImages }: MetricsOptions): readonly Family[] {
     return [
       this.#passes,
       ...Object.values(this.#also),
@@ -137,6 +149,10 @@ export class ControllerMetrics {
       new Gauge('fairlead_apps', 'Apps by readiness', () =>
         Object.entries(apps?.() ?? {}).map(([ready, count]) => [{ ready }, count]),
       ),
+      new Gauge('fairlead_images_gone', 'Needed digests that are no longer where they came from', () => [
+        [{}, goneImages?.() ?? 0],
+      ]),
+      this.#presence,
       ...processFamilies(),
     ]
   }

@@ -2,12 +2,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AppKey } from '../reconcile/names.ts'
 import { appId } from '../reconcile/names.ts'
-import type { AppStore } from '../reconcile/ports.ts'
+import type { AppStore, StoredApp } from '../reconcile/ports.ts'
 import type { Logger } from '../log.ts'
-import type { OutdatedWatch } from './outdated.ts'
+
+/** Something to ask for each app now and then. */
+export interface Watch {
+  nextAtMs(key: AppKey): number
+  /** Whether what was found out has to be told. */
+  check(stored: StoredApp, signal: AbortSignal): Promise<boolean>
+}
 
 export interface OutdatedTickerOptions {
-  readonly outdated: OutdatedWatch
+  readonly outdated: Watch
   readonly apps: Pick<AppStore, 'list' | 'read'>
   readonly onMoved: (key: AppKey) => void
   readonly now: () => number

@@ -174,6 +174,7 @@ function factsOf<O extends Observed, A extends { readonly kind: string }>(
     addresses:
       app === undefined || attempt.error !== undefined ? undefined : deps.engine.addresses(app, observed),
     movedTo: app === undefined ? undefined : deps.movedTo(stored.key, app.spec.image),
+    gone: deps.gone?.(stored),
     resolveError: attempt.resolveError,
     waitsFor,
     waiting: plan.waiting,

@@ -1,6 +1,6 @@
 /**
  * Conditions as the Kubernetes API conventions and kstatus define them. `Ready` sums up and is always present;
- * `Reconciling`, `Stalled` and `ImageOutdated` are present only while they are true.
+ * `Reconciling`, `Stalled`, `ImageOutdated` and `PinnedImageGone` are present only while they are true.
  */
 export const READY = 'Ready'
 export const IMAGE_RESOLVED = 'ImageResolved'
@@ -11,6 +11,7 @@ export const WORKLOAD_AVAILABLE = 'WorkloadAvailable'
 export const RECONCILING = 'Reconciling'
 export const STALLED = 'Stalled'
 export const IMAGE_OUTDATED = 'ImageOutdated'
+export const PINNED_IMAGE_GONE = 'PinnedImageGone'
 
 /** In the order in which a reader wants them. */
 export const CONDITION_TYPES = [
@@ -23,6 +24,7 @@ export const CONDITION_TYPES = [
   RECONCILING,
   STALLED,
   IMAGE_OUTDATED,
+  PINNED_IMAGE_GONE,
 ] as const
 
 export type ConditionType = (typeof CONDITION_TYPES)[number]
@@ -30,7 +32,12 @@ export const CONDITION_STATUSES = ['True', 'False', 'Unknown'] as const
 export type ConditionStatus = (typeof CONDITION_STATUSES)[number]
 
 /** Types that kstatus and readers expect to be absent rather than `False`. */
-export const ONLY_WHEN_TRUE: readonly ConditionType[] = [RECONCILING, STALLED, IMAGE_OUTDATED]
+export const ONLY_WHEN_TRUE: readonly ConditionType[] = [
+  RECONCILING,
+  STALLED,
+  IMAGE_OUTDATED,
+  PINNED_IMAGE_GONE,
+]
 
 export interface Condition {
   readonly type: string

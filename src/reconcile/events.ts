@@ -6,6 +6,7 @@ import {
   findCondition,
   IMAGE_OUTDATED,
   IMAGE_RESOLVED,
+  PINNED_IMAGE_GONE,
   READY,
   RENDERED,
   STALLED,
@@ -14,6 +15,7 @@ import {
 } from '../crd/conditions.ts'
 import type { AppStatus, VolumeStatus } from '../crd/status.ts'
 import { REASONS } from '../errors.ts'
+import { goneDigests } from './status-gone.ts'
 import { pinMessage } from './status-image.ts'
 
 export interface AppEvent {
@@ -39,6 +41,7 @@ export function eventsOf(before: AppStatus | undefined, after: AppStatus): reado
     ...volumeEvents(before, after),
     ...readiness(before, after),
     ...outdated(before, after),
+    ...gone(before, after),
     ...troubles(before, after),
   ]
 }
@@ -119,6 +122,15 @@ function outdated(before: AppStatus | undefined, after: AppStatus): readonly App
   const now = conditionOf(after, IMAGE_OUTDATED)
   if (now === undefined || now.message === conditionOf(before, IMAGE_OUTDATED)?.message) return []
   return [normal('ImageOutdated', 'Watch', now.message)]
+}
+
+function gone(before: AppStatus | undefined, after: AppStatus): readonly AppEvent[] {
+  const [old, now] = [goneDigests(before), goneDigests(after)]
+  const told = conditionOf(after, PINNED_IMAGE_GONE)
+  if (told !== undefined && now.some((digest) => !old.includes(digest)))
+    return [{ type: 'Warning', reason: told.reason, action: 'Watch', note: told.message }]
+  if (old.length === 0 || now.length > 0) return []
+  return [normal('PinnedImageBack', 'Watch', 'every digest that is needed can be pulled again')]
 }
 
 function troubles(before: AppStatus | undefined, after: AppStatus): readonly AppEvent[] {

@@ -268,7 +268,7 @@ function diskError(error: unknown, dir: string): unknown {
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
   return new ExpectedError(
     'DiskFull',
-    `no space left on the device that holds ${printable(dir)}; free some and try again`,
+    `no space left on the device that holds ${printable(dir)}; free some (fairlead gc removes images that no app needs) and try again`,
     {
       path: dir,
       retry: 'backoff',

@@ -116,7 +116,9 @@ test('requests, watches, leadership and apps', () => {
     controller: 'c',
     lease: 'fairlead',
     apps: () => ({ True: 7, False: 2, Unknown: 0 }),
+    goneImages: () => 3,
   })
+  metrics.askedForImage('gone')
   metrics.requested({ method: 'GET', host: '10.0.0.1:443', code: '200' })
   metrics.relisted('Pod')
   metrics.reconnected('Pod')
@@ -131,6 +133,9 @@ test('requests, watches, leadership and apps', () => {
     'leader_election_master_status{name="fairlead"} 1',
     'fairlead_apps{ready="True"} 7',
     'fairlead_apps{ready="Unknown"} 0',
+    'fairlead_images_gone 3',
+    'fairlead_image_presence_checks_total{result="gone"} 1',
+    'fairlead_image_presence_checks_total{result="held"} 0',
   ])
     expect(text).toContain(`${line}\n`)
 })

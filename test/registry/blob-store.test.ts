@@ -178,7 +178,7 @@ describe('the blob store', () => {
         ),
       )
       expect(failure).toBe(
-        `DiskFull: no space left on the device that holds ${full}; free some and try again`,
+        `DiskFull: no space left on the device that holds ${full}; free some (fairlead gc removes images that no app needs) and try again`,
       )
       expect(await readdir(join(full, 'ingest'))).toEqual([])
       expect(await failing.list()).toEqual([])

@@ -12,6 +12,8 @@ const ADVICE: Readonly<Record<Reason, string>> = {
   InvalidReference: 'Write spec.image as registry/repository:tag or with @sha256:<digest>.',
   ImageNotFound: 'Check name and tag with "fairlead resolve REFERENCE"; it is asked for again by itself.',
   ImageNotPullable: 'Use a registry that the nodes reach, with a pull secret where it asks for one.',
+  PinnedImageGone:
+    'Push the digests that the message names again, or give the nodes a mirror that has them; what runs goes on.',
   PullSecretInvalid: 'Create a Secret of type kubernetes.io/dockerconfigjson in the namespace of the app.',
   RegistryUnauthorized: 'Name a pull secret with valid credentials under spec.pullSecrets.',
   RegistryUnavailable:

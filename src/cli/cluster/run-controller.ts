@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { AppWorker } from '../../controller/app-worker.ts'
 import { startHealthServer, stuckWorker, type HealthServer } from '../../controller/health-server.ts'
 import { ControllerMetrics } from '../../controller/metrics.ts'
+import { GoneWatch } from '../../controller/gone-watch.ts'
 import { OutdatedTicker } from '../../controller/outdated-ticker.ts'
 import { OutdatedWatch } from '../../controller/outdated.ts'
 import { tellWhileUnready } from '../../controller/unready-log.ts'
@@ -33,6 +34,7 @@ import type { Address, ClusterControllerOptions } from './controller-options.ts'
 
 const OUTDATED_INTERVAL_MS = 6 * 3_600_000
 const OUTDATED_TICK_MS = 30_000
+const GONE_INTERVAL_MS = 6 * 3_600_000
 /** Caches fill in a second or two; an administrator who looks at a pod that is not ready finds a line. */
 const UNREADY_LINE_MS = 10_000
 /** A pull of a large image takes minutes; more than this is a bug. */
@@ -55,6 +57,7 @@ export async function runClusterController(run: RunOptions): Promise<void> {
     controller: CONTROLLER,
     ...(options.leaderElect ? { lease: options.leaseName } : {}),
     apps: () => countReady(state.cluster),
+    goneImages: () => state.worker?.gone.count ?? 0,
   })
   const client = openKubeClient(connection, {
     userAgent: `fairlead/${packageVersion()}`,
@@ -119,10 +122,10 @@ async function work(
   { signal, log }: RunOptions,
 ): Promise<void> {
   log.info({ apps: cluster.apps.size }, 'controller started')
-  worker.ticker.start()
+  for (const ticker of worker.tickers) ticker.start()
   for (const { key } of cluster.apps.items()) worker.queue.add(key, 'resync')
   await firstOf(signal, term.lost)
-  await worker.ticker.stop()
+  for (const ticker of worker.tickers) await ticker.stop()
   await worker.stop()
   await worker.recorder.flush()
   if (!signal.aborted) {
@@ -195,6 +198,15 @@ function workerOf({ cluster, writer, metrics, options, log }: WorkerInput) {
     random: Math.random,
     log,
   })
+  const gone = new GoneWatch({
+    images: cluster.images,
+    intervalMs: GONE_INTERVAL_MS,
+    firstWithinMs: GONE_INTERVAL_MS,
+    now,
+    random: Math.random,
+    log,
+    asked: metrics.askedForImage,
+  })
   const worker = new AppWorker({
     deps: {
       apps: cluster.apps,
@@ -204,12 +216,14 @@ function workerOf({ cluster, writer, metrics, options, log }: WorkerInput) {
       now,
       log,
       movedTo: (key, reference) => outdated.movedTo(key, reference),
+      gone: (stored) => gone.gone(stored),
     },
     width: options.workers,
     observer: metrics.observer,
     passed: metrics.passed,
     forget: (key) => {
       outdated.forget(key)
+      gone.forget(key)
       cluster.engine.forget(key)
       cluster.images.forget(key)
     },
@@ -218,15 +232,18 @@ function workerOf({ cluster, writer, metrics, options, log }: WorkerInput) {
     },
   })
   const { queue } = worker
-  const ticker = new OutdatedTicker({
-    outdated,
-    apps: cluster.apps,
-    onMoved: (key) => queue.add(appId(key), 'normal'),
-    now,
-    log,
-    tickMs: OUTDATED_TICK_MS,
-  })
-  return { queue, recorder, ticker, stop: () => worker.stop() }
+  const tickers = [outdated, gone].map(
+    (watch) =>
+      new OutdatedTicker({
+        outdated: watch,
+        apps: cluster.apps,
+        onMoved: (key) => queue.add(appId(key), 'normal'),
+        now,
+        log,
+        tickMs: OUTDATED_TICK_MS,
+      }),
+  )
+  return { queue, recorder, gone, tickers, stop: () => worker.stop() }
 }
 
 function regarding(cluster: Cluster, key: AppKey) {

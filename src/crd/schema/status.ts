@@ -49,6 +49,12 @@ const imageSourceSchema = z.object({
   indexDigest: digest().optional().meta({ description: 'Digest of index.json.' }),
 })
 
+const goneSchema = z.object({
+  digest: digest().meta({ description: 'Digest that is needed.' }),
+  host: text(REFERENCE).meta({ description: 'Registry or layout that no longer has it.' }),
+  since: time().meta({ description: 'When that was first noticed.' }),
+})
+
 const imageStatusSchema = z.object({
   reference: text(REFERENCE).meta({ description: 'spec.image when it was resolved.' }),
   canonical: text(REFERENCE).meta({ description: 'The same with the defaults applied.' }),
@@ -79,6 +85,18 @@ const imageStatusSchema = z.object({
   availableDigest: digest()
     .optional()
     .meta({ description: 'What the tag points at now, where it has moved since. See ImageOutdated.' }),
+  availableChanges: text(1024)
+    .optional()
+    .meta({ description: 'What taking it would change; absent where it could not be read.' }),
+  gone: z
+    .array(goneSchema)
+    .max(MAX_HISTORY + 1)
+    .optional()
+    .meta({
+      description:
+        'Of pin and history, what is no longer where it came from; absent while all is there. See PinnedImageGone.',
+      'x-kubernetes-list-type': 'atomic',
+    }),
   source: imageSourceSchema.optional().meta({ description: 'Where the bytes came from.' }),
   history: z.array(historySchema).max(MAX_HISTORY).optional().meta({
     description: 'What ran before, newest first, for a rollback.',

@@ -23,11 +23,22 @@ export interface FairleadConfig {
   readonly backoff: BackoffPolicy
   /** How often a moved tag is looked for; jittered by a tenth. */
   readonly outdatedCheckMs: number
+  /** How often it is asked whether pinned digests are still there; jittered by a tenth. */
+  readonly goneCheckMs: number
 }
 
 const DEFAULT_FILE = '/etc/fairlead/config.yaml'
 const DEFAULT_OUTDATED_CHECK_MS = 3_600_000
-const KEYS = ['runtime', 'registries', 'hostHooks', 'limits', 'backoff', 'outdatedCheckInterval']
+const DEFAULT_GONE_CHECK_MS = 6 * 3_600_000
+const KEYS = [
+  'runtime',
+  'registries',
+  'hostHooks',
+  'limits',
+  'backoff',
+  'outdatedCheckInterval',
+  'goneCheckInterval',
+]
 
 export function readConfig(file = process.env['FAIRLEAD_CONFIG']): FairleadConfig {
   const path = file ?? DEFAULT_FILE
@@ -62,6 +73,7 @@ export function parseConfig(value: unknown, path: string): FairleadConfig {
       path,
       DEFAULT_OUTDATED_CHECK_MS,
     ),
+    goneCheckMs: durationOf(config['goneCheckInterval'], 'goneCheckInterval', path, DEFAULT_GONE_CHECK_MS),
   }
 }
 

@@ -182,7 +182,7 @@ export function diskError(error: unknown, path: string): unknown {
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
   return new ExpectedError(
     'DiskFull',
-    `no space left on the device that holds ${path}; free some and try again`,
+    `no space left on the device that holds ${path}; free some (fairlead gc removes images that no app needs) and try again`,
     {
       path,
       retry: 'backoff',

@@ -133,7 +133,7 @@ function seedError(volume: DesiredVolume, stderr: string): ExpectedError {
   if (/No space left|quota exceeded/i.test(stderr)) {
     return new ExpectedError(
       'DiskFull',
-      `no space left while seeding volume ${volume.path}; free some and try again`,
+      `no space left while seeding volume ${volume.path}; free some (fairlead gc removes images that no app needs) and try again`,
       { retry: 'backoff' },
     )
   }

@@ -15,6 +15,7 @@ const DEFAULTS = {
   limits: DEFAULT_LIMITS,
   backoff: KUBERNETES_BACKOFF,
   outdatedCheckMs: 3_600_000,
+  goneCheckMs: 21_600_000,
 }
 
 async function aFile(text: string): Promise<string> {
@@ -41,6 +42,7 @@ test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
     { backoff: { initial: '200ms', max: '2s', reset: '1h30m' } },
     { backoff: { initialMs: 200, maxMs: 2000, resetMs: 5_400_000 } },
   ],
+  ['how often digests are looked for', { goneCheckInterval: '12h' }, { goneCheckMs: 43_200_000 }],
   ['how often tags are looked for', { outdatedCheckInterval: '1m' }, { outdatedCheckMs: 60_000 }],
   [
     'a registry',
@@ -75,6 +77,7 @@ describe('a wrong value is refused and named', () => {
     ['a duration that is a number', { backoff: { initial: 10 } }, 'backoff.initial'],
     ['a duration without a unit', { backoff: { max: '10' } }, 'backoff.max'],
     ['a duration of zero', { backoff: { reset: '0s' } }, 'backoff.reset'],
+    ['an interval of nothing', { goneCheckInterval: '0s' }, 'goneCheckInterval'],
     ['an empty interval', { outdatedCheckInterval: '' }, 'outdatedCheckInterval'],
     [
       'an unknown setting of a registry',
