@@ -1,0 +1,71 @@
+/** Runs cases against a tool in several workers, each in a network of its own; most cases only wait. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { makeAuthority } from './authority.ts'
+import type { Case } from './case.ts'
+import { isolated } from './network.ts'
+import type { Result } from './verdict.ts'
+import type { Order, Report } from './worker.ts'
+
+const WORKERS = 4
+
+export interface RunOptions {
+  /** By name, or a command with `{ref}`. */
+  readonly tool: string
+  readonly onResult?: (result: Result) => void
+}
+
+/** Results in the order of the cases. Rejects when a worker cannot be started or breaks. */
+export async function runCases(cases: readonly Case[], options: RunOptions): Promise<readonly Result[]> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'registry-kit-'))
+  try {
+    makeAuthority(folder)
+    const left = [...cases]
+    const results = new Map<string, Result>()
+    const next = (): Case | undefined => left.shift()
+    const note = (result: Result) => {
+      results.set(result.id, result)
+      options.onResult?.(result)
+    }
+    const count = Math.min(WORKERS, cases.length)
+    await Promise.all(Array.from({ length: count }, () => runWorker(folder, options.tool, next, note)))
+    return cases.flatMap(({ id }) => results.get(id) ?? [])
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function runWorker(
+  folder: string,
+  tool: string,
+  next: () => Case | undefined,
+  note: (result: Result) => void,
+): Promise<void> {
+  const [program = '', ...words] = isolated()
+  const script = path.join(import.meta.dirname, 'worker.ts')
+  const child = spawn(program, [...words, process.execPath, script, folder, tool], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  return new Promise((resolve, reject) => {
+    child.on('message', (report: Report) => {
+      if (report.result !== undefined) note(report.result)
+      const one = next()
+      order(child, one === undefined ? { end: true } : { id: one.id })
+    })
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      if (code === 0) resolve()
+      else
+        reject(
+          new Error(`a worker ended with ${String(code ?? signal)}; namespaces need root or user namespaces`),
+        )
+    })
+  })
+}
+
+function order(child: ChildProcess, message: Order): void {
+  child.send(message)
+}
