@@ -2,7 +2,7 @@
  * Volumes get the image's files once, with everything about them, whatever happens on the way (rules V6–V8, V10,
  * invariants 2 and 9). Needs root, since owners and capabilities are what is copied.
  */
-import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { statePaths, volumePaths, type StatePaths } from '../../src/engine/local/paths.ts'
@@ -57,6 +57,19 @@ test('a copy is no hard link: what the app writes does not reach the image', asy
   await ensure()
   await writeFile(path.join(dataOf(), 'plain/file'), 'changed')
   expect(await readFile(path.join(imageOf(), 'plain/file'), 'utf8')).toBe('from the image\n')
+})
+
+test('case 76: a file with names inside and outside of a VOLUME: the copy has its bytes, and the image keeps both names', async () => {
+  const [inside, outside] = [path.join(imageOf(), 'plain/linked'), path.join(rootfs, 'linked')]
+  await writeFile(inside, 'of both')
+  await link(inside, outside)
+  await ensure()
+  const copy = path.join(dataOf(), 'plain/linked')
+  expect(await readFile(copy, 'utf8')).toBe('of both')
+  await writeFile(copy, 'changed')
+  const [one, other] = [await stat(inside), await stat(outside)]
+  expect(other.ino).toBe(one.ino)
+  expect(await readFile(outside, 'utf8')).toBe('of both')
 })
 
 test('the bits of a state folder that others share are not handed on', async () => {
