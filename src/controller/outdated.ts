@@ -1,13 +1,19 @@
 /**
  * Notices that a tag has moved: a HEAD per app at a slow, jittered interval, nothing in between (invariant 8). It
- * changes nothing by itself; the status says `ImageOutdated` until somebody asks for a rebuild.
+ * changes nothing by itself; the status says `ImageOutdated` until somebody asks for a rebuild. What the move would
+ * change is read once for each new digest; a tag that stays is never read at all.
  */
 import { parseApp } from '../crd/app.ts'
+import type { ImageStatus } from '../crd/status.ts'
+import type { App } from '../crd/types.ts'
 import { ExpectedError } from '../errors.ts'
+import { digestIn } from '../image/digest.ts'
 import type { Digest } from '../image/types.ts'
 import { appId, type AppKey } from '../reconcile/names.ts'
 import type { Images, StoredApp } from '../reconcile/ports.ts'
+import type { TagMove } from '../reconcile/status-move.ts'
 import type { Logger } from '../log.ts'
+import { changesOf } from './move-changes.ts'
 
 export interface OutdatedOptions {
   readonly images: Images
@@ -23,7 +29,7 @@ export interface OutdatedOptions {
 interface Seen {
   /** Reference that was asked; another one makes what was seen worthless. */
   readonly reference: string
-  readonly digest: Digest | undefined
+  readonly move: TagMove | undefined
   readonly nextAtMs: number
 }
 
@@ -37,10 +43,10 @@ export class OutdatedWatch {
     this.#options = options
   }
 
-  /** The digest that `reference` was last seen at; undefined when nobody asked, or asked for another reference. */
-  movedTo(key: AppKey, reference: string): Digest | undefined {
+  /** Where `reference` was last seen; undefined when nobody asked, or asked for another reference. */
+  movedTo(key: AppKey, reference: string): TagMove | undefined {
     const seen = this.#seen.get(appId(key))
-    return seen?.reference === reference ? seen.digest : undefined
+    return seen?.reference === reference ? seen.move : undefined
   }
 
   forget(key: AppKey): void {
@@ -79,12 +85,10 @@ export class OutdatedWatch {
     // Before the question, so that whatever becomes of it, the next one is an interval away.
     wait(this.#later())
     const digest = await this.#head(stored, parsed.app, signal)
-    this.#seen.set(id, {
-      reference: pinned.reference,
-      digest: digest ?? known.digest,
-      nextAtMs: this.#later(),
-    })
-    return digest !== undefined && digest !== known.digest
+    const move =
+      digest === undefined ? known.move : await this.#moveTo(digest, known.move, stored, parsed.app, signal)
+    this.#seen.set(id, { reference: pinned.reference, move, nextAtMs: this.#later() })
+    return move?.digest !== known.move?.digest || move?.changes?.words !== known.move?.changes?.words
   }
 
   /** A restarted controller starts from what the status says, so that nothing flickers. */
@@ -94,16 +98,29 @@ export class OutdatedWatch {
     const soonMs = this.#options.random() * Math.min(firstWithinMs, intervalMs)
     return {
       reference: pinned?.reference ?? '',
-      digest: pinned?.availableDigest,
+      move: pinned === undefined ? undefined : toldMove(pinned),
       nextAtMs: this.#options.now() + soonMs,
     }
   }
 
-  async #head(
+  async #moveTo(
+    digest: Digest,
+    known: TagMove | undefined,
     stored: StoredApp,
-    app: Parameters<Images['head']>[0],
+    app: App,
     signal: AbortSignal,
-  ): Promise<Digest | undefined> {
+  ): Promise<TagMove> {
+    const pin = digestIn(stored.status?.image?.digest)
+    if (pin === undefined || pin === digest) return { digest }
+    if (known?.digest === digest && known.changes?.from === pin) return known
+    const { images, log } = this.#options
+    return {
+      digest,
+      changes: await changesOf({ images, log }, { stored, app, from: pin, to: digest }, signal),
+    }
+  }
+
+  async #head(stored: StoredApp, app: App, signal: AbortSignal): Promise<Digest | undefined> {
     try {
       return (await this.#options.images.head(app, stored, signal)).digest
     } catch (error) {
@@ -116,5 +133,15 @@ export class OutdatedWatch {
 
   #later(): number {
     return this.#options.now() + this.#options.intervalMs * (0.9 + 0.2 * this.#options.random())
+  }
+}
+
+/** What the status says already; it was told for the pin that stands beside it. */
+function toldMove({ digest, availableDigest, availableChanges }: ImageStatus): TagMove | undefined {
+  const [from, to] = [digestIn(digest), digestIn(availableDigest)]
+  if (from === undefined || to === undefined) return undefined
+  return {
+    digest: to,
+    ...(availableChanges === undefined ? {} : { changes: { from, words: availableChanges } }),
   }
 }

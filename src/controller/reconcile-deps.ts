@@ -1,10 +1,11 @@
 /** What a pass is given: the ports and the few things that make it repeatable. */
 import { ExpectedError } from '../errors.ts'
-import type { Digest } from '../image/types.ts'
 import type { Logger } from '../log.ts'
 import type { BackoffPolicy } from '../reconcile/backoff.ts'
 import type { AppKey } from '../reconcile/names.ts'
 import type { AppStore, Engine, Images, StoredApp } from '../reconcile/ports.ts'
+import type { GoneImage } from '../reconcile/status-gone.ts'
+import type { TagMove } from '../reconcile/status-move.ts'
 import type { Observed, Step } from '../reconcile/types.ts'
 
 export interface ReconcileDeps<
@@ -17,8 +18,10 @@ export interface ReconcileDeps<
   readonly backoff: BackoffPolicy
   readonly now: () => number
   readonly log: Logger
-  /** The digest that the app's tag has moved to, as last seen; undefined when it has not. */
-  readonly movedTo: (key: AppKey, reference: string) => Digest | undefined
+  /** Where the app's tag was last seen, and what taking that would change; undefined when nobody has asked. */
+  readonly movedTo: (key: AppKey, reference: string) => TagMove | undefined
+  /** What the app needs and its place no longer has, as last seen. */
+  readonly gone?: (stored: StoredApp) => readonly GoneImage[]
 }
 
 /** What the parts that neither observe nor plan need. */

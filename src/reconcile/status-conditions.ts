@@ -14,9 +14,10 @@ import {
   type NextCondition,
 } from '../crd/conditions.ts'
 import type { ImageStatus } from '../crd/status.ts'
-import type { Reason } from '../errors.ts'
+import { printable, type Reason } from '../errors.ts'
 import { lastRun } from './plan.ts'
 import { pinMessage } from './status-image.ts'
+import { availableOf } from './status-move.ts'
 import { targetOf, workloadTrouble } from './status-workload.ts'
 import type { Facts } from './status.ts'
 import type { DesiredVolume, Part } from './types.ts'
@@ -232,10 +233,16 @@ export function stalledCondition(facts: Facts): NextCondition[] {
     : [condition(STALLED, 'True', error.reason, error.message)]
 }
 
-export function outdatedCondition(facts: Facts): NextCondition[] {
-  const pinned = facts.image?.resolved.digest ?? facts.previous?.image?.digest
-  if (facts.movedTo === undefined || pinned === undefined || facts.movedTo === pinned) return []
-  const message = `${facts.app?.spec.image ?? ''} now is ${facts.movedTo}; what runs stays until it is asked: fairlead rebuild ${facts.app?.metadata.name ?? ''}`
+/** Characters of the reference in the message, which stays at about 1 KiB in all. */
+const REFERENCE_CHARS = 200
+
+export function outdatedCondition({ app, image, previous, movedTo }: Facts): NextCondition[] {
+  const pin = image?.resolved.digest ?? previous?.image?.digest
+  const { availableDigest, availableChanges } = pin === undefined ? {} : availableOf(movedTo, pin)
+  if (availableDigest === undefined) return []
+  const changes = availableChanges === undefined ? '' : `: ${availableChanges}`
+  const reference = printable(app?.spec.image ?? '', REFERENCE_CHARS)
+  const message = `${reference} now is ${availableDigest}${changes}; what runs stays until it is asked: fairlead rebuild ${app?.metadata.name ?? ''}`
   return [condition(IMAGE_OUTDATED, 'True', 'TagMoved', message)]
 }
 

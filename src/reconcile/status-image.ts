@@ -2,7 +2,8 @@
 import type { ImageStatus } from '../crd/status.ts'
 import { MAX_HISTORY } from '../crd/schema/status.ts'
 import { formatPlatform } from '../image/platform.ts'
-import type { Digest, ResolvedImage } from '../image/types.ts'
+import type { ResolvedImage } from '../image/types.ts'
+import { availableOf, type TagMove } from './status-move.ts'
 
 export interface ImageFacts {
   readonly resolved: ResolvedImage
@@ -18,7 +19,7 @@ export function imageStatus(
   facts: ImageFacts,
   previous: ImageStatus | undefined,
   now: string,
-  movedTo?: Digest,
+  move?: TagMove,
 ): ImageStatus {
   const { resolved } = facts
   const same =
@@ -39,7 +40,7 @@ export function imageStatus(
     platform: formatPlatform(resolved.config.platform),
     // Also when the digest is the same: an interval counts from the last time that the source was asked.
     resolvedAt: previous !== undefined && !facts.fresh ? previous.resolvedAt : now,
-    ...(movedTo === undefined || movedTo === resolved.digest ? {} : { availableDigest: movedTo }),
+    ...availableOf(move, resolved.digest),
     source: same && previous.source !== undefined && !facts.fresh ? previous.source : resolved.source,
     ...rollbackOf(facts, same ? previous : undefined, previous),
     history: historyOf(previous, resolved),

@@ -16,9 +16,8 @@ import {
   type Condition,
   type NextCondition,
 } from '../crd/conditions.ts'
-import type { AppStatus, ImageStatus, InventoryItem } from '../crd/status.ts'
+import type { AppStatus, InventoryItem } from '../crd/status.ts'
 import type { App } from '../crd/types.ts'
-import type { Digest } from '../image/types.ts'
 import type { ExpectedError, Issue } from '../errors.ts'
 import type { StoredApp } from './ports.ts'
 import {
@@ -36,6 +35,8 @@ import {
   volumesReadyCondition,
 } from './status-conditions.ts'
 import { imageStatus, pinMessage, type ImageFacts } from './status-image.ts'
+import { goneCondition, withGone, type GoneImage } from './status-gone.ts'
+import { withMove, type TagMove } from './status-move.ts'
 import { settledVolumes, volumeStatuses } from './status-volumes.ts'
 import { workloadStatus } from './status-workload.ts'
 import type { Desired, Observed, Part, Trouble, VolumeWords } from './types.ts'
@@ -60,8 +61,10 @@ export interface Facts {
   readonly observed: Observed
   /** undefined: what was told last stays. */
   readonly addresses: readonly string[] | undefined
-  /** The digest that the tag has moved to, when it has. */
-  readonly movedTo: Digest | undefined
+  /** Where the tag was last seen; undefined when nobody has asked. */
+  readonly movedTo: TagMove | undefined
+  /** What is needed and no longer where it came from; undefined: nobody asks. */
+  readonly gone?: readonly GoneImage[] | undefined
   /** A request whose resolution failed while the pin stays good. */
   readonly resolveError: ExpectedError | undefined
   /** What the plan waits for although nothing is wrong. */
@@ -82,10 +85,11 @@ export function toldStatus(facts: Facts): AppStatus {
 
 export function statusOf(facts: Facts): AppStatus {
   const now = new Date(facts.nowMs).toISOString()
-  const image =
+  const chosen =
     facts.image === undefined
       ? facts.previous?.image
       : imageStatus(facts.image, facts.previous?.image, now, facts.movedTo)
+  const image = chosen === undefined ? undefined : withGone(chosen, facts.gone ?? facts.previous?.image?.gone)
   const next = [
     readyCondition(facts),
     imageCondition(facts, facts.image === undefined ? undefined : image),
@@ -96,6 +100,7 @@ export function statusOf(facts: Facts): AppStatus {
     ...reconcilingCondition(facts),
     ...stalledCondition(facts),
     ...outdatedCondition(facts),
+    ...goneCondition(image, facts.app?.metadata.name ?? ''),
   ]
   const workload = workloadStatus(facts)
   const lastHandledRequest = facts.image?.request ?? facts.previous?.lastHandledRequest
@@ -166,6 +171,8 @@ export function settledStatus(facts: Facts, previous: AppStatus | undefined): Ap
   const kept = [IMAGE_RESOLVED, RENDERED, VOLUMES_EXECUTABLE].flatMap(
     (type) => previousCondition(facts, type) ?? [],
   )
+  const image =
+    previous?.image === undefined ? undefined : withGone(withMove(previous.image, facts.movedTo), facts.gone)
   const next = [
     ...kept,
     readyCondition(facts),
@@ -174,22 +181,17 @@ export function settledStatus(facts: Facts, previous: AppStatus | undefined): Ap
     ...reconcilingCondition(facts),
     ...stalledCondition(facts),
     ...outdatedCondition(facts),
+    ...goneCondition(image, facts.app?.metadata.name ?? ''),
   ]
-  const image = previous?.image === undefined ? {} : { image: withMoved(previous.image, facts.movedTo) }
   return {
     ...previous,
     observedGeneration: facts.generation,
-    ...image,
+    ...(image === undefined ? {} : { image }),
     volumes: settledVolumes(previous?.volumes ?? [], facts.observed),
     workload: workloadStatus(facts),
     inventory: inventoryOf(facts),
     conditions: mergeConditions(previous?.conditions ?? [], next, facts.generation, now),
   }
-}
-
-function withMoved(image: ImageStatus, movedTo: Digest | undefined): ImageStatus {
-  const { availableDigest: _before, ...rest } = image
-  return movedTo === undefined || movedTo === image.digest ? rest : { ...rest, availableDigest: movedTo }
 }
 
 /** Conditions in their fixed order; those that are present only while true vanish when they are not in `next`. */

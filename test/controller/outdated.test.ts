@@ -2,9 +2,10 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { OutdatedWatch } from '../../src/controller/outdated.ts'
 import type { AppStatus } from '../../src/crd/status.ts'
 import { ExpectedError } from '../../src/errors.ts'
-import type { Digest } from '../../src/image/types.ts'
+import type { Digest, ImageConfig, ResolvedImage } from '../../src/image/types.ts'
+import { NotYet } from '../../src/reconcile/not-yet.ts'
 import type { Images, StoredApp } from '../../src/reconcile/ports.ts'
-import { aResource, digest, KEY, NOW_MS } from '../support/builders.ts'
+import { anImage, aResource, digest, KEY, NOW_MS } from '../support/builders.ts'
 
 const IMAGE = 'example.com/mattermost:10.12'
 const HOUR = 3_600_000
@@ -21,16 +22,35 @@ beforeEach(() => {
   answer = PIN
   asked = 0
   random = 0.5
+  read = []
+  images = new Map()
+  atHand = new Set([PIN])
 })
 
-function refuse(): never {
-  throw new Error('the watch asks for nothing but the tag')
+/** Digests that were read from the source, in order. */
+let read: Digest[] = []
+/** What reading finds, and what is at hand without asking. */
+let images: Map<Digest, ResolvedImage | Error> = new Map()
+let atHand: Set<Digest> = new Set()
+
+function found(wanted: Digest): ResolvedImage {
+  const image = images.get(wanted) ?? anImage({ reference: IMAGE, digest: wanted })
+  if (image instanceof Error) throw image
+  return image
 }
 
 const IMAGES: Images = {
-  resolve: refuse,
-  recall: refuse,
-  prepare: refuse,
+  async resolve(_app, _stored, pin) {
+    if (pin === undefined) throw new Error('the watch reads by digest only')
+    read.push(pin)
+    return found(pin)
+  },
+  async recall(_app, _stored, wanted) {
+    return atHand.has(wanted) ? found(wanted) : undefined
+  },
+  prepare() {
+    throw new Error('the watch reads no layer')
+  },
   async head() {
     asked += 1
     if (answer instanceof Error) throw answer
@@ -106,7 +126,7 @@ test('a tag that moved is told once and remembered', async () => {
   await pass(watch, stored(), 2)
   answer = digest('b2')
   expect(await pass(watch, stored(), 600)).toBe(1)
-  expect(watch.movedTo(KEY, IMAGE)).toBe(digest('b2'))
+  expect(watch.movedTo(KEY, IMAGE)?.digest).toBe(digest('b2'))
 })
 
 test('what was seen says nothing about another reference', async () => {
@@ -120,7 +140,7 @@ test('a restarted controller knows what the status says', async () => {
   const watch = aWatch()
   await watch.check(stored(pinned({ availableDigest: digest('b2') })), SIGNAL)
   expect(asked).toBe(0)
-  expect(watch.movedTo(KEY, IMAGE)).toBe(digest('b2'))
+  expect(watch.movedTo(KEY, IMAGE)?.digest).toBe(digest('b2'))
 })
 
 test('an outage changes nothing that is known, and waits a whole interval', async () => {
@@ -130,7 +150,7 @@ test('an outage changes nothing that is known, and waits a whole interval', asyn
   answer = new ExpectedError('RegistryUnavailable', 'down', { retry: 'backoff' })
   asked = 0
   expect(await pass(watch, stored(), 5 * 60)).toBe(0)
-  expect(watch.movedTo(KEY, IMAGE)).toBe(digest('b2'))
+  expect(watch.movedTo(KEY, IMAGE)?.digest).toBe(digest('b2'))
   expect(asked).toBeLessThanOrEqual(6)
 })
 
@@ -187,4 +207,123 @@ test('an app that is forgotten starts anew', async () => {
   watch.forget(KEY)
   expect(watch.movedTo(KEY, IMAGE)).toBeUndefined()
   expect(watch.nextAtMs(KEY)).toBe(nowMs)
+})
+
+describe('what a move would change', () => {
+  const OUTAGE = new ExpectedError('RegistryUnavailable', 'down', { retry: 'backoff' })
+  const moved = (watch: OutdatedWatch) => watch.movedTo(KEY, IMAGE)
+
+  function behind(pair: string, config: Partial<ImageConfig>): void {
+    images.set(digest(pair), anImage({ reference: IMAGE, digest: digest(pair), config }))
+  }
+
+  beforeEach(() => {
+    behind('a1', {})
+    behind('b2', { volumes: ['/data'], user: '2000' })
+    behind('c3', { user: '5' })
+  })
+
+  test('is read once for each new digest, and by digest', async () => {
+    const watch = aWatch()
+    answer = digest('b2')
+    expect(await pass(watch, stored(), 24 * 60)).toBe(1)
+    expect(moved(watch)).toEqual({
+      digest: digest('b2'),
+      changes: { from: PIN, words: 'adds VOLUME /data, user root → 2000' },
+    })
+    expect(read).toEqual([digest('b2')])
+    answer = digest('c3')
+    expect(await pass(watch, stored(), 24 * 60)).toBe(1)
+    expect(moved(watch)?.changes?.words).toBe('user root → 5')
+    expect(read).toEqual([digest('b2'), digest('c3')])
+  })
+
+  test('is not read while the tag stays, in a day of questions', async () => {
+    await pass(aWatch(), stored(), 24 * 60)
+    expect(asked).toBeGreaterThan(20)
+    expect(read).toEqual([])
+  })
+
+  test('is not read anew by a controller that starts again', async () => {
+    const watch = aWatch()
+    answer = digest('b2')
+    const told = { availableDigest: digest('b2'), availableChanges: 'as was told' }
+    expect(await pass(watch, stored(pinned(told)), 24 * 60)).toBe(0)
+    expect(moved(watch)?.changes).toEqual({ from: PIN, words: 'as was told' })
+    expect(read).toEqual([])
+  })
+
+  test('needs no question where both are at hand', async () => {
+    const watch = aWatch()
+    atHand = new Set([PIN, digest('b2')])
+    answer = digest('b2')
+    await pass(watch, stored(), 5)
+    expect([moved(watch)?.changes?.words, read]).toEqual(['adds VOLUME /data, user root → 2000', []])
+  })
+
+  test("reads the pin's documents, too, where they are not at hand any more", async () => {
+    atHand = new Set()
+    answer = digest('b2')
+    await pass(aWatch(), stored(), 24 * 60)
+    expect(read).toEqual([digest('b2'), PIN])
+  })
+
+  test.each<[string, Error]>([
+    ['an outage', OUTAGE],
+    ['a quota', new ExpectedError('QuotaExceeded', 'too many', { retry: 'backoff' })],
+    ['a registry that is slow', new NotYet('has not answered yet')],
+  ])('is left out after %s, and asked for at the next interval', async (_title, failure) => {
+    const watch = aWatch()
+    answer = digest('b2')
+    images.set(digest('b2'), failure)
+    expect(await pass(watch, stored(), 3 * 60 + 2)).toBe(1)
+    expect(moved(watch)).toEqual({ digest: digest('b2') })
+    // Once an interval, as the tag itself: no loop.
+    expect(read.length).toBe(asked)
+    behind('b2', { user: '7' })
+    expect(await pass(watch, stored(pinned({ availableDigest: digest('b2') })), 120)).toBe(1)
+    expect(moved(watch)?.changes?.words).toBe('user root → 7')
+  })
+
+  test.each<[string, ExpectedError]>([
+    [
+      'has nothing for the platform',
+      new ExpectedError('PlatformNotFound', 'nothing for linux/arm64', { retry: 'backoff' }),
+    ],
+    ['is no image', new ExpectedError('InvalidManifest', 'nothing for linux/arm64')],
+  ])('is told once when the new digest %s', async (_title, failure) => {
+    const watch = aWatch()
+    answer = digest('b2')
+    images.set(digest('b2'), failure)
+    expect(await pass(watch, stored(), 24 * 60)).toBe(1)
+    expect(moved(watch)?.changes?.words).toBe('it could not be taken: nothing for linux/arm64')
+    expect(read).toEqual([digest('b2')])
+  })
+
+  test('is worked out anew for another pin', async () => {
+    const watch = aWatch()
+    answer = digest('b2')
+    await pass(watch, stored(), 5)
+    atHand = new Set([digest('c3')])
+    await pass(watch, stored(pinned({ digest: digest('c3') })), 120)
+    expect(moved(watch)?.changes).toEqual({ from: digest('c3'), words: 'adds VOLUME /data, user 5 → 2000' })
+  })
+
+  test('is kept through an outage of the tag', async () => {
+    const watch = aWatch()
+    answer = digest('b2')
+    await pass(watch, stored(), 5)
+    answer = OUTAGE
+    expect(await pass(watch, stored(), 600)).toBe(0)
+    expect(moved(watch)?.changes?.words).toBe('adds VOLUME /data, user root → 2000')
+  })
+
+  test('that is a bug is not taken for an outage', async () => {
+    const watch = aWatch()
+    answer = digest('b2')
+    images.set(digest('b2'), new TypeError('bug'))
+    await watch.check(stored(), SIGNAL)
+    nowMs = watch.nextAtMs(KEY)
+    await expect(watch.check(stored(), SIGNAL)).rejects.toThrow(TypeError)
+  })
 })

@@ -90,7 +90,7 @@ describe('at rest there is silence', () => {
       'an app with a moved tag',
       async () => {
         const world = await running()
-        world.moved = digest('b2')
+        world.moved = { digest: digest('b2') }
         await pass(world)
         return world
       },

@@ -89,7 +89,7 @@ test('what runs is told anew: an ended container is no longer Ready, everything 
 
 test('a tag that moved is told', async () => {
   const world = await running()
-  world.moved = digest('b2')
+  world.moved = { digest: digest('b2') }
   await passSettled(world)
   expect(conditions(world, ['ImageOutdated'])).toEqual(['ImageOutdated=True/TagMoved'])
   expect(world.status(KEY)?.image).toMatchObject({ reference: IMAGE, availableDigest: digest('b2') })

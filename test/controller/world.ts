@@ -8,6 +8,7 @@ import type { ReconcileDeps } from '../../src/controller/reconcile-deps.ts'
 import { ExpectedError, type Issue } from '../../src/errors.ts'
 import type { Digest, ResolvedImage } from '../../src/image/types.ts'
 import type { Logger } from '../../src/log.ts'
+import type { TagMove } from '../../src/reconcile/status-move.ts'
 import { KUBERNETES_BACKOFF } from '../../src/reconcile/backoff.ts'
 import { localSupportIssues } from '../../src/reconcile/local-support.ts'
 import { LOCAL_PLANS } from '../../src/reconcile/plan.ts'
@@ -44,7 +45,7 @@ export class World {
   /** What the checks of the engine find. */
   issues: readonly Issue[] = []
   /** Tag as the outdated watch saw it. */
-  moved: Digest | undefined
+  moved: TagMove | undefined
   /** Every port call and step, in order: `resolve`, `execute start …`. */
   readonly calls: string[] = []
   readonly violations: string[] = []

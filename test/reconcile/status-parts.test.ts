@@ -183,7 +183,10 @@ describe('status.image', () => {
     ['the same digest', digest('a1'), undefined],
     ['nothing', undefined, undefined],
   ])('a tag that was seen at %s', (_title, movedTo, available) => {
-    expect(imageStatus(kept('a1'), undefined, NOW, movedTo).availableDigest).toBe(available)
+    expect(
+      imageStatus(kept('a1'), undefined, NOW, movedTo === undefined ? undefined : { digest: movedTo })
+        .availableDigest,
+    ).toBe(available)
   })
 
   test('lastHandledRequest is answered together with the resolution', () => {

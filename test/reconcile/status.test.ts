@@ -4,8 +4,9 @@ import { parseStatus } from '../../src/crd/status.ts'
 import { CONDITION_TYPES } from '../../src/crd/conditions.ts'
 import { ExpectedError, type Issue } from '../../src/errors.ts'
 import { canonicalJson } from '../../src/reconcile/canonical-json.ts'
-import { statusOf, type Facts } from '../../src/reconcile/status.ts'
-import { anEnd, anInstance, aStoredVolume, digest, NOW_MS, observed } from '../support/builders.ts'
+import { MOVE_WORDS_MAX_BYTES } from '../../src/image/move-words.ts'
+import { settledStatus, statusOf, type Facts } from '../../src/reconcile/status.ts'
+import { anApp, anEnd, anInstance, aStoredVolume, digest, NOW_MS, observed } from '../support/builders.ts'
 import { conditions, DATA, desired, facts, GOOD, IMAGE, message, old, refused, RUNNING } from './facts.ts'
 
 describe('conditions of', () => {
@@ -175,8 +176,12 @@ describe('conditions of', () => {
       },
       GOOD,
     ],
-    ['a tag that has moved', { movedTo: digest('b2') }, { ...GOOD, ImageOutdated: 'True/TagMoved' }],
-    ['a tag that has not moved', { movedTo: IMAGE.digest }, GOOD],
+    [
+      'a tag that has moved',
+      { movedTo: { digest: digest('b2') } },
+      { ...GOOD, ImageOutdated: 'True/TagMoved' },
+    ],
+    ['a tag that has not moved', { movedTo: { digest: IMAGE.digest } }, GOOD],
   ])('%s', (_title, changes, expected) => {
     expect(conditions(statusOf(facts(changes)))).toEqual(expected)
   })
@@ -202,8 +207,37 @@ describe('conditions of', () => {
     expect(message(status, 'WorkloadAvailable')).toBe('revision old still runs')
   })
 
+  test('a moved tag says what taking it would change, for this very pin', () => {
+    const changes = { from: IMAGE.digest, words: 'adds VOLUME /data, drops arm64' }
+    const status = statusOf(facts({ movedTo: { digest: digest('b2'), changes } }))
+    expect(message(status, 'ImageOutdated')).toContain(
+      `now is ${digest('b2')}: adds VOLUME /data, drops arm64; what runs stays`,
+    )
+    expect(status.image?.availableChanges).toBe('adds VOLUME /data, drops arm64')
+    const other = { digest: digest('b2'), changes: { ...changes, from: digest('c3') } }
+    expect(message(statusOf(facts({ movedTo: other })), 'ImageOutdated')).toContain(`${digest('b2')}; what`)
+    expect(statusOf(facts({ movedTo: other })).image).not.toHaveProperty('availableChanges')
+  })
+
+  test("a moved tag's words vanish with it, also from an app at rest", () => {
+    const changes = { from: IMAGE.digest, words: 'user root → 5' }
+    const moved = statusOf(facts({ movedTo: { digest: digest('b2'), changes } }))
+    const at = (movedTo: Facts['movedTo']) =>
+      settledStatus(facts({ previous: moved, movedTo, image: undefined }), moved)
+    expect(at({ digest: digest('b2'), changes })).toEqual(moved)
+    expect(Object.keys(at({ digest: IMAGE.digest }).image ?? {})).not.toContain('availableChanges')
+  })
+
+  test('the message of a moved tag is bounded', () => {
+    const changes = { from: IMAGE.digest, words: 'x'.repeat(MOVE_WORDS_MAX_BYTES) }
+    const image = `example.com/${'a'.repeat(200)}/${'b'.repeat(30)}:${'t'.repeat(128)}`
+    const app = anApp({ image }, { name: 'n'.repeat(50) })
+    const status = statusOf(facts({ app, movedTo: { digest: digest('b2'), changes } }))
+    expect(Buffer.byteLength(message(status, 'ImageOutdated') ?? '')).toBeLessThanOrEqual(1024)
+  })
+
   test('a moved tag says how to take it', () => {
-    expect(message(statusOf(facts({ movedTo: digest('b2') })), 'ImageOutdated')).toContain(
+    expect(message(statusOf(facts({ movedTo: { digest: digest('b2') } })), 'ImageOutdated')).toContain(
       'fairlead rebuild mattermost',
     )
   })
@@ -239,7 +273,7 @@ describe('a failure that is tried again', () => {
 describe('the status is written once', () => {
   const CASES: [string, Partial<Facts>][] = [
     ['an app that runs', { addresses: ['127.0.0.1:8065'] }],
-    ['a moved tag', { movedTo: digest('b2') }],
+    ['a moved tag', { movedTo: { digest: digest('b2') } }],
     [
       'an app in a crash loop',
       {
@@ -273,11 +307,14 @@ describe('the status is written once', () => {
   })
 
   test('the order of conditions is fixed, and a condition that is no longer true is gone', () => {
-    const first = statusOf(facts({ movedTo: digest('b2'), ...refused('ExecNotFound', 'rendering') }))
+    const gone = [{ digest: IMAGE.digest, host: 'example.com', since: '2026-03-01T00:00:00Z' }]
+    const first = statusOf(
+      facts({ gone, movedTo: { digest: digest('b2') }, ...refused('ExecNotFound', 'rendering') }),
+    )
     expect(first.conditions?.map(({ type }) => type)).toEqual(
       CONDITION_TYPES.filter((type) => type !== 'Reconciling'),
     )
-    const second = statusOf(facts({ previous: first }))
+    const second = statusOf(facts({ previous: first, gone: [] }))
     expect(Object.keys(conditions(second))).toEqual(Object.keys(GOOD))
   })
 

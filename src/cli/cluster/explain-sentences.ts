@@ -38,8 +38,13 @@ function imageSentences(stored: StoredApp): readonly string[] {
       : [`spec.image says ${words} now, which has not been resolved yet; until then the old digest stays.`]),
     ...(image.availableDigest === undefined || image.availableDigest === image.digest
       ? []
-      : [`The tag names ${image.availableDigest} meanwhile; ${ask(stored)} moves to it.`]),
+      : [movedSentence(image.availableDigest, image.availableChanges, stored)]),
   ]
+}
+
+function movedSentence(digest: string, changes: string | undefined, stored: StoredApp): string {
+  const what = changes === undefined ? '' : `: ${printable(changes, 1000)}`
+  return `The tag names ${digest} meanwhile${what}; ${ask(stored)} moves to it.`
 }
 
 function staysUntil(stored: StoredApp): string {

@@ -159,6 +159,12 @@ describe('explain', () => {
     ['nothing is resolved', undefined, {}, 'example/app:1 has not been resolved to a digest yet.'],
     ['the image was edited', {}, { image: 'example/app:2' }, 'spec.image says example/app:2 now'],
     ['the tag moved', { availableDigest: DIGEST_B }, {}, `The tag names ${DIGEST_B} meanwhile`],
+    [
+      'it is known what that changes',
+      { availableDigest: DIGEST_B, availableChanges: 'user root → 5' },
+      {},
+      `The tag names ${DIGEST_B} meanwhile: user root → 5; "`,
+    ],
     ['it asks by itself', {}, { imagePolicy: { resolve: 'Interval' } }, 'anew at every interval'],
     ['it never asks', {}, { imagePolicy: { resolve: 'Never' } }, 'nothing else can ever run'],
     ['it is suspended', {}, { suspend: true }, 'no pod is wanted'],
