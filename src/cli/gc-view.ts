@@ -1,6 +1,7 @@
 /** What the collector did, for people. Pure. */
 import type { CollectReport } from '../engine/local/gc/collect.ts'
 import { STORED_KINDS, type StoredKind } from '../engine/local/gc/inventory.ts'
+import { changeWords, type VerifyReport } from '../engine/local/verify/verify-store.ts'
 import { printable } from '../errors.ts'
 import { sizeOf } from './ages.ts'
 import { renderTable } from './table.ts'
@@ -55,4 +56,15 @@ function counted(items: readonly { readonly kind: StoredKind }[]): string {
     return count === 0 ? [] : [`${count} ${count === 1 ? one : many}`]
   })
   return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1) ?? ''}`
+}
+
+/** What a check found: a line for each damaged thing, a line for each path that differs, and a sentence at the end. */
+export function damageLines({ checked, damaged, unverified }: VerifyReport): string {
+  const lines = damaged.flatMap(({ kind, path, problem, inUse, changes }) => [
+    `damaged ${kind} ${printable(path, 500)}: ${problem}${inUse ? '; it is in use and stays' : ''}`,
+    ...changes.map((change) => `  ${change.path}: ${changeWords(change)}`),
+  ])
+  const notChecked = unverified.map(({ name, why }) => `not checked: tree ${name}: ${why}`)
+  const counts = `checked ${checked.blobs} blobs and ${checked.trees} merged trees: ${damaged.length === 0 ? 'no damage' : `${damaged.length} damaged`}`
+  return [...lines, ...notChecked, counts].map((line) => `${line}\n`).join('')
 }

@@ -9,9 +9,13 @@ export const HOST_COMMANDS: readonly CommandSpec[] = [
     name: 'gc',
     summary: 'remove images that no app needs from the state folder',
     details:
-      'Kept are what every app is pinned to, the digests that it could be rolled back to, and what a container or the controller uses. Volumes are never touched. It may run at any time, also beside a controller that pulls.',
+      'Kept are what every app is pinned to, the digests that it could be rolled back to, and what a container or the controller uses. Volumes are never touched. It may run at any time, also beside a controller that pulls. With --verify, what is damaged is told by path and goes as well, unless it is in use; the exit code is then 1.',
     options: [
       { flags: '--dry-run', description: 'only say what would be removed' },
+      {
+        flags: '--verify',
+        description: 'first compare every blob with its digest and every merged tree with its layers',
+      },
       { flags: '--verbose', description: 'name everything: what goes, what stays and why' },
       OUTPUT,
       STATE,
@@ -19,6 +23,10 @@ export const HOST_COMMANDS: readonly CommandSpec[] = [
     examples: [
       { words: 'gc --dry-run', says: 'what it would free' },
       { words: 'gc', says: 'free it' },
+      {
+        words: 'gc --verify',
+        says: 'take away damaged images as well, so that the next start brings them anew',
+      },
     ],
     needsRoot: true,
     load: async () => (await import('../commands/gc.ts')).gc,

@@ -1,0 +1,164 @@
+/**
+ * Looks at every byte of the image store: blobs against their digests, merged trees against their layers. Changes
+ * nothing; what was found damaged can then be given to the collector, which takes it away unless it is in use.
+ */
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { printable } from '../../../errors.ts'
+import type { Digest, ResolvedImage } from '../../../image/types.ts'
+import { isDigest } from '../../../image/digest.ts'
+import { BlobStore } from '../../../registry/blob-store.ts'
+import type { TreeChange } from '../../../rootfs/diff.ts'
+import type { LayerLimits } from '../../../rootfs/types.ts'
+import { storedItems, type StoredItem, type StoredKind } from '../gc/inventory.ts'
+import { readReferences, readResolved, type References } from '../gc/references.ts'
+import { treeKey } from '../image-store.ts'
+import type { StatePaths } from '../paths.ts'
+import { StoredBlobs } from '../stored-blobs.ts'
+import { blobProblem, readProblem } from './verify-blobs.ts'
+import { treeDamage } from './verify-tree.ts'
+
+export interface VerifyInput {
+  readonly paths: StatePaths
+  readonly limits: LayerLimits
+  readonly signal: AbortSignal
+  /** What is looked at, and how many bytes of it were read so far. */
+  readonly onProgress?: (what: string, bytes: number) => void
+}
+
+export interface DamagedItem {
+  readonly kind: StoredKind
+  readonly name: string
+  /** On this host. */
+  readonly path: string
+  readonly problem: string
+  /** Of a tree: what differs, the first of it. */
+  readonly changes: readonly Pick<TreeChange, 'path' | 'change' | 'fields'>[]
+  /** A container or a process uses it: it is told and left alone. */
+  readonly inUse: boolean
+}
+
+export interface VerifyReport {
+  readonly checked: { readonly blobs: number; readonly trees: number }
+  readonly damaged: readonly DamagedItem[]
+  /** Trees that could not be compared with anything. */
+  readonly unverified: readonly { readonly name: string; readonly why: string }[]
+}
+
+const MAX_CHANGES = 50
+
+export async function verifyStore(input: VerifyInput): Promise<VerifyReport> {
+  const items = await storedItems(input.paths)
+  const trees = items.filter(({ kind }) => kind === 'tree')
+  const verifier = new Verifier(
+    input,
+    await readReferences(
+      input.paths,
+      trees.map(({ name }) => name),
+    ),
+  )
+  for (const item of items) {
+    input.signal.throwIfAborted()
+    if (item.kind === 'blob') await verifier.blob(item)
+    else if (item.kind === 'record') await verifier.record(item)
+  }
+  for (const tree of trees) await verifier.tree(tree)
+  return verifier.report()
+}
+
+class Verifier {
+  readonly #input: VerifyInput
+  readonly #references: References
+  readonly #blobs: BlobStore
+  readonly #sound = new Set<string>()
+  readonly #images = new Map<string, ResolvedImage>()
+  readonly #damaged: DamagedItem[] = []
+  readonly #unverified: VerifyReport['unverified'][number][] = []
+  readonly #checked = { blobs: 0, trees: 0 }
+
+  constructor(input: VerifyInput, references: References) {
+    this.#input = input
+    this.#references = references
+    this.#blobs = new BlobStore(input.paths.blobs)
+  }
+
+  report(): VerifyReport {
+    return { checked: this.#checked, damaged: this.#damaged, unverified: this.#unverified }
+  }
+
+  async blob(item: StoredItem): Promise<void> {
+    let read = 0
+    const problem = await blobProblem(this.#blobs, item.name as Digest, (bytes) => {
+      this.#input.signal.throwIfAborted()
+      this.#input.onProgress?.(item.name, (read += bytes))
+    })
+    this.#checked.blobs += 1
+    if (problem === undefined) this.#sound.add(item.name)
+    else if (await this.#isStillThere(item)) this.#note(item, problem)
+  }
+
+  async record(item: StoredItem): Promise<void> {
+    try {
+      const image = await readResolved(item.path)
+      if (image !== undefined) this.#images.set(treeKey(image), image)
+    } catch (error) {
+      this.#note(item, readProblem(error))
+    }
+  }
+
+  async tree(item: StoredItem): Promise<void> {
+    const image = this.#images.get(item.name)
+    const why = image === undefined ? 'no record says which layers it has' : this.#missing(image)
+    if (image === undefined || why !== undefined) {
+      this.#unverified.push({ name: item.name, why: why ?? '' })
+      return
+    }
+    this.#input.onProgress?.(item.name, 0)
+    this.#checked.trees += 1
+    const { limits, signal } = this.#input
+    const source = new StoredBlobs(this.#blobs)
+    try {
+      await access(join(item.path, 'report.json'))
+      const changes = await treeDamage({ dir: item.path, image, source, limits, signal })
+      if (changes.length > 0) this.#note(item, countWords(changes), changes)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (await this.#isStillThere(item)) this.#note(item, readProblem(error))
+    }
+  }
+
+  /** A layout's layers are where the layout is, and damaged ones prove nothing. */
+  #missing({ manifest }: ResolvedImage): string | undefined {
+    const missing = manifest.layers.find(({ digest }) => !isDigest(digest) || !this.#sound.has(digest))
+    return missing === undefined
+      ? undefined
+      : `layer ${printable(missing.digest)} is not in the store, or damaged`
+  }
+
+  /** Collectors and `down` go on meanwhile. */
+  async #isStillThere({ path }: StoredItem): Promise<boolean> {
+    return access(path).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  #note({ kind, name, path }: StoredItem, problem: string, changes: readonly TreeChange[] = []): void {
+    const shown = changes
+      .slice(0, MAX_CHANGES)
+      .map((one) => ({ path: printable(one.path, 500), change: one.change, fields: one.fields }))
+    const inUse = this.#references.isInUse(name)
+    this.#damaged.push({ kind, name, path, problem, changes: shown, inUse })
+  }
+}
+
+function countWords(changes: readonly TreeChange[]): string {
+  const [first] = changes
+  const what = `${changes.length} ${changes.length === 1 ? 'entry differs' : 'entries differ'} from the layers`
+  return first === undefined ? what : `${what}, first ${printable(first.path, 500)} (${changeWords(first)})`
+}
+
+/** `added`, `removed`, or the fields that differ. */
+export function changeWords({ change, fields }: Pick<TreeChange, 'change' | 'fields'>): string {
+  return change === 'modified' ? fields.join(', ') : change
+}

@@ -1,0 +1,74 @@
+import { truncateSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { CollectReport } from '../../src/engine/local/gc/collect.ts'
+import { appPaths } from '../../src/engine/local/paths.ts'
+import { AStore, ONE } from '../engine/local/gc/a-store.ts'
+import { Desk } from './run.ts'
+
+let desk: Desk
+let store: AStore
+beforeEach(async () => {
+  desk = new Desk()
+  store = new AStore(desk.dir)
+  await store.pin(ONE, await store.add('used'))
+  await store.add('unused')
+})
+afterEach(() => desk[Symbol.dispose]())
+
+describe('fairlead gc', () => {
+  test('says what it would do, and does it', async () => {
+    const dry = await desk.run(['gc', '--dry-run'])
+    expect(dry.stdout).toMatch(
+      /^would remove 1 blob, 1 record and 1 merged tree: [\d.]+ KiB to be freed; kept 2 blobs, 1 record and 1 merged tree\n$/,
+    )
+    expect((await desk.run(['gc'])).stdout).toMatch(
+      /^removed 1 blob, 1 record and 1 merged tree: .* freed; kept/,
+    )
+    expect(await desk.run(['gc'])).toMatchObject({
+      code: 0,
+      stdout: 'nothing to remove; kept 2 blobs, 1 record and 1 merged tree\n',
+      stderr: '',
+    })
+  })
+
+  test('names everything when asked', async () => {
+    const { stdout } = await desk.run(['gc', '--dry-run', '--verbose'])
+    expect(stdout).toMatch(/^KIND +NAME +WHAT +SIZE +WHY\n/)
+    expect(stdout).toContain('pinned by default/one')
+    expect(stdout.split('\n').filter((line) => line.includes('would go'))).toHaveLength(3)
+  })
+
+  test('answers as JSON', async () => {
+    const { stdout } = await desk.run(['gc', '-o', 'json'])
+    const report = JSON.parse(stdout) as CollectReport
+    expect(report).toMatchObject({ dryRun: false, problems: [] })
+    expect(report.removed).toHaveLength(3)
+    expect(report.kept).toHaveLength(4)
+    expect(report).not.toHaveProperty('verified')
+  })
+
+  test('fails when state cannot be read, having removed nothing', async () => {
+    await writeFile(appPaths(store.paths, ONE).status, '{')
+    const { code, stdout, stderr } = await desk.run(['gc'])
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^nothing to remove; kept 3 blobs/)
+    expect(stderr).toMatch(/^StateCorrupt: .*status\.json is not valid JSON/)
+  })
+
+  test('with --verify tells damage by path, takes it away and fails once', async () => {
+    const [blob = 'sha256:0'] = await store.blobs.list()
+    truncateSync(store.blobs.pathOf(blob as 'sha256:0'), 3)
+    const { code, stdout } = await desk.run(['gc', '--verify'])
+    expect(code).toBe(1)
+    expect(stdout).toContain(
+      `damaged blob ${store.blobs.pathOf(blob as 'sha256:0')}: its 3 bytes have digest`,
+    )
+    expect(stdout).toMatch(/checked 3 blobs and \d merged trees: \d damaged\n/)
+    expect(await store.blobs.list()).not.toContain(blob)
+  })
+
+  test('needs root', async () => {
+    expect((await desk.run(['gc'], { isRoot: false })).code).toBe(1)
+  })
+})

@@ -1,0 +1,148 @@
+import { chmodSync, linkSync, lutimesSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { open, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { unpackImage } from '../../../../src/engine/local/unpack/unpack-image.ts'
+import { verifyStore, type VerifyReport } from '../../../../src/engine/local/verify/verify-store.ts'
+import type { Digest, ResolvedImage } from '../../../../src/image/types.ts'
+import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
+import { StoredBlobs } from '../../../../src/engine/local/stored-blobs.ts'
+import { AStore, ONE, SIGNAL } from '../gc/a-store.ts'
+import { temporaryFolder } from '../temporary.ts'
+import { IS_ROOT } from '../unpack/unpacked.ts'
+
+let store: AStore
+let image: ResolvedImage
+beforeEach(async () => {
+  store = new AStore(await temporaryFolder())
+  image = await store.add('app')
+  await store.pin(ONE, image)
+})
+
+function verify(): Promise<VerifyReport> {
+  return verifyStore({ paths: store.paths, limits: DEFAULT_LIMITS, signal: SIGNAL })
+}
+
+/** Removes what was found, as `fairlead gc --verify` does. */
+async function removeDamaged({ damaged }: VerifyReport) {
+  return store.collect({ damaged: new Set(damaged.map(({ path }) => path)) })
+}
+
+/** The tree as the engine makes it. */
+async function unpack(): Promise<string> {
+  const dir = store.treeDir(image)
+  await rm(dir, { recursive: true })
+  const { manifest, config } = image
+  await unpackImage({ dir, manifest, config, source: new StoredBlobs(store.blobs), signal: SIGNAL })
+  return dir
+}
+
+function layerOf({ manifest }: ResolvedImage, index: number): Digest {
+  const digest = manifest.layers[index]?.digest
+  if (digest === undefined) throw new Error(`no layer ${index}`)
+  return digest
+}
+
+/** One byte becomes another; size and times stay. */
+async function rot(path: string, at: number): Promise<void> {
+  const { atime, mtime } = await stat(path)
+  const handle = await open(path, 'r+')
+  const byte = Buffer.alloc(1)
+  await handle.read(byte, 0, 1, at)
+  await handle.write(Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, at)
+  await handle.close()
+  await utimes(path, atime, mtime)
+}
+
+describe('a blob', () => {
+  test('that rotted is told by its path, and goes; the next start pulls it again', async () => {
+    const path = store.blobs.pathOf(layerOf(image, 1))
+    await rot(path, 600)
+    const report = await verify()
+    expect(report.damaged).toMatchObject([{ kind: 'blob', path, inUse: false }])
+    expect(report.damaged[0]?.problem).toMatch(/^its \d+ bytes have digest sha256:[0-9a-f]{64}$/)
+    await removeDamaged(report)
+    expect(await store.blobs.list()).toEqual([layerOf(image, 0)])
+    expect((await verify()).damaged).toEqual([])
+  })
+
+  test('that was cut is damaged', async () => {
+    truncateSync(store.blobs.pathOf(layerOf(image, 0)), 10)
+    expect((await verify()).damaged.map(({ kind }) => kind)).toContain('blob')
+  })
+})
+
+test('a damaged record goes: it is asked for anew', async () => {
+  await writeFile(store.recordFile(image.digest), '{"digest": 5}')
+  const report = await verify()
+  expect(report.damaged).toMatchObject([{ kind: 'record' }])
+  expect(report.unverified).toHaveLength(1)
+  await removeDamaged(report)
+  expect(store.has(image)).toBe('tree and blob')
+})
+
+test('a tree without its layers is told as not checked', async () => {
+  await store.blobs.remove(layerOf(image, 0))
+  const { unverified, damaged } = await verify()
+  expect(unverified[0]?.why).toContain('is not in the store')
+  expect(damaged).toEqual([])
+})
+
+describe.skipIf(!IS_ROOT)('a merged tree', () => {
+  test('that is as it was made is sound', async () => {
+    await unpack()
+    expect(await verify()).toEqual({ checked: { blobs: 2, trees: 1 }, damaged: [], unverified: [] })
+  })
+
+  test.each<readonly [string, (root: string) => unknown, string, string]>([
+    ['a byte that rotted, size and time as before', (root) => rot(join(root, 'app'), 0), '/app', 'content'],
+    ['another mode', (root) => chmodSync(join(root, 'app'), 0o600), '/app', 'mode'],
+    ['a file too many', (root) => writeFileSync(join(root, 'new'), ''), '/new', 'added'],
+    ['a file too few', (root) => rmSync(join(root, 'base')), '/base', 'removed'],
+    ['another time', (root) => lutimesSync(join(root, 'app'), 1, 1), '/app', 'mtime'],
+    [
+      'a link in place of a file',
+      (root) => {
+        rmSync(join(root, 'app'))
+        symlinkSync('base', join(root, 'app'))
+      },
+      '/app',
+      'type',
+    ],
+    [
+      'a hard link in place of a file',
+      (root) => {
+        rmSync(join(root, 'app'))
+        linkSync(join(root, 'base'), join(root, 'app'))
+      },
+      // The first name is the file's, every other one a link to it.
+      '/base',
+      'links',
+    ],
+  ])('with %s is damaged, and goes', async (_what, damage, path, words) => {
+    const dir = await unpack()
+    await damage(join(dir, 'rootfs'))
+    const report = await verify()
+    expect(report.damaged).toMatchObject([{ kind: 'tree', path: dir, inUse: false }])
+    const change = report.damaged[0]?.changes.find((one) => one.path === path)
+    expect(`${change?.change} ${change?.fields.join(' ')}`).toContain(words)
+    await removeDamaged(report)
+    expect(store.has(image)).toBe('record and blob')
+  })
+
+  test('that a container uses is told and stays', async () => {
+    const dir = await unpack()
+    await store.instance(ONE, image)
+    await rot(join(dir, 'rootfs', 'app'), 0)
+    const report = await verify()
+    expect(report.damaged).toMatchObject([{ kind: 'tree', inUse: true }])
+    await removeDamaged(report)
+    expect(store.has(image)).toBe(true)
+  })
+
+  test('without its report was never finished', async () => {
+    const dir = await unpack()
+    await rm(join(dir, 'report.json'))
+    expect((await verify()).damaged).toMatchObject([{ kind: 'tree', path: dir }])
+  })
+})
