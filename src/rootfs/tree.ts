@@ -60,6 +60,8 @@ export function walkTo(
   for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
     if (name === '' || name === '.') continue
     if (name === '..') {
+      // A file has no parent to go back to (ENOTDIR in every kernel).
+      if (nodes.at(-1)?.children === undefined) return { problem: 'not-directory', names }
       names.pop()
       if (nodes.length > 1) nodes.pop()
       continue

@@ -115,6 +115,13 @@ export const BREAKOUT_CASES: readonly LayerCase[] = [
     [[symlink('l', `${UP}dev`), charDevice('l/mem', 1, 1)]],
     ['dev/ time=0', 'dev/mem char 1:1 mode=0600', `l -> ${UP}dev`],
   ),
+  refuses(
+    'breakout-write-back-from-file',
+    'write through a symlink that goes back from a file',
+    [[...ETC, symlink('l', 'etc/shadow/..'), file('l/new', 'n')]],
+    'InvalidLayer',
+    'is not a directory',
+  ),
   // Hard links.
   refuses(
     'breakout-link-absolute',

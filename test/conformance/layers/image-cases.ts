@@ -120,7 +120,7 @@ export interface UserCase {
 const APP = 'root:x:0:0::/:\napp:x:12:13::/app:\n'
 const ETC = dir('etc')
 /** More than any list of users has. */
-const HUGE = Buffer.alloc(11 * 1024 ** 2, `${APP}`)
+const HUGE = Buffer.alloc(11 * 1024 ** 2, APP)
 
 export const USER_CASES: readonly UserCase[] = [
   {
