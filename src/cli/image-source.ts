@@ -5,7 +5,7 @@ import { formatPlatform, hostPlatform, parsePlatform } from '../image/platform.t
 import { parseReference } from '../image/reference.ts'
 import type { ImageSource } from '../image/source.ts'
 import type { Platform, Reference, ResolvedImage } from '../image/types.ts'
-import { openSource } from '../registry/open.ts'
+import { openSource, type SourceOptions } from '../registry/open.ts'
 import type { Keychain } from '../registry/types.ts'
 import type { CommandCall } from './command-spec.ts'
 import type { CliContext } from './context.ts'
@@ -55,13 +55,22 @@ export function openImageSource(
   config: FairleadConfig,
   keychain: Keychain,
 ): ImageSource {
-  return openSource(reference, {
+  return openSource(reference, openSourceOptions(context, baseDir, config, keychain))
+}
+
+export function openSourceOptions(
+  context: CliContext,
+  baseDir: string,
+  config: FairleadConfig,
+  keychain: Keychain,
+): SourceOptions {
+  return {
     baseDir,
     registries: config.registries,
     keychain,
     userAgent: `fairlead/${packageVersion()}`,
     onWarning: (text) => context.stderr.write(`${text}\n`),
-  })
+  }
 }
 
 /** `image.platforms` as answers show them. */

@@ -14,10 +14,15 @@ const FORBIDDEN = blockList([
   '224.0.0.0/4',
   '240.0.0.0/4',
   '100.100.100.200/32',
+  '168.63.129.16/32',
   '::/128',
   'fe80::/10',
   'ff00::/8',
   'fd00:ec2::254/128',
+  'fd20:ce::254/128',
+  // Tunnels whose far end can't be told from the address: Teredo, and NAT64 with a prefix of the network's own.
+  '2001::/32',
+  '64:ff9b:1::/48',
 ])
 const LOOPBACK = blockList(['127.0.0.0/8', '::1/128'])
 const PRIVATE = blockList([
@@ -29,6 +34,9 @@ const PRIVATE = blockList([
   'fc00::/7',
   'fec0::/10',
 ])
+
+/** The first six groups of addresses whose last two are an IPv4 address: mapped, translated, NAT64. */
+const EMBEDDING = new Set(['0:0:0:0:0:ffff', '0:0:0:0:ffff:0', '64:ff9b:0:0:0:0'])
 
 /** Where a host that was reached over `from` may send us. */
 const REACH: Readonly<Record<Network, readonly Network[]>> = {
@@ -69,14 +77,20 @@ export function bareHost(hostname: string): string {
   return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
 }
 
-/** The IPv4 address inside a mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96) or 6to4 (2002::/16) address. */
+/**
+ * The IPv4 address inside a mapped (::ffff:0:0/96), translated (::ffff:0:0:0/96), NAT64 (64:ff9b::/96), 6to4 (2002::/16)
+ * or old compatible (::/96) address.
+ */
 function embeddedIPv4(address: string): string | undefined {
   const groups = ipv6Groups(address)
   if (groups === undefined) return undefined
-  const leading = groups.slice(0, 6)
-  const isMapped = leading.every((group, index) => group === (index === 5 ? 0xffff : 0))
-  const isNat64 = leading.every((group, index) => group === ([0x64, 0xff9b][index] ?? 0))
-  if (isMapped || isNat64) return dotted(groups[6] ?? 0, groups[7] ?? 0)
+  const leading = groups
+    .slice(0, 6)
+    .map((group) => group.toString(16))
+    .join(':')
+  // `::` and `::1` are addresses of their own.
+  const isCompatible = leading === '0:0:0:0:0:0' && groups[6] !== 0
+  if (EMBEDDING.has(leading) || isCompatible) return dotted(groups[6] ?? 0, groups[7] ?? 0)
   return groups[0] === 0x2002 ? dotted(groups[1] ?? 0, groups[2] ?? 0) : undefined
 }
 

@@ -215,6 +215,7 @@ export class RegistryClient {
         sender: { by: 'user' },
         lane: request.lane ?? 'question',
         onStep,
+        loginName: authorization === undefined ? undefined : credential?.label,
       },
       host,
       what: request.method,

@@ -33,30 +33,11 @@ export function openSource(reference: Reference, options: SourceOptions): ImageS
 
 async function load(reference: Reference, options: SourceOptions): Promise<ImageSource> {
   if (reference.kind === 'registry') {
-    const [{ RegistrySource }, { RegistrySession }] = await Promise.all([
+    const [{ RegistrySource }, { registryOptions }] = await Promise.all([
       import('./registry-source.ts'),
-      import('./session.ts'),
+      import('./registry-options.ts'),
     ])
-    const { now, random, env } = options
-    const session =
-      options.session ??
-      new RegistrySession({
-        effects: {
-          ...(now === undefined ? {} : { now }),
-          ...(random === undefined ? {} : { random }),
-          ...(env === undefined ? {} : { env }),
-        },
-      })
-    return new RegistrySource(reference, {
-      session,
-      ownsSession: options.session === undefined,
-      registries: options.registries,
-      keychain: options.keychain,
-      userAgent: options.userAgent ?? 'fairlead',
-      onWarning: options.onWarning ?? (() => undefined),
-      onStep: options.onStep,
-      ...(options.question === undefined ? {} : { question: options.question }),
-    })
+    return new RegistrySource(reference, registryOptions(options))
   }
   const { LayoutSource } = await import('./layout-source.ts')
   if (reference.kind === 'oci') {

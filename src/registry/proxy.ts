@@ -19,12 +19,12 @@ export function proxyFor(url: URL, env: Environment): URL | undefined {
   throw new ExpectedError('InvalidSpec', `${name} must be http://HOST:PORT`, { path: name })
 }
 
-/** Whether NO_PROXY names the host: `*`, a domain with its subdomains, an address or a CIDR range, each with a port. */
+/** Whether NO_PROXY names the host: `*`, a domain with its subdomains, an address or a CIDR range, each with a port; commas or spaces between. */
 function isExempt(url: URL, list: string): boolean {
   const host = bareHost(url.hostname).toLowerCase()
   const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
-  return list.split(',').some((item) => {
-    const entry = item.trim().toLowerCase()
+  return list.split(/[,\s]+/).some((item) => {
+    const entry = item.toLowerCase()
     if (entry === '') return false
     if (entry === '*') return true
     if (entry.includes('/')) return inRange(host, entry)

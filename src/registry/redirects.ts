@@ -50,7 +50,8 @@ function foreignRequest(request: HttpRequest, answer: HttpAnswer, url: URL): Htt
       ? { by: 'host' as const, host: answer.url.host, network: answer.network }
       : request.sender
   // Nor does it get to see our certificate.
-  return { ...request, url, headers, sender, trust: { ...request.trust, client: undefined } }
+  const trust = { ...request.trust, client: undefined }
+  return { ...request, url, headers, sender, trust, loginName: undefined }
 }
 
 function nextUrl(answer: HttpAnswer): URL {

@@ -37,13 +37,15 @@ export async function sendPatiently(
 ): Promise<Answer> {
   for (let tries = 1; ; tries++) {
     await waitForTurn(session, call, signal)
+    let why = 'to try again'
     const answer = await sendOnce(session, call, signal).catch((error: unknown) => {
       if (!isRetryable(error) || tries >= MAX_TRIES) throw error
+      why = `${why}, because ${error.message}`
       return undefined
     })
     if (answer !== undefined && !isTransientStatus(answer.status)) return answer
     if (answer !== undefined) await noteTransient(session, call, answer, tries)
-    await pause(session, call, backoffMs(tries, session.effects.random), 'to try again', signal)
+    await pause(session, call, backoffMs(tries, session.effects.random), why, signal)
   }
 }
 
@@ -117,7 +119,7 @@ function pause(
   return session.effects.wait(ms, signal)
 }
 
-function isRetryable(error: unknown): boolean {
+function isRetryable(error: unknown): error is ExpectedError {
   if (!(error instanceof ExpectedError) || error instanceof HostRestingError) return false
   return error.reason === 'RegistryUnavailable' && error.retry === 'backoff'
 }

@@ -23,7 +23,14 @@ export type Step =
       readonly tls?: string
     }
   | { readonly kind: 'proxy'; readonly host: string; readonly proxy: string }
-  | { readonly kind: 'request'; readonly method: string; readonly url: string; readonly login: string }
+  /** `login` is how, `as` is whose credential, by its name. */
+  | {
+      readonly kind: 'request'
+      readonly method: string
+      readonly url: string
+      readonly login: string
+      readonly as?: string
+    }
   | { readonly kind: 'answer'; readonly status: number; readonly url: string }
   | { readonly kind: 'redirect'; readonly from: string; readonly to: string; readonly keepsLogin: boolean }
   | { readonly kind: 'challenge'; readonly host: string; readonly scheme: string; readonly realm?: string }

@@ -119,6 +119,7 @@ async function ask(
           trust: isOwn ? endpoint.trust : { caFile: endpoint.trust.caFile, insecureSkipVerify: false },
           sender: { by: 'host', host: endpoint.host, network: request.network },
           onStep: request.onStep,
+          loginName: credential?.label,
         },
         host: realm.host,
         what: 'a token request',

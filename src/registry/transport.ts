@@ -26,6 +26,8 @@ export interface HttpRequest {
   /** Layers have connections of their own, so that questions don't wait behind them; questions by default. */
   readonly lane?: Lane
   readonly onStep?: OnStep | undefined
+  /** Name of the credential in the headers, for `onStep`. */
+  readonly loginName?: string | undefined
 }
 
 export interface HttpAnswer {
@@ -126,10 +128,12 @@ export class Transport {
   }
 }
 
-function tellRequest({ method, url, headers, onStep }: HttpRequest, proxy: URL | undefined): void {
+function tellRequest({ method, url, headers, onStep, loginName }: HttpRequest, proxy: URL | undefined): void {
   if (onStep === undefined) return
   if (proxy !== undefined) onStep({ kind: 'proxy', host: printable(url.host), proxy: printable(proxy.host) })
-  onStep({ kind: 'request', method, url: shownUrl(url), login: loginKind(headers['authorization']) })
+  const login = loginKind(headers['authorization'])
+  const as = loginName === undefined ? {} : { as: printable(loginName) }
+  onStep({ kind: 'request', method, url: shownUrl(url), login, ...as })
 }
 
 /** What says that the registry behind is out of reach, for every path: other failures may be one repository's. */

@@ -8,17 +8,29 @@ import type { RunCommand } from '../command-spec.ts'
 import { fieldLines } from '../fields.ts'
 import { referenceOf, withImage } from '../image-source.ts'
 import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
+import { inspectReferrers, inspectTags } from '../inspect-repository.ts'
 import { issueLine } from '../print-error.ts'
+import { withTagHint } from '../repository-questions.ts'
 import { renderTable } from '../table.ts'
+import { UsageError } from '../usage-error.ts'
 
 export const inspect: RunCommand = async (context, call) => {
   const format = outputFormat(call)
   const reference = referenceOf(call.args[0])
-  await withImage(context, call, reference, async ({ image }) => {
-    for (const issue of declaredVolumes(image.config).warnings) context.stderr.write(`${issueLine(issue)}\n`)
-    const answer = inspected(image)
-    await writeAnswer(context, format, answer, () => inspectedLines(answer, lineWidth(context)))
-  })
+  const [tags, referrers] = [call.options.flag('tags'), call.options.flag('referrers')]
+  if (tags && referrers) throw new UsageError('choose one of --tags and --referrers', '--tags')
+  if (call.options.text('artifactType') !== undefined && !referrers)
+    throw new UsageError('needs --referrers', '--artifact-type')
+  if (tags) return inspectTags(context, call, reference)
+  await withTagHint(context, reference, () =>
+    withImage(context, call, reference, async ({ image }) => {
+      if (referrers) return inspectReferrers(context, call, reference, image)
+      for (const issue of declaredVolumes(image.config).warnings)
+        context.stderr.write(`${issueLine(issue)}\n`)
+      const answer = inspected(image)
+      return writeAnswer(context, format, answer, () => inspectedLines(answer, lineWidth(context)))
+    }),
+  )
 }
 
 type Inspected = ReturnType<typeof inspected>

@@ -3,13 +3,14 @@ import { printable } from '../../errors.ts'
 import type { ImageOrigin, ResolvedImage } from '../../image/types.ts'
 import type { RunCommand } from '../command-spec.ts'
 import { fieldLines } from '../fields.ts'
-import { platformRows, referenceOf, withImage } from '../image-source.ts'
+import { platformRows, referenceOf, withImage, type OpenImage } from '../image-source.ts'
 import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
+import { withTagHint } from '../repository-questions.ts'
 
 export const resolveReference: RunCommand = async (context, call) => {
   const format = outputFormat(call)
   const reference = referenceOf(call.args[0])
-  await withImage(context, call, reference, async ({ image }) => {
+  const show = ({ image }: OpenImage) => {
     const answer = {
       reference: reference.original,
       canonical: image.canonical,
@@ -18,10 +19,11 @@ export const resolveReference: RunCommand = async (context, call) => {
       platforms: platformRows(image),
       source: image.source,
     }
-    await writeAnswer(context, format, answer, () =>
+    return writeAnswer(context, format, answer, () =>
       resolvedLines(reference.original, image, lineWidth(context)),
     )
-  })
+  }
+  await withTagHint(context, reference, () => withImage(context, call, reference, show))
 }
 
 function resolvedLines(reference: string, image: ResolvedImage, width: number): string {

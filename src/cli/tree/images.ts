@@ -19,9 +19,44 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
     name: 'inspect',
     summary: "show an image's configuration: user, entrypoint, volumes, layers",
     arguments: [REFERENCE],
-    options: [PLATFORM, OUTPUT],
-    examples: [{ words: 'inspect oci:./layout:latest', says: 'what the image asks for' }],
+    options: [
+      {
+        flags: '--tags',
+        description: "the repository's tags instead; a tag in the reference does not matter",
+      },
+      {
+        flags: '--referrers',
+        description: 'what refers to the image instead: signatures, attestations, SBOMs',
+      },
+      {
+        flags: '--artifact-type <type>',
+        description: 'with --referrers: only those of this type',
+        kind: 'text',
+      },
+      PLATFORM,
+      OUTPUT,
+    ],
+    examples: [
+      { words: 'inspect oci:./layout:latest', says: 'what the image asks for' },
+      { words: 'inspect nginx --tags', says: 'which tags there are' },
+      { words: 'inspect registry.example.com/app:1 --referrers', says: 'what was signed or said about it' },
+    ],
     load: async () => (await import('../commands/inspect.ts')).inspect,
+  },
+  {
+    name: 'explain',
+    summary: 'say step by step how an image is found: hosts, credentials by name, answers',
+    details:
+      'Asks the registry and its mirrors as a controller would and shows everything that is done: addresses, certificates, logins in ' +
+      'their order, redirects, quotas, and where it ends. Secrets are never shown. With -f the images of apps, each with its pullSecrets. ' +
+      'Exit 1 when an image is not found.',
+    arguments: [{ ...REFERENCE, name: '[reference]' }],
+    options: [FILES, PLATFORM, NAMESPACE, OUTPUT, STATE],
+    examples: [
+      { words: 'explain registry.example.com/team/app:1', says: 'why it is found, or not' },
+      { words: 'explain -f app.yaml', says: "with the app's own pull secrets" },
+    ],
+    load: async () => (await import('../commands/explain.ts')).explain,
   },
   {
     name: 'unpack',

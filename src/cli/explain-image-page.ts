@@ -1,0 +1,135 @@
+/** The answer of `explain` for people: one line a step, under the host that it happened at. Pure. */
+import { assertNever, printable } from '../errors.ts'
+import type { Step } from '../registry/steps.ts'
+import type { ExplainedImage, ExplainedResult, RegistryState } from './explain-image.ts'
+import { fieldLines } from './fields.ts'
+import type { Paint } from './styles.ts'
+import { wrapText } from './table.ts'
+
+const INDENT = '  '
+
+export function explainImagePage(images: readonly ExplainedImage[], width: number, paint: Paint): string {
+  return images.map((image) => onePage(image, width, paint)).join('\n')
+}
+
+function onePage(image: ExplainedImage, width: number, paint: Paint): string {
+  const head = fieldLines(
+    {
+      App: printable(image.app ?? ''),
+      Image: printable(image.reference, 500),
+      Name: printable(image.canonical, 500),
+    },
+    width,
+  )
+  const steps = image.steps.flatMap((step) => stepLines(step, width, paint))
+  const states = image.registries.flatMap((state) => indented(stateWords(state), width))
+  return [
+    head,
+    ...(steps.length === 0 ? [] : ['\n', ...lines(steps)]),
+    ...(states.length === 0 ? [] : ['\nRegistries\n', ...lines(states)]),
+    '\n',
+    resultLines(image.result, width, paint),
+  ].join('')
+}
+
+function lines(texts: readonly string[]): readonly string[] {
+  return texts.map((text) => `${text}\n`)
+}
+
+function stepLines(step: Step, width: number, paint: Paint): readonly string[] {
+  if (step.kind === 'host') {
+    return [
+      paint('bold', `${step.mirror ? 'Mirror' : 'Registry'} ${step.host}`),
+      ...indented(step.url, width),
+    ]
+  }
+  const painted = step.kind === 'failure' ? 'bad' : step.kind === 'warning' ? 'warn' : undefined
+  const texts = indented(stepWords(step), width)
+  return painted === undefined ? texts : texts.map((text) => paint(painted, text))
+}
+
+function stepWords(step: Exclude<Step, { readonly kind: 'host' }>): string {
+  switch (step.kind) {
+    case 'credentials':
+      return credentialWords(step.names, step.problems)
+    case 'proxy':
+      return `through the proxy ${step.proxy}`
+    case 'connection':
+      return connectionWords(step)
+    case 'request':
+      return `${step.method} ${step.url} ${loginWords(step.login, step.as)}`
+    case 'answer':
+      return `answered ${step.status}`
+    case 'redirect':
+      return `sends us to ${step.to}, ${step.keepsLogin ? 'the same host' : 'another host: without credentials'}`
+    case 'challenge':
+      return step.realm === undefined ? 'wants a password (Basic)' : `wants a token of ${step.realm}`
+    case 'token':
+      return `${step.cached ? 'has still a' : 'got a'} token for ${step.name === 'nobody' ? 'nobody' : step.name}`
+    case 'wait':
+      return `waits ${(step.ms / 1000).toFixed(1)} s ${step.why}`
+    case 'quota':
+      return `says that ${quotaWords(step)} may still be asked${step.windowSeconds === undefined ? '' : ` in ${step.windowSeconds} s`}`
+    case 'warning':
+      return `warns: ${step.text}`
+    case 'failure':
+      return `${step.reason}: ${step.message}`
+    default:
+      return assertNever(step)
+  }
+}
+
+function credentialWords(names: readonly string[], problems: readonly string[]): string {
+  const order = [...names, 'none at all'].join(', then ')
+  const trouble = problems.length === 0 ? '' : `; ${problems.join('; ')}`
+  return `credentials in this order: ${order}${trouble}`
+}
+
+function connectionWords({ address, network, tls }: Extract<Step, { readonly kind: 'connection' }>): string {
+  const where = address === '' ? 'is reached through the proxy' : `is ${address} (${network} network)`
+  return `${where}, ${tls === undefined ? 'not encrypted' : `encrypted with ${tls}`}`
+}
+
+function loginWords(login: string, as: string | undefined): string {
+  if (login === 'none') return 'without credentials'
+  const how = login === 'bearer' ? 'with a token' : 'with a password'
+  return as === undefined ? `${how} of nobody` : `${how} of ${as}`
+}
+
+function quotaWords({ remaining, limit }: { readonly remaining: number; readonly limit?: number }): string {
+  return limit === undefined ? String(remaining) : `${remaining} of ${limit}`
+}
+
+function stateWords(state: RegistryState): string {
+  const { origin, remaining, limit, nextTry, backgroundNextTry, problem } = state
+  const parts = [
+    remaining === undefined
+      ? ''
+      : `${quotaWords({ remaining, ...(limit === undefined ? {} : { limit }) })} left`,
+    problem === undefined ? '' : 'does not answer',
+    nextTry === undefined ? '' : `next try at ${nextTry}`,
+    backgroundNextTry === undefined ? '' : `moved tags are looked for again at ${backgroundNextTry}`,
+  ]
+  return `${printable(origin)}: ${parts.filter((part) => part !== '').join(', ')}`
+}
+
+function resultLines(result: ExplainedResult, width: number, paint: Paint): string {
+  if ('reason' in result) return `${paint('bad', `${result.reason}: ${printable(result.message, 4000)}`)}\n`
+  const { source } = result
+  return fieldLines(
+    {
+      Digest: result.digest,
+      Platform: printable(result.platform),
+      Manifest: result.manifestDigest === result.digest ? '' : result.manifestDigest,
+      Source:
+        source.kind === 'registry'
+          ? `${source.mirror ? 'mirror' : 'registry'} ${printable(source.host)}`
+          : printable(source.realPath, 500),
+    },
+    width,
+  )
+}
+
+function indented(text: string, width: number): readonly string[] {
+  return wrapText(printable(text, 4000), width - INDENT.length).map((line) => `${INDENT}${line}`)
+}

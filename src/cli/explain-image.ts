@@ -1,0 +1,108 @@
+/** Finds an image as the controller would, and keeps what was done on the way: the client's own steps, no second client. */
+import { ExpectedError, type Reason } from '../errors.ts'
+import { canonical } from '../image/reference.ts'
+import { formatPlatform } from '../image/platform.ts'
+import type { Digest, ImageOrigin, Platform, Reference } from '../image/types.ts'
+import { openSource } from '../registry/open.ts'
+import { RegistrySession } from '../registry/session.ts'
+import type { Step } from '../registry/steps.ts'
+import type { Keychain, RegistriesConfig } from '../registry/types.ts'
+import type { CliContext } from './context.ts'
+import { packageVersion } from './package-version.ts'
+
+export interface ImageQuestion {
+  /** `namespace/name`, where the image is an app's. */
+  readonly app?: string
+  readonly reference: Reference
+  readonly baseDir: string
+  readonly platform: Platform
+  readonly keychain: () => Promise<Keychain>
+  readonly registries: RegistriesConfig
+}
+
+/** How often a registry may be asked, as it said or showed. */
+export interface RegistryState {
+  readonly origin: string
+  readonly remaining?: number
+  readonly limit?: number
+  /** RFC 3339. */
+  readonly nextTry?: string
+  readonly backgroundNextTry?: string
+  readonly problem?: string
+}
+
+export type ExplainedResult =
+  | {
+      readonly digest: Digest
+      readonly platform: string
+      readonly manifestDigest: Digest
+      readonly source: ImageOrigin
+    }
+  | { readonly reason: Reason; readonly message: string }
+
+export interface ExplainedImage {
+  readonly app?: string
+  readonly reference: string
+  readonly canonical: string
+  readonly steps: readonly Step[]
+  readonly registries: readonly RegistryState[]
+  readonly result: ExplainedResult
+}
+
+/** Never throws for what the image or its registry does; that is the answer. */
+export async function explainImage(context: CliContext, question: ImageQuestion): Promise<ExplainedImage> {
+  const steps: Step[] = []
+  const session = new RegistrySession({ effects: { now: context.now } })
+  try {
+    const result = await find(context, question, session, (step) => steps.push(step))
+    const { app, reference } = question
+    return {
+      ...(app === undefined ? {} : { app }),
+      reference: reference.original,
+      canonical: canonical(reference),
+      steps,
+      registries: session.facts().map(stateOf),
+      result,
+    }
+  } finally {
+    session.close()
+  }
+}
+
+async function find(
+  context: CliContext,
+  { reference, baseDir, registries, keychain, platform }: ImageQuestion,
+  session: RegistrySession,
+  onStep: (step: Step) => void,
+): Promise<ExplainedResult> {
+  try {
+    const source = openSource(reference, {
+      baseDir,
+      registries,
+      keychain: await keychain(),
+      userAgent: `fairlead/${packageVersion()}`,
+      session,
+      onStep,
+    })
+    const image = await source.resolve(platform, context.signal)
+    const { digest, manifestDigest, config } = image
+    return { digest, platform: formatPlatform(config.platform), manifestDigest, source: image.source }
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error
+    return { reason: error.reason, message: error.message }
+  }
+}
+
+function stateOf(fact: ReturnType<RegistrySession['facts']>[number]): RegistryState {
+  const { origin, remaining, limit, nextTryMs, backgroundNextTryMs, problem } = fact
+  return {
+    origin,
+    ...(remaining === undefined ? {} : { remaining }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(nextTryMs === undefined ? {} : { nextTry: new Date(nextTryMs).toISOString() }),
+    ...(backgroundNextTryMs === undefined
+      ? {}
+      : { backgroundNextTry: new Date(backgroundNextTryMs).toISOString() }),
+    ...(problem === undefined ? {} : { problem }),
+  }
+}

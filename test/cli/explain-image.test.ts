@@ -1,0 +1,204 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { respond, startHostileRegistry, type HostileRegistry } from '../support/hostile-registry.ts'
+import { file, layer } from '../support/layer.ts'
+import { buildImage, hostPlatform } from '../support/layout.ts'
+import { Desk } from './run.ts'
+
+const image = buildImage({ layers: [layer([file('a', 'x')])], platform: hostPlatform() })
+
+let desk: Desk
+let registry: HostileRegistry
+beforeEach(async () => {
+  desk = new Desk()
+  registry = await startHostileRegistry()
+  for (const [digest, bytes] of image.blobs) {
+    if (digest === image.digest)
+      registry.manifest('team/app', { mediaType: image.manifest.mediaType, bytes }, '1.2')
+    else registry.blob('team/app', bytes)
+  }
+})
+afterEach(async () => {
+  desk[Symbol.dispose]()
+  await registry.stop()
+})
+
+interface Answer {
+  readonly images: readonly {
+    readonly app?: string
+    readonly steps: readonly Readonly<Record<string, unknown>>[]
+    readonly registries: readonly Readonly<Record<string, unknown>>[]
+    readonly result: Readonly<Record<string, unknown>>
+  }[]
+}
+
+async function explained(...args: readonly string[]): Promise<Answer['images'][number]> {
+  const { stdout } = await desk.run(['explain', ...args, '-o', 'json'])
+  const [first] = (JSON.parse(stdout) as Answer).images
+  if (first === undefined) throw new Error('no image was explained')
+  return first
+}
+
+/** An app with a pull secret that holds these logins. */
+function appFile(logins: readonly string[]): string {
+  const auths = Object.fromEntries(
+    logins.map((pair, index) => {
+      const [username, password] = pair.split(':')
+      return [`${registry.host}${index === 0 ? '' : '/team'}`, { username, password }]
+    }),
+  )
+  const secret = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'login' },
+    type: 'kubernetes.io/dockerconfigjson',
+    stringData: { '.dockerconfigjson': JSON.stringify({ auths }) },
+  }
+  const app = {
+    apiVersion: 'fairlead.dev/v1alpha1',
+    kind: 'ContainerApp',
+    metadata: { name: 'web' },
+    spec: { image: `${registry.host}/team/app:1.2`, pullSecrets: [{ name: 'login' }] },
+  }
+  mkdirSync(join(desk.dir, 'files'), { recursive: true })
+  const path = join(desk.dir, 'files', 'app.yaml')
+  writeFileSync(path, [secret, app].map((document) => JSON.stringify(document)).join('\n---\n'))
+  return path
+}
+
+describe('explain', () => {
+  test('tells every step to a digest, with the names of credentials and without their secrets', async () => {
+    registry.demandToken({ users: { good: 'hunter2' } })
+    const path = appFile(['good:hunter2', 'bad:hunter3'])
+    const { code, stdout } = await desk.run(['explain', '-f', path])
+    expect(code).toBe(0)
+    const lines = stdout.replaceAll(registry.host, 'HOST').split('\n')
+    expect(lines).toContain('App      default/web')
+    expect(lines).toContain('Registry HOST')
+    expect(lines).toContain('  wants a token of http://HOST/token')
+    expect(stdout).toMatch(/is 127\.0\.0\.1 \(loopback network\), not encrypted/)
+    expect(stdout).toMatch(
+      /credentials in this order: .*\/team of pull secret login, then .* of pull secret login, then none at all/s,
+    )
+    expect(lines).toContain(`Digest   ${image.digest}`)
+    expect(stdout).not.toMatch(/hunter|Basic [A-Za-z0-9]|Bearer [A-Za-z0-9]/)
+  })
+
+  test('as JSON has the steps in order', async () => {
+    const { steps, result } = await explained(`${registry.host}/team/app:1.2`)
+    expect(steps.map(({ kind }) => kind).slice(0, 5)).toEqual([
+      'host',
+      'credentials',
+      'request',
+      'connection',
+      'answer',
+    ])
+    expect(result).toMatchObject({ digest: image.digest, source: { host: registry.host } })
+  })
+
+  test('tells where it ended, and exits with 1', async () => {
+    registry.on(/./, respond(403))
+    const { code, stdout } = await desk.run(['explain', `${registry.host}/team/app:1.2`])
+    expect(code).toBe(1)
+    expect(stdout).toContain('answered 403')
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^RegistryUnauthorized: /)
+  })
+
+  test('tells quotas and warnings, and nothing of what a URL hides in its query', async () => {
+    registry.on(/ \/v2\//, (_request, response) => {
+      response.setHeader('ratelimit-limit', '100;w=21600')
+      response.setHeader('ratelimit-remaining', '7;w=21600')
+      response.setHeader('warning', '299 - "moves soon"')
+      return false
+    })
+    registry.on(/blobs/, respond(307, { location: `${registry.url}/store?signature=hunter2` }))
+    const { steps, registries, result } = await explained(`${registry.host}/team/app:1.2`)
+    expect(steps).toContainEqual(expect.objectContaining({ kind: 'quota', remaining: 7, limit: 100 }))
+    expect(steps).toContainEqual(expect.objectContaining({ kind: 'redirect', to: `${registry.url}/store` }))
+    expect(registries).toMatchObject([{ origin: registry.url, remaining: 7, limit: 100 }])
+    expect(JSON.stringify([steps, registries, result])).not.toContain('hunter')
+  })
+
+  test('tells that a pull secret is missing as the reason', async () => {
+    const path = appFile([])
+    const [, app = ''] = readFileSync(path, 'utf8').split('\n---\n')
+    writeFileSync(path, app)
+    expect((await explained('-f', path)).result).toMatchObject({ reason: 'PullSecretInvalid' })
+  })
+
+  test.each([[[]], [['x', '-f', 'y']]])('with %j is a slip', async (args) => {
+    const { code, stderr } = await desk.run(['explain', ...args])
+    expect(code).toBe(2)
+    expect(stderr).toContain('name either an image or files with -f')
+  })
+})
+
+describe('inspect of a repository', () => {
+  const tagged = (...tags: readonly string[]) =>
+    registry.on(/tags\/list/, respond(200, {}, JSON.stringify({ name: 'team/app', tags })))
+
+  test('lists tags as people count', async () => {
+    tagged('1.10', '1.9', 'latest', `sha256-${'a'.repeat(64)}.sig`)
+    const { stdout } = await desk.run(['inspect', `${registry.host}/team/app`, '--tags'])
+    expect(stdout).toBe('1.9\n1.10\nlatest\n')
+    const json = await desk.run(['inspect', `${registry.host}/team/app`, '--tags', '-o', 'json'])
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      repository: `${registry.host}/team/app`,
+      tags: ['1.9', '1.10', 'latest'],
+      skipped: 1,
+      truncated: false,
+    })
+  })
+
+  test('lists what refers to the image', async () => {
+    const referrer = {
+      mediaType: image.manifest.mediaType,
+      digest: `sha256:${'b'.repeat(64)}`,
+      size: 7,
+      artifactType: 'application/x.sbom',
+    }
+    const index = {
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.index.v1+json',
+      manifests: [referrer, { ...referrer, artifactType: 'application/x.other' }],
+    }
+    registry.on(/referrers/, respond(200, { 'content-type': index.mediaType }, JSON.stringify(index)))
+    const name = `${registry.host}/team/app:1.2`
+    const { stdout } = await desk.run([
+      'inspect',
+      name,
+      '--referrers',
+      '--artifact-type',
+      'application/x.sbom',
+    ])
+    expect(stdout.split('\n').filter((line) => line.startsWith('sha256:'))).toEqual([
+      expect.stringMatching(/^sha256:b{64} +7 B +application\/x\.sbom$/),
+    ])
+    const json = await desk.run(['inspect', name, '--referrers', '-o', 'json'])
+    expect((JSON.parse(json.stdout) as { readonly referrers: unknown[] }).referrers).toHaveLength(2)
+  })
+
+  test.each([
+    ['--tags', '--referrers'],
+    ['--artifact-type', 'x'],
+  ])('with %s %s is a slip', async (...options) => {
+    expect((await desk.run(['inspect', `${registry.host}/team/app`, ...options])).code).toBe(2)
+  })
+
+  test('of a layout is a slip', async () => {
+    const { code, stderr } = await desk.run(['inspect', 'oci:./x', '--tags'])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('only registries list tags')])
+  })
+
+  test('an unknown tag is answered with those that look like it, on a terminal and for one request', async () => {
+    tagged('1.2', '1.2.1', '11.2', 'latest')
+    const args = ['resolve', `${registry.host}/team/app:1.3`]
+    const shown = await desk.run(args, { errorIsTerminal: true })
+    expect(shown.stderr).toContain('tags that look like it: 1.2, 11.2')
+    expect(registry.requests.filter(({ path }) => path.includes('tags/list'))).toHaveLength(1)
+    const piped = await desk.run(args)
+    expect(piped.stderr).not.toContain('look like')
+    expect(registry.requests.filter(({ path }) => path.includes('tags/list'))).toHaveLength(1)
+  })
+})
