@@ -1,22 +1,27 @@
 /** A whole image to one merged tree: every layer read once, verified, then merged in order. */
 import { ExpectedError, invariant } from '../errors.ts'
 import type { ImageSource } from '../image/source.ts'
+import type { LayerSemantics } from '../image/layer-semantics.ts'
 import type { Descriptor, ImageConfig, Manifest } from '../image/types.ts'
 import type { ContentSink } from './content-sink.ts'
-import { applyLayer } from './flatten.ts'
 import { emptyReport, type FlattenReport } from './layer-notes.ts'
 import { DEFAULT_LIMITS, noUsage } from './limits.ts'
-import { readLayer } from './read-layer.ts'
-import { emptyTree, measureTree } from './tree.ts'
+import { LayerMerge } from './merge-layers.ts'
+import { readLayer, type LayerJob } from './read-layer.ts'
+import { measureTree } from './tree.ts'
 import type { Divergence, DroppedEntry, LayerEntry, LayerLimits, LayerUsage, TreeNode } from './types.ts'
 
-export interface FlattenInput {
+/** Everything but where the content goes. */
+export interface FlattenRequest {
   /** Opens blobs; verifies size and digest of each. */
   readonly source: Pick<ImageSource, 'blob'>
   readonly manifest: Pick<Manifest, 'layers'>
   readonly config: Pick<ImageConfig, 'diffIds'>
   readonly limits?: LayerLimits
-  readonly sink: ContentSink
+  /** By which rules layers merge; `spec` unless told otherwise. */
+  readonly semantics?: LayerSemantics
+  /** Counts over all layers; a new one unless layers are counted elsewhere, too. */
+  readonly usage?: LayerUsage
   /** For callers that do not look at extended attributes: they are checked, and then let go. */
   readonly dropXattrs?: boolean
   readonly signal: AbortSignal
@@ -25,6 +30,13 @@ export interface FlattenInput {
   /** Compressed bytes read so far, of all layers together. */
   readonly onProgress?: (done: number, total: number) => void
 }
+
+export interface FlattenInput extends FlattenRequest {
+  readonly sink: ContentSink
+}
+
+/** Entries of one layer, in the archive's order, with references to their content. Throws what `readLayer` throws. */
+export type LayerReader = (job: LayerJob) => Promise<readonly LayerEntry[]>
 
 export interface FlattenedImage {
   readonly tree: TreeNode
@@ -39,11 +51,20 @@ export interface FlattenedImage {
 /** Decompression runs in threads of its own, parsing in ours: two layers at a time keep two cores busy. */
 const PARALLEL_LAYERS = 2
 
+/** As `flattenLayers`, content into the sink. It may have taken content that the tree does not refer to. */
+export function flattenImage({ sink, ...request }: FlattenInput): Promise<FlattenedImage> {
+  return flattenLayers(request, (job) => readLayer({ ...job, sink }), PARALLEL_LAYERS)
+}
+
 /**
  * Throws ExpectedError: InvalidConfig (number of DiffIDs), DigestMismatch, InvalidLayer and the other reasons of layers,
- * or what the source throws. The sink may have taken content that the tree does not refer to.
+ * or what the source throws. `read` is asked for at most `width` layers at a time, and has always ended when this returns.
  */
-export async function flattenImage(input: FlattenInput): Promise<FlattenedImage> {
+export async function flattenLayers(
+  input: FlattenRequest,
+  read: LayerReader,
+  width: number,
+): Promise<FlattenedImage> {
   const { layers } = input.manifest
   const { diffIds } = input.config
   if (layers.length !== diffIds.length) {
@@ -53,15 +74,13 @@ export async function flattenImage(input: FlattenInput): Promise<FlattenedImage>
     )
   }
   const reports = layers.map(emptyReport)
-  const usage = noUsage()
-  const tree = emptyTree()
-  const merge = new InOrder<readonly LayerEntry[]>((entries, layer) => {
-    applyLayer(tree, entries, layer, reports[layer] ?? emptyReport(), {
-      limits: input.limits ?? DEFAULT_LIMITS,
-      usage,
-    })
-  })
-  await readLayers(input, reports, usage, merge)
+  const usage = input.usage ?? noUsage()
+  const { semantics = 'spec', limits = DEFAULT_LIMITS } = input
+  const merge = new LayerMerge({ semantics, limits, usage, reports })
+  const inOrder = new InOrder<readonly LayerEntry[]>((entries, layer) => merge.add(entries, layer))
+  const add = inOrder.add.bind(inOrder)
+  await readLayers(input, { reports, usage, read, width, add })
+  const tree = merge.finish()
   return {
     tree,
     dropped: reports.flatMap((report) => report.dropped),
@@ -70,13 +89,19 @@ export async function flattenImage(input: FlattenInput): Promise<FlattenedImage>
   }
 }
 
+interface Reading {
+  readonly reports: readonly FlattenReport[]
+  readonly usage: LayerUsage
+  readonly read: LayerReader
+  readonly width: number
+  readonly add: (layer: number, entries: readonly LayerEntry[]) => void
+}
+
 async function readLayers(
-  input: FlattenInput,
-  reports: readonly FlattenReport[],
-  usage: LayerUsage,
-  merge: InOrder<readonly LayerEntry[]>,
+  input: FlattenRequest,
+  { reports, usage, read, width, add }: Reading,
 ): Promise<void> {
-  const { sink, dropXattrs, onUsage, limits = DEFAULT_LIMITS } = input
+  const { dropXattrs, onUsage, limits = DEFAULT_LIMITS } = input
   const failure = new AbortController()
   const signal = AbortSignal.any([input.signal, failure.signal])
   const tell = progress(input.manifest.layers, input.onProgress)
@@ -92,26 +117,12 @@ async function readLayers(
       invariant(diffId !== undefined && report !== undefined, 'every layer has a DiffID and a report')
       signal.throwIfAborted()
       const blob = input.source.blob(descriptor, signal)
-      merge.add(
-        layer,
-        await readLayer({
-          blob,
-          descriptor,
-          diffId,
-          layer,
-          sink,
-          dropXattrs,
-          limits,
-          usage,
-          report,
-          onRead,
-          onUsage,
-        }),
-      )
+      const job = { blob, descriptor, diffId, layer, dropXattrs, limits, usage, report, onRead, onUsage }
+      add(layer, await read(job))
     }
   }
   // Every worker must have ended before this returns: the caller removes what the sink wrote.
-  const workers = Array.from({ length: PARALLEL_LAYERS }, () =>
+  const workers = Array.from({ length: width }, () =>
     work().catch((error: unknown) => {
       if (!failure.signal.aborted) failure.abort(error)
     }),

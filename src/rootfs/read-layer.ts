@@ -13,13 +13,13 @@ import { NO_XATTRS } from './tree.ts'
 import { TarReader, type TarHandler } from './tar-reader.ts'
 import type { LayerEntry, LayerLimits, LayerUsage } from './types.ts'
 
-export interface ReadLayerInput {
+/** A layer that is to be read. */
+export interface LayerJob {
   readonly blob: AsyncIterable<Uint8Array>
   readonly descriptor: Descriptor
   readonly diffId: Digest
   /** Number of the layer in the manifest. */
   readonly layer: number
-  readonly sink: ContentSink
   readonly limits: LayerLimits
   /** Counts over all layers of the image. */
   readonly usage: LayerUsage
@@ -30,6 +30,10 @@ export interface ReadLayerInput {
   readonly onRead: (bytes: number) => void
   /** Asked after every chunk: what it returns is waited for. */
   readonly onUsage?: ((usage: LayerUsage) => Promise<unknown> | undefined) | undefined
+}
+
+export interface ReadLayerInput extends LayerJob {
+  readonly sink: ContentSink
 }
 
 /** Throws ExpectedError: InvalidLayer, LimitExceeded, DigestMismatch, UnsupportedMediaType, or whatever the blob throws. */

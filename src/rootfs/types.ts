@@ -39,6 +39,10 @@ export interface ContentRef {
   readonly digest?: Digest
   /** Set by sinks that spool to disk: which spool file holds the bytes. */
   readonly spool?: number
+  /** Set by sinks that write whole files: which, relative to the folder that the layer's content went to. */
+  readonly file?: ByteString
+  /** Of the content, set by sinks whose files stay: damage can be told from it. */
+  readonly crc32?: number
   /** Set by sinks that keep bytes in memory (small files, fixtures). */
   readonly bytes?: Buffer
 }

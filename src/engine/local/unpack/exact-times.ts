@@ -4,8 +4,8 @@
  */
 import { arch } from 'node:process'
 import { ExpectedError } from '../../../errors.ts'
-import { toBuffer } from '../../../image/bytes.ts'
-import type { PlacedInode } from './materialise.ts'
+import { toBuffer, type ByteString } from '../../../image/bytes.ts'
+import type { Inode } from '../../../rootfs/types.ts'
 import { runTool } from './tools.ts'
 
 /** utimensat(2) by machine. */
@@ -30,8 +30,14 @@ const SCRIPT = `
   }
 `
 
+/** A name below the folder, and the time it is to have. */
+export interface WithTime {
+  readonly names: readonly ByteString[]
+  readonly inode: Pick<Inode, 'mtime'>
+}
+
 /** Sets access and modification time of these names, without following symlinks. */
-export async function setExactTimes(names: readonly PlacedInode[], rootDir: string): Promise<void> {
+export async function setExactTimes(names: readonly WithTime[], rootDir: string): Promise<void> {
   if (names.length === 0) return
   const number = UTIMENSAT[arch]
   if (number === undefined)

@@ -11,16 +11,22 @@ import { isPlainTime } from '../../../rootfs/file-time.ts'
 import { sortedNames, visitTree } from '../../../rootfs/tree.ts'
 import type { DroppedEntry, Inode, TreeNode } from '../../../rootfs/types.ts'
 import { at, openDirectory, withDirectory } from '../../../host/open-at.ts'
-import type { DiskSpool } from './disk-spool.ts'
+import { pathIn } from './disk-spool.ts'
 import { makeFifos } from './fifos.ts'
 import { applyLinkOwner, applyOwner, type OwnerPolicy } from './owners.ts'
 import { setExactTimes } from './exact-times.ts'
+import type { LayerContent } from './layer-content.ts'
+import { liesIn, movableFolder, type MovableFolder } from './movable-folder.ts'
+import { Scratch } from './scratch.ts'
+import { copyFile, tryLink } from './share-file.ts'
 import { setXattrs } from './xattrs.ts'
 
 export interface MaterialiseInput {
   readonly tree: TreeNode
-  readonly spool: DiskSpool
-  /** Created here, mode as the tree says; its parent must be private and on the spool's file system. */
+  readonly content: Pick<LayerContent, 'dirOf' | 'isShared' | 'filesIn'>
+  /** Empty, private, and on the file system of `rootDir`. */
+  readonly scratchDir: string
+  /** Created here, mode as the tree says; its parent must be private. */
   readonly rootDir: string
   readonly policy: OwnerPolicy
   readonly signal: AbortSignal
@@ -31,96 +37,122 @@ export async function materialise(input: MaterialiseInput): Promise<readonly Dro
   const { tree, rootDir, policy } = input
   const census = takeCensus(tree)
   mkdirSync(rootDir, { mode: 0o700 })
-  const fifos = await makeFifos(census.fifos, input.spool)
-  const writer = new TreeWriter(input, census.linkCounts, fifos)
+  const scratch = new Scratch(input.scratchDir)
+  const fifos = await makeFifos(census.fifos, scratch, policy)
+  const writer = new TreeWriter(input, census.linkCounts, scratch, fifos)
   withDirectory(openDirectory(rootDir), (fd) => writer.fill(tree, fd))
   input.signal.throwIfAborted()
-  await setXattrs(census.withXattrs, rootDir)
-  await setExactTimes(census.withExactTimes, rootDir)
+  const rest = [...census.others, ...writer.copied]
+  await setXattrs(
+    rest.filter(({ inode }) => inode.xattrs.size > 0),
+    rootDir,
+  )
+  await setExactTimes(
+    rest.filter(({ inode }) => !isPlainTime(inode.mtime)),
+    rootDir,
+  )
   withDirectory(openDirectory(rootDir), (fd) => finishDirectory(tree, fd, policy))
   return writer.dropped
 }
 
 /** An inode and (the first of) its names. */
-export interface PlacedInode {
+interface PlacedInode {
   readonly names: readonly ByteString[]
   readonly inode: Inode
 }
 
-/** What must be known before the first file is placed. Few names need more than node:fs can do; only those are kept. */
+/** What must be known before the first file is placed. */
 interface Census {
   /** How many names each inode has. */
   readonly linkCounts: ReadonlyMap<Inode, number>
   readonly fifos: readonly Inode[]
-  readonly withXattrs: readonly PlacedInode[]
-  readonly withExactTimes: readonly PlacedInode[]
+  /** Whatever is no file and needs more than node:fs can do; files have it already. */
+  readonly others: readonly PlacedInode[]
 }
 
 function takeCensus(tree: TreeNode): Census {
   const linkCounts = new Map<Inode, number>()
-  const withXattrs: PlacedInode[] = []
-  const withExactTimes: PlacedInode[] = []
+  const others: PlacedInode[] = []
   visitTree(tree, ({ inode }, names) => {
     const isFirst = !linkCounts.has(inode)
     linkCounts.set(inode, (linkCounts.get(inode) ?? 0) + 1)
-    if (!isFirst || inode.type === 'char' || inode.type === 'block') return
-    if (inode.xattrs.size > 0) withXattrs.push({ names: [...names], inode })
-    if (!isPlainTime(inode.mtime)) withExactTimes.push({ names: [...names], inode })
+    if (!isFirst || inode.type === 'file' || inode.type === 'char' || inode.type === 'block') return
+    if (inode.xattrs.size > 0 || !isPlainTime(inode.mtime)) others.push({ names: [...names], inode })
   })
   const fifos = [...linkCounts.keys()].filter(({ type }) => type === 'fifo')
-  return { linkCounts, fifos, withXattrs, withExactTimes }
+  return { linkCounts, fifos, others }
 }
 
 class TreeWriter {
   readonly dropped: DroppedEntry[] = []
-  readonly #spool: DiskSpool
-  readonly #policy: OwnerPolicy
-  readonly #signal: AbortSignal
+  /** Files that are no links to their content, which had all attributes. */
+  readonly copied: PlacedInode[] = []
+  readonly #input: MaterialiseInput
   readonly #linkCounts: ReadonlyMap<Inode, number>
-  /** Inodes that wait in the spool folder, with their path there: FIFOs, and symlinks with several names. */
+  readonly #scratch: Scratch
+  /** Inodes that wait in the scratch folder, with their path there: FIFOs, copies, symlinks with several names. */
   readonly #prepared: Map<Inode, string>
 
   constructor(
-    { spool, policy, signal }: MaterialiseInput,
+    input: MaterialiseInput,
     linkCounts: ReadonlyMap<Inode, number>,
+    scratch: Scratch,
     fifos: ReadonlyMap<Inode, string>,
   ) {
-    this.#spool = spool
-    this.#policy = policy
-    this.#signal = signal
+    this.#input = input
     this.#linkCounts = linkCounts
+    this.#scratch = scratch
     this.#prepared = new Map(fifos)
   }
 
-  /** Makes everything below one directory; symlinks after all else. */
-  fill(directory: TreeNode, fd: number, path: ByteString[] = []): void {
-    this.#signal.throwIfAborted()
+  /** Makes everything below one directory but the files that are there already; symlinks after all else. */
+  fill(directory: TreeNode, fd: number, path: ByteString[] = [], present?: MovableFolder): void {
+    this.#input.signal.throwIfAborted()
     const links: (() => void)[] = []
     for (const name of sortedNames(directory)) {
       const node = directory.children?.get(name)
-      if (node === undefined) continue
-      const target = at(fd, name)
+      if (node === undefined || (present !== undefined && liesIn(present, node.inode))) continue
       path.push(name)
+      const target = at(fd, name)
       if (node.inode.type === 'symlink') links.push(() => this.#placeSymlink(node.inode, target))
-      else if (node.inode.type === 'directory') {
-        mkdirSync(target, { mode: 0o700 })
-        withDirectory(openDirectory(target), (child) => this.fill(node, child, path))
-      } else this.#placeNode(node.inode, target, path)
+      else if (node.inode.type === 'directory') this.#placeDirectory(node, target, path)
+      else this.#placeNode(node.inode, target, path)
       path.pop()
     }
     for (const place of links) place()
   }
 
-  #placeNode(inode: Inode, target: string | Buffer, names: readonly ByteString[]): void {
-    const spooled = inode.content?.spool
-    const waiting = spooled === undefined ? this.#prepared.get(inode) : this.#spool.pathOf(spooled)
-    if (waiting !== undefined) this.#move(inode, waiting, target)
-    else this.dropped.push(skippedDevice(inode, names))
+  #placeDirectory(node: TreeNode, target: string | Buffer, path: ByteString[]): void {
+    const { content } = this.#input
+    const whole = content.isShared ? undefined : movableFolder(node, this.#linkCounts, content)
+    if (whole === undefined) mkdirSync(target, { mode: 0o700 })
+    else renameSync(join(content.dirOf(whole.layer), whole.folder), target)
+    withDirectory(openDirectory(target), (child) => this.fill(node, child, path, whole))
   }
 
-  #move(inode: Inode, waiting: string, target: string | Buffer): void {
+  #placeNode(inode: Inode, target: string | Buffer, names: readonly ByteString[]): void {
+    const file = inode.content?.file
+    const waiting = this.#prepared.get(inode)
+    if (waiting !== undefined) this.#takeFrom(waiting, inode, target)
+    else if (file === undefined) this.dropped.push(skippedDevice(inode, names))
+    else if (this.#input.content.isShared) this.#share(inode, file, target, names)
+    else this.#takeFrom(pathIn(this.#input.content.dirOf(inode.layer), file), inode, target)
+  }
+
+  #takeFrom(waiting: string | Buffer, inode: Inode, target: string | Buffer): void {
     if (this.#linkCounts.get(inode) === 1) renameSync(waiting, target)
     else linkSync(waiting, target)
+  }
+
+  /** A link where the file system allows one more, else a copy with the same attributes. */
+  #share(inode: Inode, file: ByteString, target: string | Buffer, names: readonly ByteString[]): void {
+    const source = pathIn(this.#input.content.dirOf(inode.layer), file)
+    if (tryLink(source, target)) return
+    const copy = this.#scratch.freePath()
+    copyFile(source, copy, inode, this.#input.policy)
+    this.copied.push({ names: [...names], inode })
+    this.#prepared.set(inode, copy)
+    this.#takeFrom(copy, inode, target)
   }
 
   #placeSymlink(inode: Inode, target: string | Buffer): void {
@@ -130,9 +162,9 @@ class TreeWriter {
       return
     }
     const isShared = this.#linkCounts.get(inode) !== 1
-    const path = isShared ? join(this.#spool.dir, this.#spool.freeName()) : target
+    const path = isShared ? this.#scratch.freePath() : target
     symlinkSync(toBuffer(inode.linkTarget), path)
-    applyLinkOwner(path, inode, this.#policy)
+    applyLinkOwner(path, inode, this.#input.policy)
     if (isPlainTime(inode.mtime)) lutimesSync(path, inode.mtime.seconds, inode.mtime.seconds)
     if (!isShared) return
     this.#prepared.set(inode, path.toString())

@@ -3,20 +3,25 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { geteuid } from 'node:process'
 import { ExpectedError } from '../../../errors.ts'
-import { flattenImage, type FlattenedImage, type FlattenInput } from '../../../rootfs/flatten-image.ts'
+import { flattenLayers, type FlattenedImage, type FlattenRequest } from '../../../rootfs/flatten-image.ts'
 import type { Divergence, DroppedEntry } from '../../../rootfs/types.ts'
 import { diskError } from '../disk.ts'
-import { DiskSpool } from './disk-spool.ts'
+import { PrivateContent } from './layer-content.ts'
+import { LayerFilesReader } from './layer-files.ts'
 import { materialise } from './materialise.ts'
+import { SharedUsage } from './shared-usage.ts'
 import { makeStaging, publish, removeStaging, requireFree } from './staging.ts'
 
-export interface UnpackInput extends Omit<FlattenInput, 'sink'> {
+export interface UnpackInput extends Omit<FlattenRequest, 'usage'> {
   /** Made by this call; must be empty or not there. Private (0700), since setuid files lie in it. */
   readonly dir: string
   /** False: everything belongs to the calling user, without setuid and setgid. True, the default, needs root. */
   readonly keepIds?: boolean
   /** False leaves `report.json` out. */
   readonly writeReport?: boolean
+  /** Compressed bytes from which on a layer may be read in a thread, and how many threads there may be besides this one. */
+  readonly threadFrom?: number
+  readonly threads?: number
   /** Adds files to the folder before it appears under its name. */
   readonly beforePublish?: (staging: string, report: UnpackReport) => Promise<void>
 }
@@ -55,20 +60,29 @@ export async function unpackImage(input: UnpackInput): Promise<UnpackReport> {
 }
 
 async function fillStaging(input: UnpackInput, staging: string, keepIds: boolean): Promise<UnpackReport> {
-  const spoolDir = join(staging, 'content')
-  await mkdir(spoolDir, { mode: 0o700 })
-  const spool = new DiskSpool(spoolDir, { keepIds })
-  const flattened = await flattenImage({ ...input, sink: spool })
-  const skipped = await materialise({
-    tree: flattened.tree,
-    spool,
-    rootDir: join(staging, 'rootfs'),
-    policy: { keepIds },
-    signal: input.signal,
-  })
+  const policy = { keepIds }
+  const [contentDir, scratchDir] = [join(staging, 'content'), join(staging, 'scratch')]
+  for (const dir of [contentDir, scratchDir]) await mkdir(dir, { mode: 0o700 })
+  const reader = new LayerFilesReader({ policy, threadFrom: input.threadFrom, threads: input.threads })
+  const content = new PrivateContent(contentDir, reader)
+  const usage = new SharedUsage()
+  const flattened = await withReader(reader, () =>
+    flattenLayers({ ...input, usage }, content.read, reader.width),
+  )
+  const rootDir = join(staging, 'rootfs')
+  const { tree } = flattened
+  const skipped = await materialise({ tree, content, scratchDir, rootDir, policy, signal: input.signal })
   // Content that a higher layer replaced, and first names of hard links.
-  await rm(spoolDir, { recursive: true })
+  for (const dir of [contentDir, scratchDir]) await rm(dir, { recursive: true })
   return reportOf(flattened, skipped)
+}
+
+async function withReader<Result>(reader: LayerFilesReader, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } finally {
+    await reader.close()
+  }
 }
 
 function reportOf(

@@ -1,11 +1,16 @@
 /** Extended attributes, by one run of setfattr (package attr): node:fs has no call for them. */
 import { toBuffer, type ByteString } from '../../../image/bytes.ts'
 import type { Inode } from '../../../rootfs/types.ts'
-import type { PlacedInode } from './materialise.ts'
 import { runTool } from './tools.ts'
 
+/** A name below the folder, and what it is to have. */
+export interface WithXattrs {
+  readonly names: readonly ByteString[]
+  readonly inode: Pick<Inode, 'xattrs'>
+}
+
 /** Sets those of these names, in the format of `getfattr --dump`. Never follows a symlink (`-h`). */
-export async function setXattrs(names: readonly PlacedInode[], rootDir: string): Promise<void> {
+export async function setXattrs(names: readonly WithXattrs[], rootDir: string): Promise<void> {
   if (names.length === 0) return
   const blocks = names.map(({ names: path, inode }) => fileBlock(path, inode))
   await runTool({
@@ -16,7 +21,7 @@ export async function setXattrs(names: readonly PlacedInode[], rootDir: string):
   })
 }
 
-function fileBlock(path: readonly ByteString[], { xattrs }: Inode): string {
+function fileBlock(path: readonly ByteString[], { xattrs }: WithXattrs['inode']): string {
   const lines = [...xattrs].map(([name, value]) => `${escaped(name)}=0x${value.toString('hex')}`)
   return `# file: ./${escaped(path.join('/'))}\n${lines.join('\n')}\n`
 }

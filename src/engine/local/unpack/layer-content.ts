@@ -1,0 +1,60 @@
+/** Where the content of an image's layers lies while its tree is made, and whether it may be taken from there. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ByteString } from '../../../image/bytes.ts'
+import type { LayerReader } from '../../../rootfs/flatten-image.ts'
+import type { LayerEntry } from '../../../rootfs/types.ts'
+import type { LayerFilesReader } from './layer-files.ts'
+
+export interface LayerContent {
+  readonly read: LayerReader
+  /** Folder that the `file` of the layer's content is relative to. */
+  dirOf(layer: number): string
+  /** True: others use it, too, so it is linked; false: it is moved. */
+  readonly isShared: boolean
+  /** How many files lie in a folder of it. Not asked for shared content. */
+  filesIn(layer: number, folder: ByteString): number
+}
+
+/** Content for one tree alone, below a folder that is removed afterwards. */
+export class PrivateContent implements LayerContent {
+  readonly isShared = false
+  readonly #dir: string
+  readonly #reader: LayerFilesReader
+  readonly #counts = new Map<string, number>()
+
+  /** `dir` must be empty and private. */
+  constructor(dir: string, reader: LayerFilesReader) {
+    this.#dir = dir
+    this.#reader = reader
+  }
+
+  readonly read: LayerReader = async (job) => {
+    const dir = this.dirOf(job.layer)
+    mkdirSync(dir, { mode: 0o700 })
+    const { entries } = await this.#reader.read(job, dir)
+    this.#count(job.layer, entries)
+    return entries
+  }
+
+  dirOf(layer: number): string {
+    return join(this.#dir, String(layer))
+  }
+
+  filesIn(layer: number, folder: ByteString): number {
+    return this.#counts.get(`${layer}/${folder}`) ?? 0
+  }
+
+  #count(layer: number, entries: readonly LayerEntry[]): void {
+    for (const { content } of entries) {
+      if (content?.file === undefined) continue
+      const key = `${layer}/${folderOf(content.file)}`
+      this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
+    }
+  }
+}
+
+/** The folder of a content's `file`. */
+export function folderOf(file: ByteString): ByteString {
+  return file.slice(0, file.indexOf('/'))
+}

@@ -1,0 +1,91 @@
+/**
+ * A layer's entries as bytes: how they pass between threads, and how a stored layer keeps them. Some thousand a line, so
+ * that no line is longer than a string can be.
+ */
+import type { ByteString } from '../../../image/bytes.ts'
+import { NO_XATTRS } from '../../../rootfs/tree.ts'
+import type { ContentRef, LayerEntry } from '../../../rootfs/types.ts'
+
+const ENTRIES_A_LINE = 4096
+const NEWLINE = 0x0a
+
+type Row = readonly [
+  path: ByteString,
+  type: LayerEntry['type'],
+  mode: number,
+  uid: number,
+  gid: number,
+  seconds: number,
+  nanoseconds: number,
+  size: number,
+  linkTarget: ByteString,
+  device: readonly [major: number, minor: number] | 0,
+  xattrs: readonly (readonly [name: string, base64: string])[] | 0,
+  file: ByteString | 0,
+  /** 0 is a check sum as well as none. */
+  crc32: number,
+]
+
+export function encodeEntries(entries: readonly LayerEntry[]): Buffer {
+  const lines: Buffer[] = []
+  for (let at = 0; at < entries.length; at += ENTRIES_A_LINE) {
+    const rows = entries.slice(at, at + ENTRIES_A_LINE).map(rowOf)
+    lines.push(Buffer.from(`${JSON.stringify(rows)}\n`))
+  }
+  return Buffer.concat(lines)
+}
+
+/** Only for bytes that `encodeEntries` made: nothing is checked. */
+export function decodeEntries(bytes: Buffer): LayerEntry[] {
+  const entries: LayerEntry[] = []
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf(NEWLINE, at)
+    for (const row of JSON.parse(bytes.toString('utf8', at, end)) as Row[]) entries.push(entryOf(row))
+    at = end + 1
+  }
+  return entries
+}
+
+function rowOf(entry: LayerEntry): Row {
+  const { path, type, mode, uid, gid, mtime, size, linkTarget, device, xattrs, content } = entry
+  return [
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    mtime.seconds,
+    mtime.nanoseconds,
+    size,
+    linkTarget,
+    device === undefined ? 0 : [device.major, device.minor],
+    xattrs.size === 0 ? 0 : [...xattrs].map(([name, value]) => [name, value.toString('base64')] as const),
+    content?.file ?? 0,
+    content?.crc32 ?? 0,
+  ]
+}
+
+function entryOf(row: Row): LayerEntry {
+  const [path, type, mode, uid, gid, seconds, nanoseconds, size, linkTarget, device, xattrs] = row
+  return {
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    mtime: { seconds, nanoseconds },
+    size,
+    linkTarget,
+    device: device === 0 ? undefined : { major: device[0], minor: device[1] },
+    xattrs:
+      xattrs === 0
+        ? NO_XATTRS
+        : new Map(xattrs.map(([name, value]) => [name, Buffer.from(value, 'base64')] as const)),
+    content: contentOf(row),
+  }
+}
+
+function contentOf(row: Row): ContentRef | undefined {
+  const [size, file, sum] = [row[7], row[11], row[12]]
+  return file === 0 ? undefined : { size, file, crc32: sum }
+}
