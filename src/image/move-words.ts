@@ -33,8 +33,8 @@ function layerWords(from: ResolvedImage, to: ResolvedImage): string {
   const before = new Set(from.config.diffIds)
   const all = to.config.diffIds
   const fresh = all.filter((diffId) => !before.has(diffId)).length
-  if (fresh > 0)
-    return `the configuration is the same, ${fresh} of ${all.length} ${all.length === 1 ? 'layer is' : 'layers are'} new`
+  const counted = `${fresh} of ${all.length} ${all.length === 1 ? 'layer' : 'layers'}`
+  if (fresh > 0) return `the configuration is the same, ${counted} ${fresh === 1 ? 'is' : 'are'} new`
   return all.length === before.size
     ? 'configuration and layers are the same'
     : 'the configuration is the same, no layer is new'

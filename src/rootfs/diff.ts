@@ -58,9 +58,16 @@ export function diffTrees(a: TreeNode, b: TreeNode, options: DiffOptions = {}): 
   return changes
 }
 
-/** A directory's time changes with every name in it: by itself it tells nothing that the names do not tell. */
-export function isNoise({ type, fields }: TreeChange): boolean {
-  return type === 'directory' && fields.length === 1 && fields[0] === 'mtime'
+/**
+ * The changes without the times of directories: those change with every name in them, and tell nothing that the names
+ * do not tell.
+ */
+export function withoutFolderTimes(changes: readonly TreeChange[]): readonly TreeChange[] {
+  return changes.flatMap((change) => {
+    if (change.type !== 'directory' || !change.fields.includes('mtime')) return [change]
+    const fields = change.fields.filter((field) => field !== 'mtime')
+    return fields.length === 0 ? [] : [{ ...change, fields }]
+  })
 }
 
 interface Comparison {

@@ -71,6 +71,20 @@ describe('a tag', () => {
     expect(after.workload).toMatchObject({ revision: before.workload?.revision, restarts: 0 })
     expect(condition(after, 'Ready')?.status).toBe('True')
     expect(await runningWord(sandbox, 'moved')).toBe('old')
+    expect(condition(after, 'ImageOutdated')?.message).toContain(
+      ': the configuration is the same, 1 of 2 layers is new; what runs stays',
+    )
+    const secret = busyboxImage({
+      run: WAIT_FOREVER,
+      parts: [dir('say'), file('say/word', 'newer')],
+      config: { Env: ['PATH=/bin', 'TOKEN=hidden'], User: '2000', Volumes: ['/data'] },
+    })
+    await pushImage(registry.host, 'moved/app', 'v1', secret)
+    const words = ': adds VOLUME /data, user root → 2000, adds env TOKEN; what runs stays'
+    await eventually('the next move is told in words', async () => {
+      const { message = '' } = condition(await sandbox.status('moved'), 'ImageOutdated') ?? {}
+      return message.includes(words) && !message.includes('hidden')
+    })
     await sandbox.ok(['rebuild', 'moved'])
     expect(condition(await sandbox.status('moved'), 'ImageOutdated')).toBeUndefined()
   })

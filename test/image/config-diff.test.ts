@@ -142,6 +142,12 @@ describe('the words of a move', () => {
       'the configuration is the same, 2 of 3 layers are new',
     ],
     [
+      'count one layer of several',
+      { diffIds: [digest('01'), digest('02')] },
+      { diffIds: [digest('01'), digest('03')] },
+      'the configuration is the same, 1 of 2 layers is new',
+    ],
+    [
       'count one layer',
       { diffIds: [digest('01')] },
       { diffIds: [digest('02')] },

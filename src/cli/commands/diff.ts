@@ -1,5 +1,5 @@
 /** `fairlead diff`: images, folders, roots of running apps and volumes, by content and every attribute. */
-import { isNoise } from '../../rootfs/diff.ts'
+import { withoutFolderTimes } from '../../rootfs/diff.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { diffAnswer, type DiffAnswer } from '../diff-answer.ts'
@@ -30,7 +30,7 @@ export const diff: RunCommand = async (context, call) => {
 async function compare(context: CliContext, call: CommandCall): Promise<boolean> {
   const format = outputFormat(call)
   const answer = await answerOf(context, call)
-  const counted = answer.tree.filter((change) => call.options.flag('times') || !isNoise(change))
+  const counted = call.options.flag('times') ? answer.tree : withoutFolderTimes(answer.tree)
   if (format === 'table') for (const note of answer.notes) context.stderr.write(`note: ${note}\n`)
   await writeAnswer(context, format, answer, () =>
     diffPage(
