@@ -9,6 +9,7 @@ import { GoneWatch } from '../controller/gone-watch.ts'
 import { OutdatedTicker } from '../controller/outdated-ticker.ts'
 import { OutdatedWatch } from '../controller/outdated.ts'
 import { ensureFolder, listFolder, sweepRemoved, sweepTemporary, writeJson } from '../engine/local/disk.ts'
+import { Leases } from '../engine/local/gc/leases.ts'
 import { takeLock } from '../engine/local/lock.ts'
 import type { LocalState } from '../engine/local/open.ts'
 import { currentBootId, startTicksOf } from '../engine/local/process-facts.ts'
@@ -144,6 +145,7 @@ async function sweep(state: LocalState): Promise<void> {
   await state.instances.sweep()
   await state.volumes.sweep()
   await sweepStaging(state.paths.rootfs)
+  await new Leases(state.paths.leases).sweep()
   await state.blobs.sweep()
 }
 

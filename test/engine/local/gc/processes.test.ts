@@ -1,11 +1,12 @@
 /** The collector beside processes that use the store, and killed at every step. */
+import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Leases } from '../../../../src/engine/local/gc/leases.ts'
 import { withLock } from '../../../../src/engine/local/lock.ts'
 import { ingestName } from '../../../../src/registry/ingest-name.ts'
-import { runToEnd, temporaryFolder } from '../temporary.ts'
+import { firstLine, runToEnd, start, temporaryFolder } from '../temporary.ts'
 import { IS_ROOT } from '../unpack/unpacked.ts'
 import { AStore, ONE, SIGNAL } from './a-store.ts'
 
@@ -22,6 +23,37 @@ describe('beside processes that pull, unpack and pin', () => {
     for (const { stdout, stderr } of collected) expect(stderr + stdout).toMatch(WORDS)
     // Else it would hold because nothing was ever collected.
     expect(collected.some(({ stdout }) => /collected [1-9]/.test(stdout))).toBe(true)
+  })
+})
+
+describe.skipIf(!IS_ROOT)('a mount', () => {
+  test('of a mount namespace that is not ours keeps its tree', async () => {
+    const store = new AStore(await temporaryFolder())
+    const image = await store.add('mounted')
+    const lower = join(store.treeDir(image), 'rootfs')
+    const mount = `mkdir "$0/u" "$0/w" "$0/m" && mount -t overlay -o "lowerdir=$1,upperdir=$0/u,workdir=$0/w" overlay "$0/m"`
+    // Layers of an overlay must not be on one themselves, as a container's own file system is.
+    const tmpfs = 'mkdir "$0/t" && mount -t tmpfs tmpfs "$0/t" && set -- "$1" && cd /'
+    const script = `${tmpfs} && d="$0/t" && exec sh -c '${mount} && echo mounted && exec cat' "$d" "$1"`
+    const child = start([
+      'unshare',
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      script,
+      store.paths.root,
+      lower,
+    ])
+    expect(await firstLine(child)).toBe('mounted')
+    await store.collect()
+    expect(store.has(image)).toBe('tree')
+    const ended = once(child, 'exit')
+    child.stdin?.end()
+    await ended
+    await store.collect()
+    expect(store.has(image)).toBe(false)
   })
 })
 
