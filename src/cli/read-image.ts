@@ -1,8 +1,9 @@
 /** An image for commands that judge an app without changing anything: read once, what the checks need in a private folder. */
+import type { App } from '../crd/types.ts'
 import { PickSink } from '../engine/local/unpack/pick-sink.ts'
 import { hostPlatform, parsePlatform } from '../image/platform.ts'
 import type { ImageSource } from '../image/source.ts'
-import type { Digest, ResolvedImage } from '../image/types.ts'
+import type { Digest, Platform, ResolvedImage } from '../image/types.ts'
 import { flattenImage } from '../rootfs/flatten-image.ts'
 import { treeView } from '../rootfs/tree.ts'
 import type { FileTree, LayerLimits } from '../rootfs/types.ts'
@@ -19,6 +20,12 @@ export interface ReadImageInput {
   readonly pin: Digest | undefined
 }
 
+/** The one that the app asks for, else this host's. */
+export function platformOf(app: App): Platform {
+  const text = app.spec.imagePolicy?.platform
+  return text === undefined ? hostPlatform(process.arch) : parsePlatform(text)
+}
+
 /** Calls `use` while the tree can be read; closes the source and leaves nothing, whatever happens. */
 export async function withReadImage<T>(
   input: ReadImageInput,
@@ -29,12 +36,7 @@ export async function withReadImage<T>(
   const sink = new PickSink()
   const progress = pullProgress(context, app.metadata.name)
   try {
-    const platform = app.spec.imagePolicy?.platform
-    const image = await source.resolve(
-      platform === undefined ? hostPlatform(process.arch) : parsePlatform(platform),
-      context.signal,
-      pin,
-    )
+    const image = await source.resolve(platformOf(app), context.signal, pin)
     const flattened = await flattenImage({
       source,
       manifest: image.manifest,

@@ -10,7 +10,8 @@ import { operatorKeychain } from '../../engine/local/keychain.ts'
 import { ExpectedError, IssuesError, refuseErrors, type Issue } from '../../errors.ts'
 import type { SecretDoc } from '../../crd/config-objects.ts'
 import type { App } from '../../crd/types.ts'
-import type { ResolvedImage } from '../../image/types.ts'
+import type { ImageSource } from '../../image/source.ts'
+import type { Digest, ResolvedImage } from '../../image/types.ts'
 import { desiredState } from '../../reconcile/desired.ts'
 import { imageRequest } from '../../reconcile/image-request.ts'
 import { renderCluster } from '../../reconcile/kubernetes/render.ts'
@@ -25,7 +26,7 @@ import type { FileTree } from '../../rootfs/types.ts'
 import type { CliContext } from '../context.ts'
 import type { InputApp } from '../input-documents.ts'
 import { packageVersion } from '../package-version.ts'
-import { withReadImage } from '../read-image.ts'
+import { platformOf, withReadImage } from '../read-image.ts'
 import type { RenderSettings } from './render-options.ts'
 
 export interface ClusterExamineInput {
@@ -47,29 +48,51 @@ export interface ClusterExamined {
 
 /** Throws IssuesError with everything that would be refused, ExpectedError where the image can't be read. */
 export async function examineForCluster(input: ClusterExamineInput): Promise<ClusterExamined> {
-  const { context, document, settings } = input
+  const { context, document } = input
   const { app } = document
-  const config = readConfig()
-  const { layouts } = settings
-  const source = openPlace(
-    pullableReference(app.spec.image),
-    { layouts },
-    {
-      baseDir: document.baseDir,
-      registries: settings.registries ?? config.registries,
-      keychain: await keychainOf(app, input.secrets),
-      userAgent: `fairlead/${packageVersion()}`,
-      onWarning: (text) => context.stderr.write(`${text}\n`),
-    },
-  )
+  const { limits } = readConfig()
+  const source = await openImage(input, app.spec.image)
   try {
     return await withReadImage(
-      { context, document, source, limits: config.limits, pin: pinOf(app, context.now()) },
+      { context, document, source, limits, pin: pinOf(app, context.now()) },
       (image, tree) => Promise.resolve(judged(input, image, tree)),
     )
   } catch (error) {
     throw askedFromHere(error)
   }
+}
+
+/** Manifest and config of a digest that the app had, by the reference that it was resolved from. */
+export async function readDocuments(
+  input: Omit<ClusterExamineInput, 'claims'>,
+  reference: string,
+  digest: Digest,
+): Promise<ResolvedImage> {
+  const { context, document } = input
+  const source = await openImage(input, reference)
+  try {
+    return await source.resolve(platformOf(document.app), context.signal, digest)
+  } finally {
+    await source.close()
+  }
+}
+
+async function openImage(
+  { context, document, settings, secrets }: Omit<ClusterExamineInput, 'claims'>,
+  reference: string,
+): Promise<ImageSource> {
+  const { layouts, registries = readConfig().registries } = settings
+  return openPlace(
+    pullableReference(reference),
+    { layouts },
+    {
+      baseDir: document.baseDir,
+      registries,
+      keychain: await keychainOf(document.app, secrets),
+      userAgent: `fairlead/${packageVersion()}`,
+      onWarning: (text) => context.stderr.write(`${text}\n`),
+    },
+  )
 }
 
 /** The cluster may well reach a registry that this machine does not, and the other way round. */

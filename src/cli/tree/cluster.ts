@@ -63,7 +63,8 @@ const COMMANDS: readonly CommandSpec[] = [
     summary: 'show what applying files, or the next look at an app, would change',
     details:
       'Each change is tried by the API server without being made, with your rights: those of the controller are needed. An image ' +
-      'that is not running already is read from here, with your credentials. Exit 0 without a difference, 1 with one, 2 or 3 when it ' +
+      'that is not running already is read from here, with your credentials; what it changes in how the app runs is told first, its ' +
+      'files by "fairlead diff". A tag that has moved and that nobody has asked for is told, too, and is no difference. Exit 0 without a difference, 1 with one, 2 or 3 when it ' +
       'cannot be told.',
     failureCode: EXIT_DIFF_FAILED,
     arguments: [{ ...NAME, name: '[name]' }],

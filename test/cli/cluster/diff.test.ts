@@ -2,7 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { FIELD_MANAGER, RESTART_REQUESTED_AT, SEEDED_FROM } from '../../../src/crd/labels.ts'
+import {
+  FIELD_MANAGER,
+  RESOLVE_REQUESTED_AT,
+  RESTART_REQUESTED_AT,
+  SEEDED_FROM,
+} from '../../../src/crd/labels.ts'
 import {
   CHILD_TYPES,
   CLAIMS,
@@ -56,8 +61,11 @@ async function everything(): Promise<readonly (readonly KubeObject[])[]> {
 }
 
 /** An app that the controller has made everything for: what `render` says of the resource is there. */
-async function settledApp(digest: Digest = APP_IMAGE.digest): Promise<void> {
-  const image = { reference: IMAGE, canonical: IMAGE, digest, resolvedAt: NOON }
+async function settledApp(
+  digest: Digest = APP_IMAGE.digest,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  const image = { reference: IMAGE, canonical: IMAGE, digest, resolvedAt: NOON, ...more }
   await desk.app('chat/web', { observedGeneration: 1, image }, SPEC)
   // Files know nothing of it, and have not to.
   const restarted = { metadata: { annotations: { [RESTART_REQUESTED_AT]: NOON } } }
@@ -111,6 +119,72 @@ describe('diff', () => {
     await settledApp(OLD_IMAGE.digest)
     writeApp(desk.desk)
     expect(await changes('-f', 'app.yaml')).toEqual([])
+  })
+
+  describe('tells of the image', () => {
+    async function asked(metadata: Readonly<Record<string, string>>): Promise<void> {
+      const by = { fieldManager: 'user' }
+      await desk.kube.mergePatch(CONTAINER_APPS, 'chat', 'web', { metadata: { annotations: metadata } }, by)
+    }
+
+    test('what a rebuild that was asked for would change', async () => {
+      await settledApp(OLD_IMAGE.digest)
+      await asked({ [RESOLVE_REQUESTED_AT]: NOON })
+      const { code, stdout, stderr } = await desk.run(['diff', 'web', ...images, '-o', 'json'])
+      expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
+      expect((JSON.parse(stdout) as { images: unknown }).images).toEqual([
+        {
+          namespace: 'chat',
+          name: 'web',
+          reference: IMAGE,
+          from: OLD_IMAGE.digest,
+          to: APP_IMAGE.digest,
+          taken: true,
+          changes: ['command changed: ["old"] → []'],
+        },
+      ])
+      expect((await desk.run(['diff', 'web', ...images])).stdout).toContain(
+        `# the image of chat/web becomes ${IMAGE}, ${OLD_IMAGE.digest} → ${APP_IMAGE.digest}\n# command changed: ["old"] → []\n--- StatefulSet`,
+      )
+    })
+
+    test('what a new reference would change', async () => {
+      await settledApp(OLD_IMAGE.digest, { reference: 'example.com/team/app:old' })
+      writeApp(desk.desk)
+      const { stdout } = await desk.run(['diff', '-f', 'app.yaml', ...images])
+      expect(stdout).toContain('# command changed: ["old"] → []\n')
+    })
+
+    test('where the old one is gone, and shows the rest', async () => {
+      const gone: Digest = `sha256:${'0'.repeat(64)}`
+      await settledApp(OLD_IMAGE.digest)
+      await desk.kube.mergePatch(
+        CONTAINER_APPS,
+        'chat',
+        'web',
+        { status: { image: { digest: gone } } },
+        { fieldManager: FIELD_MANAGER, subresource: 'status' },
+      )
+      await asked({ [RESOLVE_REQUESTED_AT]: NOON })
+      const { code, stdout, stderr } = await desk.run(['diff', 'web', ...images])
+      expect(stderr).toMatch(/^note: the image before could not be compared: /)
+      expect(stdout).toContain(`${gone} → ${APP_IMAGE.digest}`)
+      expect(code).toBe(1)
+    })
+
+    test('that a tag has moved, which is no difference', async () => {
+      const moved = { availableDigest: OLD_IMAGE.digest, availableChanges: 'user root → 5, drops arm64' }
+      await settledApp(APP_IMAGE.digest, moved)
+      expect(await desk.run(['diff', 'web', ...images])).toMatchObject({
+        code: 0,
+        stdout: `# ${IMAGE} now is ${OLD_IMAGE.digest}: user root → 5, drops arm64; "kubectl fairlead rebuild web -n chat" takes it\nno difference\n`,
+      })
+      const { stdout } = await desk.run(['diff', 'web', ...images, '-o', 'json'])
+      expect(JSON.parse(stdout)).toMatchObject({
+        changes: [],
+        images: [{ taken: false, to: OLD_IMAGE.digest, changes: ['user root → 5, drops arm64'] }],
+      })
+    })
   })
 
   test('is a unified diff for people', async () => {

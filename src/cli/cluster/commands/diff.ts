@@ -10,7 +10,7 @@ import type { ClusterObserved, ClusterOptions, KubeObject } from '../../../recon
 import type { CommandCall } from '../../command-spec.ts'
 import type { CliContext } from '../../context.ts'
 import { requireInput, type InputApp, type InputDocuments } from '../../input-documents.ts'
-import { outputFormat, writeAnswer } from '../../output.ts'
+import { lineWidth, outputFormat, writeAnswer } from '../../output.ts'
 import { EXIT_DIFF_FAILED, EXIT_DIFFERENT, errorLines, issueLine } from '../../print-error.ts'
 import { painter, type Paint } from '../../styles.ts'
 import { submissionOf } from '../../submission.ts'
@@ -18,6 +18,7 @@ import { UsageError } from '../../usage-error.ts'
 import { observeApp } from '../children.ts'
 import { changeOfApp, changeOfStep, type ObjectChange } from '../dry-run.ts'
 import { examineForCluster } from '../examine.ts'
+import { availableChange, imageText, takenChange, type ImageChange } from '../image-change.ts'
 import { plannedChanges, settledChanges, type PlannedChanges } from '../planned-changes.ts'
 import { renderSettings, type RenderSettings } from '../render-options.ts'
 import { namedClusterApp, onCluster, requireClusterApp, storedApp, type ClusterTarget } from '../target.ts'
@@ -39,14 +40,21 @@ export async function clusterDiff(
   const settings = renderSettings(context, call)
   const { candidates, secrets } = await candidatesOf(context, call, target)
   const changes: ObjectChange[] = []
+  const imageChanges: ImageChange[] = []
   let failed = false
   for (const candidate of candidates) {
     const found = await changesOf(context, call, target, { candidate, secrets, settings })
     changes.push(...found.changes)
+    if (found.image !== undefined) imageChanges.push(found.image)
     failed ||= found.problems.length > 0
     for (const line of found.problems.flatMap(errorLines)) context.stderr.write(`${line}\n`)
   }
-  await writeAnswer(context, format, { changes }, () => diffText(changes, painter(context, context.stdout)))
+  await writeAnswer(
+    context,
+    format,
+    { changes, images: imageChanges },
+    () => imageText(imageChanges, lineWidth(context)) + diffText(changes, painter(context, context.stdout)),
+  )
   if (failed) return EXIT_DIFF_FAILED
   return changes.length === 0 ? 0 : EXIT_DIFFERENT
 }
@@ -98,6 +106,7 @@ interface RenderInput extends Omit<DiffInput, 'candidate'> {
 
 interface Found {
   readonly changes: readonly ObjectChange[]
+  readonly image: ImageChange | undefined
   readonly problems: readonly ExpectedError[]
 }
 
@@ -116,14 +125,18 @@ async function changesOf(
     storedApp(live ?? (submissionOf(document).resource as KubeObject)),
     context.now(),
   )
-  const planned =
-    settledChanges(document.app, observed, context.now()) ??
-    (await renderedChanges(context, call, target, { document, observed, secrets, settings }))
+  const settled = settledChanges(document.app, observed, context.now())
+  const planned: PlannedChanges & Partial<Pick<Found, 'image'>> =
+    settled ?? (await renderedChanges(context, call, target, { document, observed, secrets, settings }))
   for (const issue of planned.warnings) context.stderr.write(`${issueLine(issue)}\n`)
   const changes = [applied?.change]
   for (const step of planned.steps)
     changes.push(await changeOfStep(client, document.app.metadata.namespace, step))
-  return { changes: changes.filter((change) => change !== undefined), problems: planned.problems }
+  return {
+    changes: changes.filter((change) => change !== undefined),
+    image: planned.image ?? availableChange(document.app),
+    problems: planned.problems,
+  }
 }
 
 /** The app as the controller will read it: with the server's defaults, and what others have written into its metadata. */
@@ -140,19 +153,18 @@ async function renderedChanges(
   call: CommandCall,
   { client }: ClusterTarget,
   { document, observed, secrets, settings }: RenderInput,
-): Promise<PlannedChanges> {
+): Promise<PlannedChanges & Pick<Found, 'image'>> {
   const { namespace, uid: appUid = '' } = document.app.metadata
   const podSecurity = call.options.text('podSecurity') ?? (await enforcedIn({ client }, namespace))
   const options = { ...settings.options, podSecurity: podSecurity as ClusterOptions['podSecurity'] }
-  const { desired, rendered, warnings } = await examineForCluster({
-    context,
-    document,
-    secrets,
-    settings: { ...settings, options },
-    claims: observed.claims,
-  })
+  const input = { context, document, secrets, settings: { ...settings, options }, claims: observed.claims }
+  const { image, desired, rendered, warnings } = await examineForCluster(input)
   const planned = plannedChanges({ appUid, observed, desired, rendered, options, nowMs: context.now() })
-  return { ...planned, warnings: [...warnings, ...planned.warnings] }
+  return {
+    ...planned,
+    warnings: [...warnings, ...planned.warnings],
+    image: await takenChange(input, image),
+  }
 }
 
 /** As the controller takes a namespace: by its label; by the level that most clusters allow where it can't be read. */
