@@ -4,15 +4,21 @@
  */
 import { Session, type Profiler } from 'node:inspector'
 
-export class Coverage {
-  readonly #session = new Session()
-  readonly #seen = new Set<string>()
+/** Never stopped: V8 counts blocks only in functions that it compiles after the start, and compiles each once. */
+let session: Session | undefined
 
-  start(): void {
-    this.#session.connect()
-    this.#session.post('Profiler.enable')
-    this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
-  }
+function startedSession(): Session {
+  if (session !== undefined) return session
+  session = new Session()
+  session.connect()
+  session.post('Profiler.enable')
+  session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
+  return session
+}
+
+export class Coverage {
+  readonly #session = startedSession()
+  readonly #seen = new Set<string>()
 
   /** Whether a block ran since the last question that is not among those remembered. */
   ranNew(): boolean {
@@ -24,11 +30,6 @@ export class Coverage {
     const before = this.#seen.size
     for (const block of this.#take()) this.#seen.add(block)
     return this.#seen.size > before
-  }
-
-  stop(): void {
-    this.#session.post('Profiler.stopPreciseCoverage')
-    this.#session.disconnect()
   }
 
   /** V8 starts to count anew with each call. */

@@ -26,7 +26,7 @@ export interface Find {
 export interface FuzzOptions {
   readonly seed: number
   /** Asked after each batch: how long to go on is the caller's affair. */
-  readonly goOn: (executions: number) => boolean
+  readonly goOn: (executions: number, finds: number) => boolean
 }
 
 export interface FuzzResult {
@@ -57,19 +57,14 @@ export async function fuzz(target: Target, { seed, goOn }: FuzzOptions): Promise
     if (problem === undefined || finds.has(problem)) return
     finds.set(problem, { input: await minimise(target, input, problem), problem })
   }
-  coverage.start()
-  try {
-    for (const input of target.seeds) {
-      await tryOut(input)
-      if (coverage.rememberNew() || corpus.length === 0) corpus.push(input)
-    }
-    while (goOn(executions) && finds.size < MAX_FINDS) {
-      const batch = Array.from({ length: BATCH }, () => changedInput(corpus, target.mutate, random))
-      for (const input of batch) await tryOut(input)
-      if (coverage.ranNew()) corpus.push(...(await newest(target, batch, coverage)))
-    }
-  } finally {
-    coverage.stop()
+  for (const input of target.seeds) {
+    await tryOut(input)
+    if (coverage.rememberNew() || corpus.length === 0) corpus.push(input)
+  }
+  while (goOn(executions, finds.size) && finds.size < MAX_FINDS) {
+    const batch = Array.from({ length: BATCH }, () => changedInput(corpus, target.mutate, random))
+    for (const input of batch) await tryOut(input)
+    if (coverage.ranNew()) corpus.push(...(await newest(target, batch, coverage)))
   }
   return { executions, corpus: corpus.length, finds: [...finds.values()] }
 }
