@@ -4,7 +4,7 @@
 import type { App } from '../crd/types.ts'
 import type { AppStatus } from '../crd/status.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
-import type { TagState } from '../image/source.ts'
+import type { TagQuestion, TagState } from '../image/source.ts'
 import type { FileTree } from '../rootfs/types.ts'
 import type { Issue } from '../errors.ts'
 import type { AppKey } from './names.ts'
@@ -65,7 +65,7 @@ export interface Images {
   /** Pulls and flattens what is missing. */
   prepare(app: App, stored: StoredApp, image: ResolvedImage, signal: AbortSignal): Promise<PreparedImage>
   /** What the tag points at now; for noticing a moved tag. */
-  head(app: App, stored: StoredApp, signal: AbortSignal): Promise<TagState>
+  head(app: App, stored: StoredApp, signal: AbortSignal, question?: TagQuestion): Promise<TagState>
 }
 
 /** Beside `Images`: for noticing that a pinned digest is about to be lost. */

@@ -3,11 +3,12 @@
  * is published by rename, so what is there is whole; several processes may share the store.
  */
 import { join } from 'node:path'
+import PQueue from 'p-queue'
 import type { App } from '../../crd/types.ts'
 import { canonical, parseReference } from '../../image/reference.ts'
 import { formatPlatform, hostPlatform, parsePlatform } from '../../image/platform.ts'
 import { hexOf } from '../../image/digest.ts'
-import type { ImageSource, TagState } from '../../image/source.ts'
+import type { ImageSource, TagQuestion, TagState } from '../../image/source.ts'
 import type { Digest, Platform, ResolvedImage } from '../../image/types.ts'
 import { shortHash } from '../../reconcile/names.ts'
 import type { ImagePresence, Images, PreparedImage, StoredApp } from '../../reconcile/ports.ts'
@@ -18,10 +19,12 @@ import { crashPoint } from '../../host/crash-point.ts'
 import { ensureFolder, readJson, writeJson } from './disk.ts'
 import { Leases } from './gc/leases.ts'
 import { hostTree } from './host-tree.ts'
+import { LayerStore } from './layer-store.ts'
 import type { StatePaths } from './paths.ts'
 import { appPaths } from './paths.ts'
 import { progressFileSink, type ProgressSink } from './progress.ts'
 import { StoredBlobs } from './stored-blobs.ts'
+import { StoredContent } from './stored-content.ts'
 import { unpackImage, type UnpackReport } from './unpack/unpack-image.ts'
 
 /** Opens the source that an app's reference names, with the credentials that the app may use. */
@@ -35,16 +38,21 @@ export interface LocalImagesOptions {
   readonly now: () => number
 }
 
+/** Layers of one image that are pulled at a time. */
+const MAX_PULLS = 3
+
 /** Part of every tree's key: raise it when flattening gives another result for the same layers. */
 const SEMANTICS_VERSION = 1
 
 export class LocalImages implements Images, ImagePresence {
   readonly #options: LocalImagesOptions
+  readonly #layers: LayerStore
   /** Trees being made right now: two apps with one image share the work. */
   readonly #making = new Map<string, Promise<void>>()
 
   constructor(options: LocalImagesOptions) {
     this.#options = options
+    this.#layers = new LayerStore(options.paths.layers)
   }
 
   async resolve(
@@ -116,10 +124,10 @@ export class LocalImages implements Images, ImagePresence {
     return { image, tree: hostTree(rootfsDir), rootfsDir, warnings: droppedWarnings(report) }
   }
 
-  async head(app: App, stored: StoredApp, signal: AbortSignal): Promise<TagState> {
+  async head(app: App, stored: StoredApp, signal: AbortSignal, question?: TagQuestion): Promise<TagState> {
     const source = await this.#options.open(app, stored.baseDir)
     try {
-      return await source.head(signal)
+      return await source.head(signal, question)
     } finally {
       await source.close()
     }
@@ -151,6 +159,7 @@ export class LocalImages implements Images, ImagePresence {
   ): Promise<void> {
     const progress = this.#progress(stored)
     const source = await this.#options.open(app, stored.baseDir)
+    const { limits } = this.#options.config
     try {
       const blobs =
         image.source.kind === 'registry' ? await this.#pull(source, image, progress.report, signal) : source
@@ -158,8 +167,9 @@ export class LocalImages implements Images, ImagePresence {
         source: blobs,
         manifest: image.manifest,
         config: image.config,
-        limits: this.#options.config.limits,
+        limits,
         dir,
+        shared: (reader, policy) => new StoredContent(this.#layers, { policy, limits }, reader),
         signal,
         onProgress: (done, total) => progress.report({ phase: 'Unpacking', done, total }),
       })
@@ -180,11 +190,17 @@ export class LocalImages implements Images, ImagePresence {
     const total = image.manifest.layers.reduce((sum, layer) => sum + layer.size, 0)
     let done = 0
     const onBytes = (bytes: number) => report({ phase: 'Pulling', done: (done += bytes), total })
-    await Promise.all(
-      [...new Map(image.manifest.layers.map((layer) => [layer.digest, layer])).values()].map((layer) =>
-        this.#options.blobs.fetch(source, layer, signal, onBytes),
-      ),
-    )
+    const layers = new Map(image.manifest.layers.map((layer) => [layer.digest, layer])).values()
+    const queue = new PQueue({ concurrency: MAX_PULLS })
+    try {
+      await Promise.all(
+        [...layers].map((layer) =>
+          queue.add(() => this.#options.blobs.fetch(source, layer, signal, onBytes)),
+        ),
+      )
+    } finally {
+      queue.clear()
+    }
     return new StoredBlobs(this.#options.blobs)
   }
 

@@ -4,7 +4,7 @@
  */
 import type { App } from '../../../crd/types.ts'
 import { canonical } from '../../../image/reference.ts'
-import type { ImageSource, TagState } from '../../../image/source.ts'
+import type { ImageSource, TagQuestion, TagState } from '../../../image/source.ts'
 import type { Digest, Platform, RegistryReference, ResolvedImage } from '../../../image/types.ts'
 import { formatPlatform } from '../../../image/platform.ts'
 import { appId, type AppKey } from '../../../reconcile/names.ts'
@@ -69,6 +69,7 @@ interface Seen extends PlatformImage {
 const RESOLVED_CACHE_BYTES = 8 << 20
 /** What a registry needs for a tag and its documents; one that needs longer is not waited for by a worker. */
 const PATIENCE_MS = 3000
+const SAME_MOMENT_MS = 1000
 /** Of one namespace: so many slow registries may have workers wait for further ones. */
 const MAX_LATE = 4
 const MAX_ASKING = 64
@@ -123,7 +124,9 @@ export class ClusterImages implements Images, ImagePresence {
     const wanted = this.#platforms(app)
     const work = async (source: ImageSource, stop: AbortSignal): Promise<ResolvedImage> => {
       if (pin !== undefined) return this.#resolvePinned(app, source, wanted, pin, stop)
-      const image = await this.#resolveNew(app, source, wanted[0], stop)
+      // Many apps are applied at once; one that had a digest before is to have the newest now.
+      const question = stored.status?.image === undefined ? { maxAgeMs: SAME_MOMENT_MS } : {}
+      const image = await this.#resolveNew(app, source, wanted[0], question, stop)
       requirePlatforms(image, wanted)
       return image
     }
@@ -162,8 +165,8 @@ export class ClusterImages implements Images, ImagePresence {
     }
   }
 
-  head(app: App, _stored: StoredApp, signal: AbortSignal): Promise<TagState> {
-    return this.#withSource(app, signal, (source) => source.head(signal))
+  head(app: App, _stored: StoredApp, signal: AbortSignal, question?: TagQuestion): Promise<TagState> {
+    return this.#withSource(app, signal, (source) => source.head(signal, question))
   }
 
   holds(app: App, _stored: StoredApp, digest: Digest, signal: AbortSignal): Promise<boolean> {
@@ -178,11 +181,12 @@ export class ClusterImages implements Images, ImagePresence {
     app: App,
     source: ImageSource,
     platform: Platform,
+    question: TagQuestion,
     signal: AbortSignal,
   ): Promise<ResolvedImage> {
     const { digest } = pullableReference(app.spec.image)
     if (digest !== undefined) return this.#resolveDigest(app, source, platform, digest, signal)
-    const tag = await source.head(signal)
+    const tag = await source.head(signal, question)
     try {
       return await this.#resolveDigest(app, source, platform, tag.digest, signal)
     } catch (error) {

@@ -9,6 +9,7 @@ import {
 } from '../../../../src/engine/kubernetes/images/image-settings.ts'
 import { DEFAULT_PACE, type PaceLimits } from '../../../../src/engine/kubernetes/images/read-pace.ts'
 import type { SecretReader } from '../../../../src/engine/kubernetes/images/secret-reader.ts'
+import type { AppStatus } from '../../../../src/crd/status.ts'
 import type { App } from '../../../../src/crd/types.ts'
 import { ExpectedError } from '../../../../src/errors.ts'
 import { parsePlatform } from '../../../../src/image/platform.ts'
@@ -104,6 +105,10 @@ const stored: StoredApp = {
   status: undefined,
   deletion: undefined,
 }
+/** Of an app that was resolved before. */
+const PINNED: AppStatus = {
+  image: { reference: 'x', canonical: 'x', digest: both.digest, resolvedAt: '2026-01-01T00:00:00Z' },
+}
 
 function blobRequests(): number {
   return registry.log().filter((line) => line.startsWith('GET blobs/')).length
@@ -174,7 +179,21 @@ describe('resolving', () => {
     const all = images()
     await all.resolve(theApp(), stored, undefined, signal)
     registry.requests.length = 0
-    await all.resolve(theApp(), stored, undefined, signal)
+    await all.resolve(theApp(), { ...stored, status: PINNED }, undefined, signal)
+    expect(registry.log()).toEqual(['HEAD manifests/1'])
+  })
+
+  test('asks once for all apps of one tag that come at the same moment, and not again for a watch that may wait', async () => {
+    serve(registry, both, '1')
+    const all = images()
+    const names = ['a', 'b', 'c', 'd']
+    await Promise.all(names.map((name) => all.resolve(theApp({}, { name }), stored, undefined, signal)))
+    await all.resolve(theApp({}, { name: 'e' }), stored, undefined, signal)
+    expect(registry.log().filter((line) => line.startsWith('HEAD'))).toHaveLength(1)
+    expect(registry.log().filter((line) => line.includes('sha256:'))).toHaveLength(3)
+    registry.requests.length = 0
+    const question = { background: true, maxAgeMs: 60_000 }
+    for (const name of names) await all.head(theApp({}, { name }), stored, signal, question)
     expect(registry.log()).toEqual(['HEAD manifests/1'])
   })
 
