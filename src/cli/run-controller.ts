@@ -144,7 +144,10 @@ async function sweep(state: LocalState): Promise<void> {
   await sweepRemoved(state.paths.apps)
   await state.instances.sweep()
   await state.volumes.sweep()
-  await sweepStaging(state.paths.rootfs)
+  for (const folder of [state.paths.rootfs, state.paths.layers]) {
+    await sweepStaging(folder)
+    await sweepRemoved(folder)
+  }
   await new Leases(state.paths.leases).sweep()
   await state.blobs.sweep()
 }

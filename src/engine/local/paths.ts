@@ -13,6 +13,8 @@ export interface StatePaths {
   readonly root: string
   readonly apps: string
   readonly blobs: string
+  /** Files of layers, shared by all trees in `rootfs` that have them. */
+  readonly layers: string
   readonly rootfs: string
   readonly volumes: string
   readonly instances: string
@@ -34,6 +36,7 @@ export function statePaths(root: string): StatePaths {
     root,
     apps: join(root, 'apps'),
     blobs: join(root, 'blobs'),
+    layers: join(root, 'layers'),
     rootfs: join(root, 'rootfs'),
     volumes: join(root, 'volumes'),
     instances: join(root, 'instances'),

@@ -14,6 +14,18 @@ export interface LayerContent {
   readonly isShared: boolean
   /** How many files lie in a folder of it. Not asked for shared content. */
   filesIn(layer: number, folder: ByteString): number
+  /** A file of the layer's is not there: the next attempt must not rely on what is. */
+  forget(layer: number): Promise<void>
+}
+
+/** Thrown where content is not where it was put. */
+export class ContentLost extends Error {
+  readonly layer: number
+
+  constructor(layer: number) {
+    super(`content of layer ${layer} is not there`)
+    this.layer = layer
+  }
 }
 
 /** Content for one tree alone, below a folder that is removed afterwards. */
@@ -43,6 +55,11 @@ export class PrivateContent implements LayerContent {
 
   filesIn(layer: number, folder: ByteString): number {
     return this.#counts.get(`${layer}/${folder}`) ?? 0
+  }
+
+  /** Everything goes with the attempt. */
+  forget(): Promise<void> {
+    return Promise.resolve()
   }
 
   #count(layer: number, entries: readonly LayerEntry[]): void {

@@ -15,7 +15,7 @@ import { pathIn } from './disk-spool.ts'
 import { makeFifos } from './fifos.ts'
 import { applyLinkOwner, applyOwner, type OwnerPolicy } from './owners.ts'
 import { setExactTimes } from './exact-times.ts'
-import type { LayerContent } from './layer-content.ts'
+import { ContentLost, type LayerContent } from './layer-content.ts'
 import { liesIn, movableFolder, type MovableFolder } from './movable-folder.ts'
 import { Scratch } from './scratch.ts'
 import { copyFile, tryLink } from './share-file.ts'
@@ -147,9 +147,13 @@ class TreeWriter {
   /** A link where the file system allows one more, else a copy with the same attributes. */
   #share(inode: Inode, file: ByteString, target: string | Buffer, names: readonly ByteString[]): void {
     const source = pathIn(this.#input.content.dirOf(inode.layer), file)
-    if (tryLink(source, target)) return
     const copy = this.#scratch.freePath()
-    copyFile(source, copy, inode, this.#input.policy)
+    try {
+      if (tryLink(source, target)) return
+      copyFile(source, copy, inode, this.#input.policy)
+    } catch (error) {
+      throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? new ContentLost(inode.layer) : error
+    }
     this.copied.push({ names: [...names], inode })
     this.#prepared.set(inode, copy)
     this.#takeFrom(copy, inode, target)

@@ -6,9 +6,10 @@ import { ExpectedError } from '../../../errors.ts'
 import { flattenLayers, type FlattenedImage, type FlattenRequest } from '../../../rootfs/flatten-image.ts'
 import type { Divergence, DroppedEntry } from '../../../rootfs/types.ts'
 import { diskError } from '../disk.ts'
-import { PrivateContent } from './layer-content.ts'
+import { ContentLost, PrivateContent, type LayerContent } from './layer-content.ts'
 import { LayerFilesReader } from './layer-files.ts'
 import { materialise } from './materialise.ts'
+import type { OwnerPolicy } from './owners.ts'
 import { SharedUsage } from './shared-usage.ts'
 import { makeStaging, publish, removeStaging, requireFree } from './staging.ts'
 
@@ -22,6 +23,8 @@ export interface UnpackInput extends Omit<FlattenRequest, 'usage'> {
   /** Compressed bytes from which on a layer may be read in a thread, and how many threads there may be besides this one. */
   readonly threadFrom?: number
   readonly threads?: number
+  /** Where content stays for other images; without it, it is this tree's alone. */
+  readonly shared?: (reader: LayerFilesReader, policy: OwnerPolicy) => LayerContent
   /** Adds files to the folder before it appears under its name. */
   readonly beforePublish?: (staging: string, report: UnpackReport) => Promise<void>
 }
@@ -63,25 +66,42 @@ async function fillStaging(input: UnpackInput, staging: string, keepIds: boolean
   const policy = { keepIds }
   const [contentDir, scratchDir] = [join(staging, 'content'), join(staging, 'scratch')]
   for (const dir of [contentDir, scratchDir]) await mkdir(dir, { mode: 0o700 })
-  const reader = new LayerFilesReader({ policy, threadFrom: input.threadFrom, threads: input.threads })
-  const content = new PrivateContent(contentDir, reader)
-  const usage = new SharedUsage()
-  const flattened = await withReader(reader, () =>
-    flattenLayers({ ...input, usage }, content.read, reader.width),
-  )
+  const { threadFrom, threads, shared } = input
+  const reader = new LayerFilesReader({ policy, threadFrom, threads, checkSums: shared !== undefined })
+  const content = shared?.(reader, policy) ?? new PrivateContent(contentDir, reader)
+  const flattened = await readAll(input, content, reader)
   const rootDir = join(staging, 'rootfs')
   const { tree } = flattened
-  const skipped = await materialise({ tree, content, scratchDir, rootDir, policy, signal: input.signal })
+  const skipped = await foundContent(content, () =>
+    materialise({ tree, content, scratchDir, rootDir, policy, signal: input.signal }),
+  )
   // Content that a higher layer replaced, and first names of hard links.
   for (const dir of [contentDir, scratchDir]) await rm(dir, { recursive: true })
   return reportOf(flattened, skipped)
 }
 
-async function withReader<Result>(reader: LayerFilesReader, work: () => Promise<Result>): Promise<Result> {
+async function readAll(
+  input: UnpackInput,
+  content: LayerContent,
+  reader: LayerFilesReader,
+): Promise<FlattenedImage> {
   try {
-    return await work()
+    return await flattenLayers({ ...input, usage: new SharedUsage() }, content.read, reader.width)
   } finally {
     await reader.close()
+  }
+}
+
+/** Somebody removed files of a stored layer: it is read again at the next attempt. */
+async function foundContent<Result>(content: LayerContent, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof ContentLost)) throw error
+    const path = content.dirOf(error.layer)
+    await content.forget(error.layer)
+    const message = `files of a stored layer are missing in ${path}; the layer is read again at the next attempt`
+    throw new ExpectedError('StateCorrupt', message, { path, retry: 'backoff', cause: error })
   }
 }
 

@@ -1,0 +1,141 @@
+/**
+ * Layers as files, once for all images of this host: `layers/<key>/content` has every file of the layer complete with
+ * owner, mode, time and extended attributes, `layers/<key>/index` its entries. Trees are made of hard links to them, so a
+ * second image with the layer decodes nothing and stores nothing twice. Nothing in here is ever written again: every
+ * tree has the same inodes. Published by rename; several processes may fill one layer at once.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ExpectedError } from '../../errors.ts'
+import { crashPoint } from '../../host/crash-point.ts'
+import { hexOf } from '../../image/digest.ts'
+import type { Digest } from '../../image/types.ts'
+import { shortHash } from '../../reconcile/names.ts'
+import type { LayerJob } from '../../rootfs/read-layer.ts'
+import type { LayerLimits } from '../../rootfs/types.ts'
+import { diskError, isMissing, removeFolder } from './disk.ts'
+import { decodeRecord, encodeRecord, replay, type LayerRecord } from './stored-layer.ts'
+import type { LayerFilesReader } from './unpack/layer-files.ts'
+import type { OwnerPolicy } from './unpack/owners.ts'
+import { makeStaging, publish, removeStaging } from './unpack/staging.ts'
+
+/** Part of every key: raise it when the same layer would be stored in another way. */
+const STORE_VERSION = 1
+/** Of the media type, which the next image may have right: it is no matter of the layer's content. */
+const OF_THE_BLOB = 'media-type'
+
+/** What a stored layer's files and entries depend on besides its bytes. */
+export interface LayerSettings {
+  readonly policy: OwnerPolicy
+  /** Entries that were read under wider limits are no proof under narrower ones. */
+  readonly limits: LayerLimits
+}
+
+export interface StoredLayer extends LayerRecord {
+  /** Absolute; the `file` of every content is relative to it. */
+  readonly contentDir: string
+}
+
+interface Opened {
+  readonly layer: StoredLayer
+  readonly isNew: boolean
+}
+
+/** Folder name of a stored layer: the DiffID's hex digits, then a hash of the settings. */
+export function layerKey(diffId: Digest, { policy, limits }: LayerSettings): string {
+  return `${hexOf(diffId)}-${shortHash(JSON.stringify([STORE_VERSION, policy, limits]), 8)}`
+}
+
+export class LayerStore {
+  readonly #dir: string
+  /** By folder, what this process is opening or filling right now: two images with one layer share the work. */
+  readonly #opening = new Map<string, Promise<Opened>>()
+
+  /** `dir` is created when first written to. */
+  constructor(dir: string) {
+    this.#dir = dir
+  }
+
+  /** The layer, read and stored when it is not there or damaged. Throws what `reader` throws, or DiskFull. */
+  async get(job: LayerJob, settings: LayerSettings, reader: LayerFilesReader): Promise<StoredLayer> {
+    const dir = join(this.#dir, layerKey(job.diffId, settings))
+    for (let others = this.#opening.get(dir); others !== undefined; others = this.#opening.get(dir)) {
+      // When the attempt for another image fails, this one makes its own.
+      const opened = await others.catch(() => undefined)
+      if (opened !== undefined) return reused(opened.layer, job)
+    }
+    const opening = this.#open(dir, job, reader)
+    this.#opening.set(dir, opening)
+    try {
+      const { layer, isNew } = await opening
+      return isNew ? layer : reused(layer, job)
+    } catch (error) {
+      throw diskError(error, dir)
+    } finally {
+      this.#opening.delete(dir)
+    }
+  }
+
+  /** Makes room for reading the layer again: one of its files is gone. */
+  async discard(diffId: Digest, settings: LayerSettings): Promise<void> {
+    await removeFolder(join(this.#dir, layerKey(diffId, settings)))
+  }
+
+  async #open(dir: string, job: LayerJob, reader: LayerFilesReader): Promise<Opened> {
+    const stored = await this.#load(dir)
+    return stored === undefined
+      ? { layer: await this.#fill(dir, job, reader), isNew: true }
+      : { layer: stored, isNew: false }
+  }
+
+  async #fill(dir: string, job: LayerJob, reader: LayerFilesReader): Promise<StoredLayer> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 })
+    const staging = await makeStaging(dir)
+    try {
+      const content = join(staging, 'content')
+      await mkdir(content, { mode: 0o700 })
+      const { entries, usage } = await reader.read(job, content)
+      const dropped = job.report.dropped.filter(({ rule }) => rule !== OF_THE_BLOB)
+      const record = { entries, usage, dropped }
+      await writeFile(join(staging, 'index'), encodeRecord(record), { mode: 0o600 })
+      await this.#publish(staging, dir)
+      return { ...record, contentDir: join(dir, 'content') }
+    } catch (error) {
+      await removeStaging(staging)
+      throw error
+    }
+  }
+
+  /** Another process may have been faster: its layer is as good, and trees may link to it already. */
+  async #publish(staging: string, dir: string): Promise<void> {
+    try {
+      await publish(staging, dir)
+      crashPoint(dir)
+    } catch (error) {
+      if (!(error instanceof ExpectedError) || error.reason !== 'NameConflict') throw error
+      await removeStaging(staging)
+    }
+  }
+
+  /** undefined when it is not there. A damaged one is removed: trees that link to its files keep them. */
+  async #load(dir: string): Promise<StoredLayer | undefined> {
+    const record = await readRecord(join(dir, 'index'))
+    if (record !== undefined) return { ...record, contentDir: join(dir, 'content') }
+    await removeFolder(dir)
+    return undefined
+  }
+}
+
+function reused(layer: StoredLayer, job: LayerJob): StoredLayer {
+  replay(layer, job)
+  return layer
+}
+
+async function readRecord(path: string): Promise<LayerRecord | undefined> {
+  try {
+    return decodeRecord(await readFile(path))
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}

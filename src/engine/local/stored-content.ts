@@ -1,0 +1,45 @@
+/** The content of one image's layers in the layer store. */
+import { invariant } from '../../errors.ts'
+import type { LayerReader } from '../../rootfs/flatten-image.ts'
+import type { Digest } from '../../image/types.ts'
+import type { LayerSettings, LayerStore } from './layer-store.ts'
+import type { LayerContent } from './unpack/layer-content.ts'
+import type { LayerFilesReader } from './unpack/layer-files.ts'
+
+export class StoredContent implements LayerContent {
+  readonly isShared = true
+  readonly #store: LayerStore
+  readonly #settings: LayerSettings
+  readonly #reader: LayerFilesReader
+  readonly #layers = new Map<number, { readonly diffId: Digest; readonly dir: string }>()
+
+  constructor(store: LayerStore, settings: LayerSettings, reader: LayerFilesReader) {
+    this.#store = store
+    this.#settings = settings
+    this.#reader = reader
+  }
+
+  readonly read: LayerReader = async (job) => {
+    const { entries, contentDir } = await this.#store.get(job, this.#settings, this.#reader)
+    this.#layers.set(job.layer, { diffId: job.diffId, dir: contentDir })
+    return entries
+  }
+
+  dirOf(layer: number): string {
+    return this.#layer(layer).dir
+  }
+
+  filesIn(): number {
+    return 0
+  }
+
+  async forget(layer: number): Promise<void> {
+    await this.#store.discard(this.#layer(layer).diffId, this.#settings)
+  }
+
+  #layer(layer: number): { readonly diffId: Digest; readonly dir: string } {
+    const found = this.#layers.get(layer)
+    invariant(found !== undefined, 'content is asked for after its layer was read')
+    return found
+  }
+}

@@ -1,0 +1,56 @@
+/** What the layer store knows of a layer besides its files, as the bytes of its `index`. */
+import { createHash } from 'node:crypto'
+import { layerError } from '../../rootfs/layer-error.ts'
+import type { LayerJob } from '../../rootfs/read-layer.ts'
+import type { DroppedEntry, LayerEntry, LayerUsage } from '../../rootfs/types.ts'
+import { decodeEntries, encodeEntries } from './unpack/layer-index.ts'
+
+const NEWLINE = 0x0a
+
+export interface LayerRecord {
+  readonly entries: readonly LayerEntry[]
+  /** What reading it took, counted against the limits of every image that has it. */
+  readonly usage: LayerUsage
+  /** What reading it left out. `layer` is its number in the image that it was read for. */
+  readonly dropped: readonly DroppedEntry[]
+}
+
+/** A line with the hash of all that follows, one with everything but the entries, the entries. */
+export function encodeRecord({ entries, usage, dropped }: LayerRecord): Buffer {
+  const body = Buffer.concat([Buffer.from(`${JSON.stringify({ usage, dropped })}\n`), encodeEntries(entries)])
+  return Buffer.concat([Buffer.from(`${sha256(body)}\n`), body])
+}
+
+/** undefined for bytes that `encodeRecord` did not make. */
+export function decodeRecord(bytes: Buffer): LayerRecord | undefined {
+  const bodyAt = bytes.indexOf(NEWLINE) + 1
+  const body = bytes.subarray(bodyAt)
+  if (bodyAt === 0 || bytes.toString('latin1', 0, bodyAt - 1) !== sha256(body)) return undefined
+  const entriesAt = body.indexOf(NEWLINE) + 1
+  const { usage, dropped } = JSON.parse(body.toString('utf8', 0, entriesAt)) as Omit<LayerRecord, 'entries'>
+  return { entries: decodeEntries(body.subarray(entriesAt)), usage, dropped }
+}
+
+/** Counts and tells what reading the layer again would have. Throws LimitExceeded. */
+export function replay({ usage, dropped }: LayerRecord, job: LayerJob): void {
+  job.onRead(job.descriptor.size)
+  const { limits } = job
+  add('entries', limits.maxEntries, 'entries (maxEntries)')
+  add('bytes', limits.maxBytes, 'bytes uncompressed (maxBytes)')
+  add(
+    'metadataBytes',
+    limits.maxMetadataBytes,
+    'bytes of names, link targets and extended attributes (maxMetadataBytes)',
+  )
+  job.report.dropped.push(...dropped.map((entry) => ({ ...entry, layer: job.layer })))
+
+  function add(count: keyof LayerUsage, max: number, what: string): void {
+    job.usage[count] += usage[count]
+    if (job.usage[count] > max)
+      throw layerError('LimitExceeded', job.layer, undefined, `the layers have more than ${max} ${what}`)
+  }
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

@@ -1,0 +1,274 @@
+/** Layers stored once: second images read nothing and store nothing twice; damage and races end in the same trees. */
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { ExpectedError } from '../../../src/errors.ts'
+import { layerKey, LayerStore } from '../../../src/engine/local/layer-store.ts'
+import { StoredContent } from '../../../src/engine/local/stored-content.ts'
+import type { UnpackInput } from '../../../src/engine/local/unpack/unpack-image.ts'
+import { DEFAULT_LIMITS } from '../../../src/rootfs/limits.ts'
+import { diffIdOf, dir, fifo, file, hardlink, layer, symlink, whiteout } from '../../support/layer.ts'
+import { found, foundXattrs, imageOf, IS_ROOT, privateFolder, unpackTars } from './unpack/unpacked.ts'
+
+const BASE = layer([
+  dir('usr', { mode: 0o751 }),
+  file('usr/tool', 'program', { mode: IS_ROOT ? 0o4755 : 0o755, uid: 7, gid: 8, mtime: 5 }),
+  file('usr/note', 'note', { mtime: '6.5', xattrs: { 'user.a': 'b' } }),
+  hardlink('usr/twin', 'usr/tool'),
+  symlink('link', 'usr/tool', { mtime: 7 }),
+  fifo('pipe', { mtime: 8 }),
+  file('hidden', 'gone', { mtime: 9 }),
+])
+const TOP_A = layer([whiteout('hidden'), file('a', 'A', { mtime: 1 })])
+const TOP_B = layer([file('usr/tool', 'newer', { mtime: 2 }), file('b', 'B', { mtime: 1 })])
+
+interface Bed {
+  readonly folder: string
+  readonly layers: string
+  /** Unpacks to `folder/name`; returns how often each layer's blob was opened. */
+  unpack(name: string, tars: readonly Buffer[], options?: Partial<UnpackInput>): Promise<readonly number[]>
+  ino(name: string, path: string): number
+}
+
+function bed(folder = privateFolder(), layers = join(folder, 'layers')): Bed {
+  const store = new LayerStore(layers)
+  return {
+    folder,
+    layers,
+    unpack: async (name, tars, options = {}) => {
+      const opened = tars.map(() => 0)
+      const { source } = imageOf(tars)
+      const blob: UnpackInput['source']['blob'] = async function* (descriptor, signal) {
+        const index = tars.findIndex((tar) => diffIdOf(tar) === descriptor.digest)
+        opened[index] = (opened[index] ?? 0) + 1
+        yield* (options.source ?? source).blob(descriptor, signal)
+      }
+      const limits = options.limits ?? DEFAULT_LIMITS
+      await unpackTars(join(folder, name), tars, {
+        keepIds: IS_ROOT,
+        shared: (reader, policy) => new StoredContent(store, { policy, limits }, reader),
+        ...options,
+        source: { blob },
+      })
+      return opened
+    },
+    ino: (name, path) => lstatSync(join(folder, name, 'rootfs', path)).ino,
+  }
+}
+
+async function reasonOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof ExpectedError) return `${error.reason}/${error.retry}`
+    throw error
+  }
+  return 'no error'
+}
+
+/** By find(1), without the number of links, which is what sharing changes. */
+function foundIn(folder: string): readonly string[] {
+  return found(join(folder, 'rootfs')).map((line) => line.replace(/^([fl] \S+ \S+ \S+) \d+/, '$1'))
+}
+
+describe('two images with a layer', () => {
+  test('have its files once, and the second reads only what is its own', async () => {
+    const { unpack, ino } = bed()
+    expect(await unpack('one', [BASE, TOP_A])).toEqual([1, 1])
+    expect(await unpack('two', [BASE, TOP_B])).toEqual([0, 1])
+    for (const path of ['usr/note', 'usr/twin']) expect(ino('two', path)).toBe(ino('one', path))
+    // Replaced above, and hard-linked within the layer.
+    expect(ino('two', 'usr/tool')).not.toBe(ino('one', 'usr/tool'))
+    expect(ino('one', 'usr/tool')).toBe(ino('one', 'usr/twin'))
+  })
+
+  test('have the trees and reports that they have alone', async () => {
+    const { unpack, folder } = bed()
+    for (const [name, tars] of [
+      ['one', [BASE, TOP_A]],
+      ['two', [BASE, TOP_B]],
+    ] as const) {
+      await unpack(name, tars)
+      await unpackTars(join(folder, `${name}-alone`), tars, { keepIds: IS_ROOT })
+      const [shared, alone] = [join(folder, name), join(folder, `${name}-alone`)]
+      expect(foundIn(shared)).toEqual(foundIn(alone))
+      expect(foundXattrs(join(shared, 'rootfs'))).toEqual(foundXattrs(join(alone, 'rootfs')))
+      expect(readFileSync(join(shared, 'report.json'))).toEqual(readFileSync(join(alone, 'report.json')))
+    }
+    expect(foundXattrs(join(folder, 'two', 'rootfs'))).toEqual(['usr/note user.a=0x62'])
+  })
+
+  test('tell of both what the layer left out, each with its own number', async () => {
+    const { unpack, folder } = bed()
+    const odd = layer([file('/absolute', 'x'), file('twice', 'x'), file('twice', 'y')])
+    await unpack('one', [odd])
+    await unpack('two', [TOP_A, odd])
+    const rules = (name: string) =>
+      (
+        JSON.parse(readFileSync(join(folder, name, 'report.json'), 'utf8')) as {
+          dropped: { rule: string; layer: number }[]
+        }
+      ).dropped
+    expect(rules('two').map(({ rule, layer: number }) => [rule, number])).toEqual(
+      rules('one').map(({ rule }) => [rule, 1]),
+    )
+    expect(rules('one')).not.toEqual([])
+  })
+
+  test.each<[string, Partial<UnpackInput>]>([
+    ['other limits', { limits: { ...DEFAULT_LIMITS, maxEntries: 1000 } }],
+    ...(IS_ROOT ? [['other owners', { keepIds: false }] as [string, Partial<UnpackInput>]] : []),
+  ])('share nothing under %s', async (_title, options) => {
+    const { unpack, ino } = bed()
+    await unpack('one', [BASE])
+    expect(await unpack('two', [BASE], options)).toEqual([1])
+    expect(ino('two', 'usr/note')).not.toBe(ino('one', 'usr/note'))
+  })
+
+  test('at once read it once', async () => {
+    const { unpack, ino, layers } = bed()
+    const opened = await Promise.all([unpack('one', [BASE, TOP_A]), unpack('two', [BASE, TOP_B])])
+    expect((opened[0]?.[0] ?? 0) + (opened[1]?.[0] ?? 0)).toBe(1)
+    expect(ino('two', 'usr/note')).toBe(ino('one', 'usr/note'))
+    expect(readdirSync(layers)).toHaveLength(3)
+  })
+
+  test('of two processes at once have whole trees, and the layer is stored once', async () => {
+    const folder = privateFolder()
+    const [first, second] = [bed(folder), bed(folder)]
+    await Promise.all([first.unpack('one', [BASE, TOP_A]), second.unpack('two', [BASE, TOP_B])])
+    expect(readdirSync(first.layers).filter((name) => !name.startsWith('.'))).toHaveLength(3)
+    expect(readdirSync(first.layers).filter((name) => name.startsWith('.'))).toEqual([])
+    expect(first.ino('two', 'usr/note')).toBe(first.ino('one', 'usr/note'))
+  })
+
+  test('count what is stored against the limits', async () => {
+    const { unpack } = bed()
+    const limits = { ...DEFAULT_LIMITS, maxEntries: 8 }
+    await unpack('one', [BASE], { limits })
+    await unpack('two', [TOP_A], { limits })
+    expect(await reasonOf(unpack('three', [BASE, TOP_A], { limits }))).toBe('LimitExceeded/terminal')
+  })
+
+  test('that is in one of them twice is read once', async () => {
+    const { unpack, folder } = bed()
+    expect(await unpack('one', [TOP_A, TOP_B, TOP_A])).toEqual([1, 1, 0])
+    expect(readdirSync(join(folder, 'one', 'rootfs')).sort()).toEqual(['a', 'b', 'usr'])
+  })
+})
+
+describe('an attempt that fails', () => {
+  test('leaves nothing, and whoever waited for it makes its own', async () => {
+    const { unpack, layers } = bed()
+    const failing = {
+      blob: async function* () {
+        yield BASE.subarray(0, 512)
+        throw new Error('cut')
+      },
+    }
+    const attempts = await Promise.allSettled([
+      unpack('one', [BASE], { source: failing }),
+      unpack('two', [BASE]),
+    ])
+    expect(attempts.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect(readdirSync(layers)).toEqual([
+      layerKey(diffIdOf(BASE), { policy: { keepIds: IS_ROOT }, limits: DEFAULT_LIMITS }),
+    ])
+  })
+
+  test.runIf(IS_ROOT)('for want of space is DiskFull and leaves nothing', async () => {
+    const folder = tmpfs('size=1m')
+    const { unpack } = bed(folder)
+    const big = layer([file('big', Buffer.alloc(3_000_000, 'x'))])
+    expect(await reasonOf(unpack('one', [big]))).toBe('DiskFull/backoff')
+    expect(readdirSync(join(folder, 'layers'))).toEqual([])
+    expect(readdirSync(folder)).toEqual(['layers'])
+  })
+})
+
+describe('a stored layer', () => {
+  test.each<[string, (path: string) => void]>([
+    ['is cut', (path) => writeFileSync(path, readFileSync(path).subarray(0, -5))],
+    ['is empty', (path) => writeFileSync(path, '')],
+    [
+      'has one other byte',
+      (path) => writeFileSync(path, readFileSync(path, 'latin1').replace('note', 'nose'), 'latin1'),
+    ],
+    ['is gone', (path) => rmSync(path)],
+  ])('whose index %s is read again, and trees that have it keep their files', async (_title, damage) => {
+    const { unpack, layers, folder } = bed()
+    await unpack('one', [BASE])
+    damage(join(layers, readdirSync(layers)[0] ?? '', 'index'))
+    expect(await unpack('two', [BASE])).toEqual([1])
+    expect(await unpack('three', [BASE])).toEqual([0])
+    expect(foundIn(join(folder, 'two'))).toEqual(foundIn(join(folder, 'one')))
+  })
+
+  test('of which a file is gone is StateCorrupt once, and then read again', async () => {
+    const { unpack, layers, folder } = bed()
+    await unpack('one', [BASE])
+    const content = join(layers, readdirSync(layers)[0] ?? '', 'content')
+    execFileSync('find', [content, '-name', 'note', '-delete'])
+    expect(await reasonOf(unpack('two', [BASE]))).toBe('StateCorrupt/backoff')
+    expect(existsSync(join(folder, 'two'))).toBe(false)
+    expect(await unpack('two', [BASE])).toEqual([1])
+    expect(foundIn(join(folder, 'two'))).toEqual(foundIn(join(folder, 'one')))
+  })
+
+  test('lies where only its owner gets', async () => {
+    const { unpack, layers } = bed()
+    await unpack('one', [BASE])
+    expect(lstatSync(layers).mode & 0o777).toBe(0o700)
+    expect(lstatSync(join(layers, readdirSync(layers)[0] ?? '')).mode & 0o777).toBe(0o700)
+  })
+})
+
+describe('where a file cannot have one more link', () => {
+  /** Names that the file under test has after this. */
+  const MORE_THAN_EXT4_ALLOWS = 65_001
+
+  test.runIf(IS_ROOT)('because trees are on another file system, it is copied with everything', async () => {
+    const { unpack, folder } = bed(privateFolder(), join(tmpfs('size=10m'), 'layers'))
+    await unpack('one', [BASE, TOP_A])
+    await unpackTars(join(folder, 'alone'), [BASE, TOP_A])
+    // Here even the numbers of links are equal.
+    expect(found(join(folder, 'one', 'rootfs'))).toEqual(found(join(folder, 'alone', 'rootfs')))
+    expect(foundXattrs(join(folder, 'one', 'rootfs'))).toEqual(['usr/note user.a=0x62'])
+  })
+
+  test('because it has too many, it is copied with everything', async () => {
+    const { unpack, layers, folder } = bed()
+    await unpack('one', [BASE])
+    const stored = execFileSync('find', [layers, '-name', 'note'], { encoding: 'utf8' }).trim()
+    mkdirSync(join(folder, 'links'))
+    let isFull = false
+    for (let count = 0; count < MORE_THAN_EXT4_ALLOWS && !isFull; count += 1) {
+      try {
+        linkSync(stored, join(folder, 'links', String(count)))
+      } catch {
+        isFull = true
+      }
+    }
+    await unpack('two', [BASE])
+    expect(foundIn(join(folder, 'two'))).toEqual(foundIn(join(folder, 'one')))
+    const sameInode = lstatSync(join(folder, 'two/rootfs/usr/note')).ino === lstatSync(stored).ino
+    expect(sameInode).toBe(!isFull)
+  })
+})
+
+function tmpfs(options: string): string {
+  const folder = privateFolder()
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `mode=700,${options}`, 'none', folder])
+  onTestFinished(() => void execFileSync('umount', [folder]))
+  return folder
+}
