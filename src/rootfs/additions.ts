@@ -33,35 +33,21 @@ export class Additions {
     const { entry } = addition
     const names = namesOf(addition)
     if (entry.type === 'char' && entry.device?.major === 0 && entry.device.minor === 0) {
-      this.#dropWhiteoutDevice(entry, names)
+      // overlayfs's own form of a whiteout: no engine writes it into a layer, and here it is none (DESIGN.md §8).
+      this.#notes.drop('char-device-0-0', entry.path, 'character device 0:0 is never created')
       return
     }
     const name = names.at(-1) ?? ''
     const parent = this.#parentOf(entry, names)
     this.#noteEntry(entry, names, parent.node.children?.get(name))
     if (entry.type === 'directory') this.#putDirectory(entry, parent.node, name)
-    else if (entry.type === 'hardlink') this.#putHardLink(entry, names, parent, name)
+    else if (entry.type === 'hardlink') this.#putHardLink(entry, parent, name)
     else this.#put(parent.node, name, { inode: this.#newInode(entry, entry.type), children: undefined })
   }
 
-  /** overlayfs's own form of a whiteout: no engine writes it into a layer, and here it is no whiteout (DESIGN.md §8). */
-  #dropWhiteoutDevice(entry: LayerEntry, names: readonly ByteString[]): void {
-    this.#notes.drop('char-device-0-0', entry.path, 'character device 0:0 is never created')
-    this.#notes.diverge(
-      'char-device-0-0',
-      names,
-      'the entry acts as a whiteout: the lower file of this name is gone',
-    )
-  }
-
   #parentOf(entry: LayerEntry, names: readonly ByteString[]): WalkEnd {
-    let throughLower: readonly ByteString[] | undefined
     const end = walkTo(this.#root, names.slice(0, -1), {
       create: (place) => this.#implied(entry, place.at(-1) ?? ''),
-      follow: (link, place) => {
-        if (!this.#isOwn(link)) throughLower ??= [...place]
-        return true
-      },
     })
     if ('problem' in end) {
       if (end.problem === 'loop') return this.#fail('InvalidLayer', entry, 'its parent is a loop of symlinks')
@@ -72,13 +58,6 @@ export class Additions {
       )
     }
     this.#checkPlace(entry, end.names, names.at(-1) ?? '')
-    if (throughLower !== undefined) {
-      this.#notes.diverge(
-        'parent-symlink',
-        throughLower,
-        'the symlink is replaced by a directory that has only what this layer adds',
-      )
-    }
     return end
   }
 
@@ -114,15 +93,14 @@ export class Additions {
       this.#notes.diverge(
         'overlay-xattr',
         names,
-        'some engines keep the attribute, and lower files of the directory disappear',
+        'with CRI-O and buildah, which keep the attribute, lower files of the directory disappear',
       )
     }
-    if (entry.mtime.seconds < 0) this.#notes.diverge('negative-mtime', names, 'the time is 1970-01-01')
     if (existing === undefined || !this.#isOwn(existing)) return
     // Directories come twice in many archives, and harmlessly; an implied parent is no entry at all.
     if (entry.type === 'directory' && existing.inode.type === 'directory') return
     this.#notes.drop('duplicate', entry.path, 'the layer has this name more than once; the last entry counts')
-    this.#notes.diverge('duplicate', names, 'some engines refuse the layer')
+    this.#notes.diverge('duplicate', names, 'CRI-O and buildah refuse the layer')
   }
 
   /** A directory over a directory takes the attributes and keeps the children (layer.md). */
@@ -134,7 +112,7 @@ export class Additions {
   }
 
   /** A hard link shares the inode that its target has now; what later becomes of the target's name is no matter. */
-  #putHardLink(entry: LayerEntry, names: readonly ByteString[], parent: WalkEnd, name: ByteString): void {
+  #putHardLink(entry: LayerEntry, parent: WalkEnd, name: ByteString): void {
     const target = cleanName(entry.linkTarget).names
     const shown = text(target)
     const targetName = target.at(-1)
@@ -152,14 +130,7 @@ export class Additions {
     if ('node' in end && end.node === parent.node && targetName === name)
       this.#fail('InvalidLayer', entry, 'the hard link points to itself')
     const link: TreeNode = { inode: node.inode, children: undefined }
-    if (!this.#isOwn(link)) {
-      this.#linksToLower.add(link)
-      this.#notes.diverge(
-        'hard-link-to-lower-file',
-        names,
-        'unpacking fails: the target is not in this layer',
-      )
-    }
+    if (!this.#isOwn(link)) this.#linksToLower.add(link)
     this.#put(parent.node, name, link)
   }
 

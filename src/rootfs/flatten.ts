@@ -28,7 +28,7 @@ export function applyLayer(
 ): void {
   const notes = new LayerNotes(layer, report)
   const plan = planLayer(entries, notes)
-  applyWhiteouts(tree, plan, notes)
+  applyWhiteouts(tree, plan, layer)
   const additions = new Additions(tree, notes, limits, usage)
   for (const addition of plan.additions) additions.add(addition)
   notes.finish()

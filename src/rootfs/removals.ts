@@ -4,7 +4,6 @@
  */
 import type { ByteString } from '../image/bytes.ts'
 import { layerError } from './layer-error.ts'
-import type { LayerNotes } from './layer-notes.ts'
 import { directoryOf, namesOf, type LayerPlan, type Whiteout } from './layer-plan.ts'
 import { walkTo } from './tree.ts'
 import type { TreeNode } from './types.ts'
@@ -15,15 +14,12 @@ interface Removal {
   readonly name: ByteString | undefined
 }
 
-export function applyWhiteouts(root: TreeNode, plan: LayerPlan, notes: LayerNotes): void {
+export function applyWhiteouts(root: TreeNode, plan: LayerPlan, layer: number): void {
   if (plan.whiteouts.length === 0) return
   const replaced = replacedSymlinks(root, plan)
-  const added = firstIndexes(plan)
   const removals = plan.whiteouts.flatMap((whiteout): Removal[] => {
-    const directory = findDirectory(root, whiteout, replaced, added, notes)
-    if (directory === undefined) return []
-    noteOwnEntry(directory, whiteout, added, notes)
-    return [{ directory, name: whiteout.hidden }]
+    const directory = findDirectory(root, whiteout, replaced, layer)
+    return directory === undefined ? [] : [{ directory, name: whiteout.hidden }]
   })
   for (const { directory, name } of removals) {
     if (name === undefined) directory.children?.clear()
@@ -50,82 +46,15 @@ function replacedSymlinks(root: TreeNode, { additions, whiteouts }: LayerPlan): 
   return found
 }
 
-/** Where each path that whiteouts speak of first stands in the archive, as far as the layer adds it, too. */
-function firstIndexes({ additions, whiteouts }: LayerPlan): ReadonlyMap<string, number> {
-  const asked = new Set<string>()
-  for (const whiteout of whiteouts) {
-    const directory = directoryOf(whiteout)
-    asked.add(directory.join('/'))
-    if (whiteout.hidden !== undefined) asked.add([...directory, whiteout.hidden].join('/'))
-  }
-  const indexes = new Map<string, number>()
-  for (const addition of additions) {
-    const key = namesOf(addition).join('/')
-    if (asked.has(key) && !indexes.has(key)) indexes.set(key, addition.index)
-  }
-  return indexes
-}
-
 function findDirectory(
   root: TreeNode,
   whiteout: Whiteout,
   replaced: ReadonlySet<TreeNode>,
-  added: ReadonlyMap<string, number>,
-  notes: LayerNotes,
+  layer: number,
 ): TreeNode | undefined {
-  const links: string[] = []
-  const directory = directoryOf(whiteout)
-  const end = walkTo(root, directory, {
-    follow: (link, names) => {
-      if (replaced.has(link)) return false
-      links.push(names.join('/'))
-      return true
-    },
-  })
-  if ('problem' in end) {
-    if (end.problem === 'loop')
-      throw layerError('InvalidWhiteout', notes.layer, whiteout.path, 'its directory is a loop of symlinks')
-    if (end.problem === 'missing' && !added.has(directory.join('/'))) {
-      notes.diverge(
-        'whiteout-of-missing-path',
-        directory,
-        'the directory appears, with a name in it that is listed but cannot be opened',
-      )
-    }
-    return undefined
-  }
-  const link = links[0]
-  if (link !== undefined) {
-    notes.diverge(
-      'whiteout-through-symlink',
-      link.split('/'),
-      'the symlink is replaced by a directory; what the whiteout hides stays where it is',
-    )
-  }
-  return end.node
-}
-
-/** A name that the layer both hides and adds: what is added stays, but only a merge in memory gets that right. */
-function noteOwnEntry(
-  directory: TreeNode,
-  whiteout: Whiteout,
-  added: ReadonlyMap<string, number>,
-  notes: LayerNotes,
-): void {
-  if (whiteout.hidden === undefined) return
-  const names = [...directoryOf(whiteout), whiteout.hidden]
-  const addedAt = added.get(names.join('/'))
-  if (addedAt === undefined) return
-  if (addedAt < whiteout.index) {
-    notes.diverge(
-      'whiteout-after-entry',
-      names,
-      'unpacking fails: the whiteout comes after the entry of the same name',
-    )
-    return
-  }
-  const lower = directory.children?.get(whiteout.hidden)
-  if (lower?.children !== undefined && lower.children.size > 0) {
-    notes.diverge('recreated-directory', names, 'the lower children of the directory appear again')
-  }
+  const end = walkTo(root, directoryOf(whiteout), { follow: (link) => !replaced.has(link) })
+  if (!('problem' in end)) return end.node
+  if (end.problem === 'loop')
+    throw layerError('InvalidWhiteout', layer, whiteout.path, 'its directory is a loop of symlinks')
+  return undefined
 }

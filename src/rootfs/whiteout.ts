@@ -4,7 +4,7 @@ import { layerError } from './layer-error.ts'
 import { WHITEOUT_PREFIX } from './names.ts'
 
 const RESERVED = '.wh..wh.'
-const OPAQUE = '.wh..wh..opq'
+export const OPAQUE_NAME = '.wh..wh..opq'
 
 export type NameClass =
   | { readonly kind: 'plain' }
@@ -23,7 +23,7 @@ export function classifyNames(names: readonly ByteString[], path: ByteString, la
   const name = names[at]
   if (name === undefined) return PLAIN
   const isLast = at === names.length - 1
-  if (isLast && name === OPAQUE) return { kind: 'opaque' }
+  if (isLast && name === OPAQUE_NAME) return { kind: 'opaque' }
   if (name.startsWith(RESERVED)) return { kind: 'aufs' }
   if (!isLast)
     throw layerError(

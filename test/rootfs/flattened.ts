@@ -2,13 +2,13 @@
 import { assertNever, ExpectedError } from '../../src/errors.ts'
 import type { ByteString } from '../../src/image/bytes.ts'
 import type { ContentSink, ContentWriter } from '../../src/rootfs/content-sink.ts'
-import { applyLayer } from '../../src/rootfs/flatten.ts'
 import { emptyReport, type FlattenReport } from '../../src/rootfs/layer-notes.ts'
 import { DEFAULT_LIMITS, noUsage } from '../../src/rootfs/limits.ts'
+import { LayerMerge, type MergeOptions } from '../../src/rootfs/merge-layers.ts'
 import { readLayer } from '../../src/rootfs/read-layer.ts'
 import type { TarEntry } from '../../src/rootfs/tar-entry.ts'
 import { TarReader } from '../../src/rootfs/tar-reader.ts'
-import { emptyTree, visitTree } from '../../src/rootfs/tree.ts'
+import { visitTree } from '../../src/rootfs/tree.ts'
 import type { Inode, LayerEntry, LayerLimits, TreeNode } from '../../src/rootfs/types.ts'
 import { diffIdOf, layer, type LayerPart } from '../support/layer.ts'
 
@@ -88,13 +88,25 @@ export interface Flattened {
 export function flatten(
   layers: readonly (readonly LayerPart[])[],
   limits: Partial<LayerLimits> = {},
+  options: Partial<Pick<MergeOptions, 'semantics' | 'alwaysCompare' | 'budget'>> = {},
 ): Flattened {
-  const tree = emptyTree()
-  const report = emptyReport()
-  layers.forEach((parts, index) => {
-    applyLayer(tree, readTar(layer(parts)), index, report, { limits: { ...DEFAULT_LIMITS, ...limits } })
+  const reports = layers.map(emptyReport)
+  const merge = new LayerMerge({
+    semantics: 'spec',
+    limits: { ...DEFAULT_LIMITS, ...limits },
+    usage: noUsage(),
+    reports,
+    ...options,
   })
-  return { tree, report }
+  for (const [index, parts] of layers.entries()) merge.add(readTar(layer(parts)), index)
+  const tree = merge.finish()
+  return {
+    tree,
+    report: {
+      dropped: reports.flatMap(({ dropped }) => dropped),
+      divergences: reports.flatMap(({ divergences }) => divergences),
+    },
+  }
 }
 
 /** Sorted lines: `a/`, `a/f=text`, `l -> target`, `p|` (FIFO), `c:1,3`. Names in latin1. */

@@ -1,0 +1,133 @@
+/**
+ * Layers to one tree by either of two rules: the image specification's, or what overlayfs nodes make of them. Under both
+ * it is told where the two differ.
+ */
+import { ExpectedError } from '../errors.ts'
+import type { LayerSemantics } from '../image/layer-semantics.ts'
+import { applyLayer } from './flatten.ts'
+import { layerError } from './layer-error.ts'
+import type { FlattenReport } from './layer-notes.ts'
+import { BudgetSpent, type WorkBudget } from './overlayfs-budget.ts'
+import { OverlayfsSurvey } from './overlayfs-survey.ts'
+import { OverlayfsWatch } from './overlayfs-watch.ts'
+import { emptyTree } from './tree.ts'
+import type { LayerEntry, LayerLimits, LayerUsage, TreeNode } from './types.ts'
+
+export interface MergeOptions {
+  readonly semantics: LayerSemantics
+  readonly limits: LayerLimits
+  readonly usage: Pick<LayerUsage, 'entries'>
+  /** One for each layer. */
+  readonly reports: readonly FlattenReport[]
+  /** Runs the model even where nothing can differ: to test that nothing does. */
+  readonly alwaysCompare?: boolean
+  /** What the model may cost; see overlayfs-budget.ts. */
+  readonly budget?: WorkBudget
+}
+
+export class LayerMerge {
+  readonly #options: MergeOptions
+  readonly #tree = emptyTree()
+  readonly #survey = new OverlayfsSurvey()
+  /** Kept until it is known that the model needs them. */
+  #below: (readonly LayerEntry[])[] = []
+  #watch: OverlayfsWatch | undefined
+  /** The model gave up: nothing is known any more. */
+  #isSpent = false
+  /** Why the specification forbids the layers, where overlayfs takes them. */
+  #refusal: { readonly error: ExpectedError; readonly layer: number } | undefined
+
+  constructor(options: MergeOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Layers in order, beginning with 0. Throws ExpectedError: what `applyLayer` throws; under `overlayfs` InvalidLayer for
+   * layers that nodes can't unpack, and LimitExceeded for layers that take too long to work that out.
+   */
+  add(entries: readonly LayerEntry[], layer: number): void {
+    if (!this.#isSpent) this.#withinBudget(layer, () => this.#prepareWatch(entries, layer))
+    this.#applySpec(entries, layer)
+    if (this.#watch === undefined) {
+      if (!this.#isSpent) this.#below.push(entries)
+      return
+    }
+    this.#withinBudget(layer, () => this.#watch?.apply(entries, layer, this.#merged()))
+    if (this.#options.semantics === 'overlayfs') this.#refuseFailures(layer)
+  }
+
+  /** Writes what differs into the reports, and returns the tree. */
+  finish(): TreeNode {
+    const { reports, semantics } = this.#options
+    const watch = this.#watch
+    if (watch !== undefined) {
+      this.#withinBudget(reports.length - 1, () => watch.finish(this.#merged(), reports))
+      const refusal = this.#refusal
+      if (refusal !== undefined)
+        reports[refusal.layer]?.divergences.push({
+          path: '/',
+          layer: refusal.layer,
+          rule: 'spec-refuses',
+          overlayfs: `layers that the image specification forbids (${refusal.error.message})`,
+        })
+    }
+    return semantics === 'overlayfs' ? (this.#watch?.tree ?? this.#tree) : this.#tree
+  }
+
+  #merged(): TreeNode | undefined {
+    return this.#refusal === undefined ? this.#tree : undefined
+  }
+
+  #prepareWatch(entries: readonly LayerEntry[], layer: number): void {
+    if (this.#watch !== undefined) return
+    const { limits, alwaysCompare = false, budget } = this.#options
+    if (!this.#survey.couldDiverge(entries, this.#tree, layer) && !alwaysCompare) return
+    this.#watch = new OverlayfsWatch(limits, budget)
+    for (const [index, lower] of this.#below.entries()) this.#watch.replay(lower, index)
+    this.#below = []
+  }
+
+  #applySpec(entries: readonly LayerEntry[], layer: number): void {
+    const { reports, limits, usage, semantics } = this.#options
+    const report = reports[layer]
+    if (report === undefined || this.#refusal !== undefined) return
+    try {
+      applyLayer(this.#tree, entries, layer, report, { limits, usage })
+    } catch (error) {
+      const isForgiven = error instanceof ExpectedError && error.reason === 'InvalidLayer'
+      if (semantics === 'spec' || this.#watch === undefined || !isForgiven) throw error
+      this.#refusal = { error, layer }
+    }
+  }
+
+  #refuseFailures(layer: number): void {
+    const failure = this.#watch?.failures[0]
+    if (failure === undefined) return
+    throw layerError(
+      'InvalidLayer',
+      layer,
+      failure.names.join('/'),
+      `nodes with overlayfs can't unpack the layer: ${failure.message}`,
+    )
+  }
+
+  #withinBudget(layer: number, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      if (!(error instanceof BudgetSpent)) throw error
+      const message = 'the layers are too many or too deep to work out what overlayfs nodes show'
+      if (this.#options.semantics === 'overlayfs')
+        throw layerError('LimitExceeded', layer, undefined, message)
+      this.#watch = undefined
+      this.#below = []
+      this.#isSpent = true
+      this.#options.reports[layer]?.divergences.push({
+        path: '/',
+        layer,
+        rule: 'not-compared',
+        overlayfs: message,
+      })
+    }
+  }
+}

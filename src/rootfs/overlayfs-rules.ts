@@ -1,0 +1,175 @@
+/**
+ * The names of divergences, and what is said of them. The name says why a node shows something else, so that whoever
+ * builds the image knows what to change; docs/layers.md has one line for each.
+ */
+import { printable } from '../errors.ts'
+import { toText } from '../image/bytes.ts'
+import type { Difference } from './overlayfs-compare.ts'
+import { WHITEOUT_PREFIX } from './names.ts'
+import type { Inode, TreeNode } from './types.ts'
+
+export const DIVERGENCE_RULES = [
+  'aufs-metadata',
+  'char-device-0-0',
+  'directory-attributes',
+  'duplicate',
+  'entry-below-whiteout',
+  'entry-refused',
+  'hard-link-attributes',
+  'hard-link-to-lower-file',
+  'negative-mtime',
+  'not-compared',
+  'opaque-root',
+  'other',
+  'overlay-xattr',
+  'parent-symlink',
+  'recreated-directory',
+  'replaced-directory',
+  'spec-refuses',
+  'whiteout-after-entry',
+  'whiteout-of-missing-path',
+  'whiteout-through-symlink',
+] as const
+export type DivergenceRule = (typeof DIVERGENCE_RULES)[number]
+
+/** What the layer that made the difference has to do with it. Paths are joined names. */
+export interface LayerFacts {
+  readonly layer: number
+  readonly hidden: ReadonlySet<string>
+  readonly devices: ReadonlySet<string>
+  readonly hasOpaqueRoot: boolean
+}
+
+export interface Finding {
+  readonly rule: DivergenceRule
+  /** What a node shows. */
+  readonly overlayfs: string
+}
+
+export function explain(difference: Difference, facts: LayerFacts): Finding {
+  const { merged, shown, isGhost, changed } = difference
+  if (isGhost) return ghost(difference, facts)
+  if (shown === undefined) return missing(difference, facts)
+  if (merged === undefined) return extra(difference, shown, facts)
+  if (changed.length > 0) return changedFile(merged, shown, changed, facts)
+  return otherType(merged, shown, facts)
+}
+
+function ghost({ names }: Difference, facts: LayerFacts): Finding {
+  const rule = liesIn(facts.devices, names) ? 'char-device-0-0' : 'whiteout-of-missing-path'
+  return { rule, overlayfs: 'a name that is listed and cannot be opened' }
+}
+
+function missing({ names }: Difference, facts: LayerFacts): Finding {
+  if (liesIn(facts.devices, names))
+    return { rule: 'char-device-0-0', overlayfs: 'nothing: the device 0:0 acts as a whiteout' }
+  if (facts.layer === 0)
+    return {
+      rule: 'whiteout-after-entry',
+      overlayfs: 'nothing: a whiteout of the first layer deletes what that layer has',
+    }
+  return {
+    rule: 'parent-symlink',
+    overlayfs:
+      'nothing: what the layer puts behind a symlink of a lower layer lands in a new directory in place of the link',
+  }
+}
+
+function extra({ names }: Difference, shown: TreeNode, facts: LayerFacts): Finding {
+  const kind = kindOf(shown)
+  if (names.some((name) => name.startsWith(WHITEOUT_PREFIX)))
+    return { rule: 'aufs-metadata', overlayfs: `${kind}: files of AUFS are kept` }
+  if (shown.inode.layer < facts.layer) return reappeared(names, kind, facts)
+  if (isBare(shown))
+    return { rule: 'whiteout-of-missing-path', overlayfs: `${kind}, made for the whiteout in it` }
+  return { rule: 'parent-symlink', overlayfs: `${kind}: symlinks of lower layers are not followed` }
+}
+
+function reappeared(names: Difference['names'], kind: string, facts: LayerFacts): Finding {
+  if (liesIn(facts.hidden, names))
+    return {
+      rule: 'recreated-directory',
+      overlayfs: `${kind} of a lower layer: a directory that one layer both hides and has is merged with the lower one`,
+    }
+  if (facts.hasOpaqueRoot)
+    return {
+      rule: 'opaque-root',
+      overlayfs: `${kind} of a lower layer: an opaque marker of the root has no effect`,
+    }
+  return {
+    rule: 'whiteout-through-symlink',
+    overlayfs: `${kind} of a lower layer: a whiteout behind a symlink hides nothing`,
+  }
+}
+
+function changedFile(
+  merged: TreeNode,
+  shown: TreeNode,
+  changed: readonly string[],
+  facts: LayerFacts,
+): Finding {
+  if (isOutdated(merged, shown, facts)) return outdated(shown)
+  const overlayfs = changed.map((what) => changeText(what, merged.inode, shown.inode)).join(', ')
+  if (changed.length === 1 && changed[0] === 'time') return { rule: 'negative-mtime', overlayfs }
+  if (merged.children !== undefined) return { rule: 'directory-attributes', overlayfs }
+  return {
+    rule: changed.includes('content') || changed.includes('target') ? 'other' : 'hard-link-attributes',
+    overlayfs,
+  }
+}
+
+function changeText(what: string, a: Inode, b: Inode): string {
+  if (what === 'mode') return `mode ${octal(b.mode)} instead of ${octal(a.mode)}`
+  if (what === 'owner') return `owner ${b.uid}:${b.gid} instead of ${a.uid}:${a.gid}`
+  if (what === 'time') return `time ${b.mtime.seconds} s after 1970 instead of ${a.mtime.seconds} s`
+  return `other ${what}`
+}
+
+/** The layer has put something there, but nodes have it elsewhere. */
+function isOutdated(merged: TreeNode, shown: TreeNode, { layer }: LayerFacts): boolean {
+  return merged.inode.layer === layer && shown.inode.layer < layer
+}
+
+function outdated(shown: TreeNode): Finding {
+  return {
+    rule: 'parent-symlink',
+    overlayfs: `the ${shown.inode.type} of a lower layer: what this layer has for it lands elsewhere, since symlinks of lower layers are not followed`,
+  }
+}
+
+function otherType(merged: TreeNode, shown: TreeNode, facts: LayerFacts): Finding {
+  if (merged.inode.type === 'symlink' && shown.children !== undefined) {
+    const target = printable(toText(merged.inode.linkTarget), 200)
+    if (isBare(shown))
+      return {
+        rule: 'whiteout-through-symlink',
+        overlayfs: `a directory in place of the symlink to ${target}`,
+      }
+    return {
+      rule: 'parent-symlink',
+      overlayfs: `a directory in place of the symlink to ${target}, with only what this layer adds`,
+    }
+  }
+  if (shown.children !== undefined && isBare(shown))
+    return { rule: 'whiteout-of-missing-path', overlayfs: `a directory in place of the ${merged.inode.type}` }
+  if (isOutdated(merged, shown, facts)) return outdated(shown)
+  return { rule: 'other', overlayfs: `a ${shown.inode.type} in place of the ${merged.inode.type}` }
+}
+
+/** A directory with nothing but such directories in it. */
+function isBare({ children }: TreeNode): boolean {
+  return children !== undefined && [...children.values()].every(isBare)
+}
+
+function kindOf({ inode: { type } }: TreeNode): string {
+  return `a ${type}`
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0')
+}
+
+function liesIn(paths: ReadonlySet<string>, names: Difference['names']): boolean {
+  if (paths.size === 0) return false
+  return names.some((_, index) => paths.has(names.slice(0, index + 1).join('/')))
+}

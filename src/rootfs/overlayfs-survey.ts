@@ -1,0 +1,147 @@
+/**
+ * Whether a layer could look different on an overlayfs node at all. Nearly no layer can, and then the model is not run:
+ * this is the cheap look at every entry that makes the report free for ordinary images. It may say yes for nothing, and
+ * must never say no wrongly: a property test compares it with the model.
+ */
+import type { ByteString } from '../image/bytes.ts'
+import { cleanName, WHITEOUT_PREFIX } from './names.ts'
+import { isWhiteout } from './overlayfs-upper.ts'
+import { hasSameAttributes, isShownTime } from './overlayfs-same.ts'
+import type { LayerEntry, TreeNode } from './types.ts'
+import { OPAQUE_NAME } from './whiteout.ts'
+
+/** A directory that entries of the layer lie in. */
+interface Parent {
+  /** The same directory of the lower layers, where they have it. */
+  readonly lower: TreeNode | undefined
+  /** Below a directory whose lower children the layer hides, or that directory itself. */
+  readonly isOpaque: boolean
+}
+
+export class OverlayfsSurvey {
+  /** Names that a layer so far has hidden, or made a directory of something else, or the other way round. */
+  readonly #changed = new Set<string>()
+
+  /** `tree` is what the layers below merge to. To be asked for every layer in order, until the answer is yes. */
+  couldDiverge(entries: readonly LayerEntry[], tree: TreeNode, layer: number): boolean {
+    const look = new LayerLook(tree, layer, this.#changed)
+    return entries.some((entry) => look.findsMarker(entry)) || entries.some((entry) => look.isOdd(entry))
+  }
+}
+
+class LayerLook {
+  readonly #isFirst: boolean
+  readonly #changed: Set<string>
+  readonly #own = new Map<string, LayerEntry>()
+  readonly #hidden = new Set<string>()
+  readonly #opaque = new Set<string>()
+  /** Undefined: whatever lies there is odd. */
+  readonly #parents = new Map<string, Parent | undefined>()
+
+  constructor(tree: TreeNode, layer: number, changed: Set<string>) {
+    this.#isFirst = layer === 0
+    this.#changed = changed
+    this.#parents.set('', { lower: tree, isOpaque: false })
+  }
+
+  /** First pass: collects whiteouts, wherever they stand. True for those that are odd by themselves. */
+  findsMarker({ path }: LayerEntry): boolean {
+    if (!path.includes(WHITEOUT_PREFIX)) return false
+    const [directory, name] = split(plainPath(path))
+    if (!`/${directory}/${name}`.includes(`/${WHITEOUT_PREFIX}`)) return false
+    if (this.#isFirst || !name.startsWith(WHITEOUT_PREFIX)) return true
+    if (name === OPAQUE_NAME) {
+      this.#opaque.add(directory)
+      this.#changed.add(directory)
+      return directory === ''
+    }
+    const target = name.slice(WHITEOUT_PREFIX.length)
+    const hidden = join(directory, target)
+    if (this.#hidden.has(hidden) || target.startsWith(WHITEOUT_PREFIX)) return true
+    this.#hidden.add(hidden)
+    this.#changed.add(hidden)
+    return false
+  }
+
+  isOdd(entry: LayerEntry): boolean {
+    const path = plainPath(entry.path)
+    if (path === '') return false
+    const [directory, name] = split(path)
+    const parent = this.#parentAt(directory)
+    if (parent === undefined) return true
+    if (name === OPAQUE_NAME) return this.#isOddOpaque(directory, parent)
+    // Only where other layers have the directory, too, is the whiteout itself hidden.
+    if (name.startsWith(WHITEOUT_PREFIX)) return parent.lower === undefined || parent.isOpaque
+    return this.#isOddAddition(entry, path, parent.lower?.children?.get(name))
+  }
+
+  #isOddOpaque(directory: string, { lower }: Parent): boolean {
+    return lower === undefined && this.#own.get(directory) === undefined
+  }
+
+  #isOddAddition(entry: LayerEntry, path: string, lower: TreeNode | undefined): boolean {
+    const isDirectory = entry.type === 'directory'
+    const twin = this.#own.get(path)
+    this.#own.set(path, entry)
+    if (this.#hidden.has(path) || !isShownTime(entry.mtime) || isWhiteoutDevice(entry)) return true
+    if (twin !== undefined && !(isDirectory && twin.type === 'directory' && twin.xattrs.size === 0))
+      return true
+    if (lower !== undefined && (lower.children !== undefined) !== isDirectory) this.#changed.add(path)
+    if (isDirectory) return (lower?.inode.xattrs.size ?? 0) > 0
+    return this.#parents.has(path) || (entry.type === 'hardlink' && this.#isOddLink(entry))
+  }
+
+  #isOddLink(entry: LayerEntry): boolean {
+    const target = this.#own.get(cleanName(entry.linkTarget).names.join('/'))
+    return target === undefined || target === entry || !hasSameAttributes(entry, target)
+  }
+
+  #parentAt(path: string): Parent | undefined {
+    if (this.#parents.has(path)) return this.#parents.get(path)
+    const parent = this.#findParent(path)
+    this.#parents.set(path, parent)
+    return parent
+  }
+
+  #findParent(path: string): Parent | undefined {
+    const [directory, name] = split(path)
+    const above = this.#parentAt(directory)
+    const own = this.#own.get(path)
+    if (above === undefined || this.#hidden.has(path) || (own !== undefined && own.type !== 'directory'))
+      return undefined
+    const found = above.lower?.children?.get(name)
+    const lower = found?.children === undefined ? undefined : found
+    const isOpaque = above.isOpaque || this.#opaque.has(path)
+    if (own !== undefined) return { lower, isOpaque }
+    // Without an entry of its own, the directory's attributes come from somewhere else.
+    const isOdd = (found !== undefined && lower === undefined) || above.isOpaque
+    if (isOdd || (lower === undefined && this.#wasChanged(path))) return undefined
+    return { lower, isOpaque }
+  }
+
+  #wasChanged(path: string): boolean {
+    if (this.#changed.size === 0) return false
+    for (let at = path; at !== ''; at = split(at)[0]) if (this.#changed.has(at)) return true
+    return false
+  }
+}
+
+function isWhiteoutDevice(entry: LayerEntry): boolean {
+  return entry.type === 'char' && isWhiteout({ inode: { type: 'char', device: entry.device } })
+}
+
+/** The cleaned name, without taking it to pieces where it is clean already: there are very many of them. */
+function plainPath(path: ByteString): string {
+  if (/(?:^|\/)\.{0,2}(?:\/|$)/.test(path.endsWith('/') ? path.slice(0, -1) : path))
+    return cleanName(path).names.join('/')
+  return path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+function split(path: string): readonly [directory: string, name: string] {
+  const slash = path.lastIndexOf('/')
+  return [path.slice(0, Math.max(slash, 0)), path.slice(slash + 1)]
+}
+
+function join(directory: string, name: string): string {
+  return directory === '' ? name : `${directory}/${name}`
+}

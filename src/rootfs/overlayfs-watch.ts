@@ -1,0 +1,115 @@
+/** The model of overlayfs beside the merge by the specification: which layer made a difference that is still there at the end. */
+import type { ByteString } from '../image/bytes.ts'
+import { LayerNotes, type FlattenReport } from './layer-notes.ts'
+import { cleanName, WHITEOUT_PREFIX } from './names.ts'
+import { WorkBudget } from './overlayfs-budget.ts'
+import { compareTrees, type Difference } from './overlayfs-compare.ts'
+import { OverlayfsModel } from './overlayfs.ts'
+import { explain, type Finding, type LayerFacts } from './overlayfs-rules.ts'
+import type { UpperFailure } from './overlayfs-upper.ts'
+import type { LayerEntry, LayerLimits, TreeNode } from './types.ts'
+import { OPAQUE_NAME } from './whiteout.ts'
+
+interface Found extends Finding {
+  readonly names: readonly ByteString[]
+  readonly layer: number
+  /** The same difference as after the layer before? */
+  readonly signature: string
+}
+
+/** A hostile image must not fill memory with differences; of this many each is told with its layer. */
+const MAX_FOUND = 20_000
+
+export class OverlayfsWatch {
+  readonly failures: UpperFailure[] = []
+  readonly #budget: WorkBudget
+  readonly #model: OverlayfsModel
+  readonly #failedLayers: number[] = []
+  #found = new Map<string, Found>()
+  /** Differences beyond MAX_FOUND. */
+  #more = 0
+  #lastLayer = 0
+
+  constructor(limits: LayerLimits, budget = new WorkBudget()) {
+    this.#budget = budget
+    this.#model = new OverlayfsModel({ limits, budget: this.#budget })
+  }
+
+  get tree(): TreeNode {
+    return this.#model.tree
+  }
+
+  /** A layer that makes no difference. */
+  replay(entries: readonly LayerEntry[], layer: number): void {
+    this.#model.apply(entries, layer)
+  }
+
+  /** `merged` is the merged tree with the same layers; undefined when they can't be merged. */
+  apply(entries: readonly LayerEntry[], layer: number, merged: TreeNode | undefined): void {
+    this.#lastLayer = layer
+    for (const failure of this.#model.apply(entries, layer)) {
+      this.failures.push(failure)
+      this.#failedLayers.push(layer)
+    }
+    if (this.failures.length > 0 || merged === undefined) return
+    const before = this.#found
+    this.#found = new Map()
+    this.#more = 0
+    const facts = factsOf(entries, layer)
+    compareTrees(merged, this.#model, this.#budget, (difference) => this.#keep(difference, before, facts))
+  }
+
+  /** Writes the differences that are left into the report of the layer that made them. */
+  finish(merged: TreeNode | undefined, reports: readonly FlattenReport[]): void {
+    const notes = reports.map((report, layer) => new LayerNotes(layer, report))
+    for (const [index, { rule, names, message }] of this.failures.entries())
+      notes[this.#failedLayers[index] ?? 0]?.diverge(rule, names, `unpacking fails: ${message}`)
+    if (this.failures.length === 0 && merged !== undefined) {
+      const inOrder = [...this.#found].sort(([a], [b]) => (a < b ? -1 : 1))
+      for (const [, { layer, rule, names, overlayfs }] of inOrder)
+        notes[layer]?.diverge(rule, names, overlayfs)
+      if (this.#more > 0)
+        notes[this.#lastLayer]?.diverge(
+          'not-compared',
+          [],
+          `${this.#more} more differences, which are not listed`,
+        )
+    }
+    for (const note of notes) note.finish()
+  }
+
+  #keep(difference: Difference, before: ReadonlyMap<string, Found>, facts: LayerFacts): void {
+    if (this.#found.size >= MAX_FOUND) {
+      this.#more += 1
+      return
+    }
+    const { names, merged, shown, isGhost, changed } = difference
+    const key = names.join('/')
+    const signature = `${merged?.inode.type} ${shown?.inode.type} ${isGhost} ${changed.join()}`
+    const known = before.get(key)
+    this.#found.set(
+      key,
+      known?.signature === signature
+        ? known
+        : { ...explain(difference, facts), names, layer: facts.layer, signature },
+    )
+  }
+}
+
+function factsOf(entries: readonly LayerEntry[], layer: number): LayerFacts {
+  const hidden = new Set<string>()
+  const devices = new Set<string>()
+  let hasOpaqueRoot = false
+  for (const { path, type, device } of entries) {
+    const isDevice = type === 'char' && device?.major === 0 && device.minor === 0
+    if (!isDevice && !path.includes(WHITEOUT_PREFIX)) continue
+    const { names } = cleanName(path)
+    const name = names.at(-1) ?? ''
+    const directory = names.slice(0, -1)
+    if (isDevice) devices.add(names.join('/'))
+    else if (name === OPAQUE_NAME && directory.length === 0) hasOpaqueRoot = true
+    else if (name.startsWith(WHITEOUT_PREFIX))
+      hidden.add([...directory, name.slice(WHITEOUT_PREFIX.length)].join('/'))
+  }
+  return { layer, hidden, devices, hasOpaqueRoot }
+}
