@@ -9,20 +9,10 @@ import { layerError, type LayerReason } from './layer-error.ts'
 import { parsePaxRecords, type PaxRecord } from './pax.ts'
 import { BLOCK_BYTES, isZeroBlock, parseTarHeader, type TarHeader } from './tar-header.ts'
 import { buildEntry, entryName, type ExtendedHeaders, type TarEntry } from './tar-entry.ts'
-import { RATIO_CHECKED_FROM_BYTES, XATTR_COST_BYTES } from './limits.ts'
-import {
-  parseOldSparse,
-  parseOldSparseBlock,
-  parsePaxSparse,
-  SparseExpander,
-  SparseMapReader,
-  sparseProblem,
-  type PaxSparse,
-  type SparseFile,
-  type SparseProblem,
-  type SparseSegment,
-} from './sparse.ts'
-import type { LayerLimits, LayerUsage } from './types.ts'
+import { XATTR_COST_BYTES } from './limits.ts'
+import { SparseReader, type OldHeader, type SparseContext } from './sparse-reader.ts'
+import { parsePaxSparse, type SparseFile } from './sparse.ts'
+import type { LayerUsage } from './types.ts'
 
 export interface TarHandler {
   /** An entry begins. For files `content` follows as often as there are bytes, then `contentEnd` once. */
@@ -34,14 +24,11 @@ export interface TarHandler {
   notice(rule: string, path: ByteString, message: string): void
 }
 
-export interface TarReaderContext {
+export interface TarReaderContext extends SparseContext {
   /** Number of the layer in the manifest, for messages. */
   readonly layer: number
-  readonly limits: LayerLimits
   /** Counts over all layers of the image. */
   readonly usage: Pick<LayerUsage, 'entries' | 'bytes' | 'metadataBytes'>
-  /** Zeros that the holes of sparse files may add to the layer; as many as are checked for no ratio by default. */
-  readonly maxHoleBytes?: number
 }
 
 type State = 'header' | 'extended' | 'sparse-blocks' | 'sparse-map' | 'content' | 'padding' | 'finished'
@@ -49,20 +36,13 @@ type State = 'header' | 'extended' | 'sparse-blocks' | 'sparse-map' | 'content' 
 /** Typeflags whose blocks describe the entry that follows. */
 const EXTENDED = new Set(['x', 'X', 'g', 'L', 'K'])
 
-interface OldSparseHeader {
-  readonly header: TarHeader
-  readonly realSize: number
-  readonly segments: SparseSegment[]
-  /** Blocks that followed the header so far. */
-  blocks: number
-}
-
 const NO_HEADERS: ExtendedHeaders = { records: [], longName: undefined, longLink: undefined }
 
 /** Use once: `write` the whole stream in any pieces, then `end`. Throws ExpectedError; after that it is unusable. */
 export class TarReader {
   readonly #handler: TarHandler
   readonly #context: TarReaderContext
+  readonly #sparse: SparseReader
   #state: State = 'header'
   /** A header that arrives in pieces. */
   readonly #partial = Buffer.alloc(BLOCK_BYTES)
@@ -74,17 +54,11 @@ export class TarReader {
   #extendedParts: Buffer[] = []
   #headers: ExtendedHeaders = NO_HEADERS
   #path: ByteString | undefined
-  /** GNU's sparse header, while blocks with more of its map follow. */
-  #oldSparse: OldSparseHeader | undefined
-  /** A sparse file of version 1.0, while its map is read. */
-  #mapped: { readonly entry: TarEntry; readonly realSize: number; readonly map: SparseMapReader } | undefined
-  /** Set while the content of a sparse file passes through. */
-  #expander: SparseExpander | undefined
-  #holeBytes = 0
 
   constructor(handler: TarHandler, context: TarReaderContext) {
     this.#handler = handler
     this.#context = context
+    this.#sparse = new SparseReader(handler, context, (reason, message) => this.#fail(reason, message))
   }
 
   write(chunk: Buffer): void {
@@ -134,8 +108,8 @@ export class TarReader {
   }
 
   #acceptBlock(block: Buffer): void {
-    if (this.#state === 'sparse-blocks') this.#acceptSparseBlock(block)
-    else if (this.#state === 'sparse-map') this.#acceptMapBlock(block)
+    if (this.#state === 'sparse-blocks') this.#goOnWithOld(this.#sparse.addOldBlock(block))
+    else if (this.#state === 'sparse-map') this.#goOnWithSparse(this.#sparse.addMapBlock(block))
     else this.#acceptHeader(block)
   }
 
@@ -174,7 +148,8 @@ export class TarReader {
     const { limits, usage } = this.#context
     const headers = this.#headers
     this.#path = entryName(header, headers)
-    const sparse = oldSparse ?? this.#orFail(parsePaxSparse(headers.records))
+    const sparse = oldSparse ?? parsePaxSparse(headers.records)
+    if (sparse !== undefined && 'problem' in sparse) return this.#fail('InvalidLayer', sparse.problem)
     const entry = buildEntry(header, headers, limits, (reason, message) => this.#fail(reason, message))
     usage.entries += 1
     if (usage.entries > limits.maxEntries)
@@ -182,7 +157,7 @@ export class TarReader {
     this.#countMetadata(entry.path.length + entry.linkTarget.length + entry.xattrs.size * XATTR_COST_BYTES)
     this.#headers = NO_HEADERS
     if (sparse !== undefined) {
-      this.#beginSparse(entry, sparse)
+      this.#goOnWithSparse(this.#sparse.begin(entry, sparse))
       return
     }
     this.#handler.entry(entry)
@@ -191,90 +166,17 @@ export class TarReader {
 
   #beginOldSparse(header: TarHeader, block: Buffer): void {
     this.#path = entryName(header, this.#headers)
-    const { realSize, segments, goesOn } = this.#orFail(parseOldSparse(block))
-    this.#oldSparse = { header, realSize, segments: [...segments], blocks: 0 }
-    this.#endOldSparse(goesOn)
+    this.#goOnWithOld(this.#sparse.beginOld(header, block))
   }
 
-  #acceptSparseBlock(block: Buffer): void {
-    const { segments, goesOn } = this.#orFail(parseOldSparseBlock(block))
-    const sparse = this.#oldSparse
-    if (sparse === undefined) return
-    sparse.segments.push(...segments)
-    sparse.blocks += 1
-    this.#limitMap(sparse.blocks * BLOCK_BYTES)
-    this.#endOldSparse(goesOn)
+  #goOnWithOld(old: OldHeader | undefined): void {
+    this.#state = old === undefined ? 'sparse-blocks' : 'header'
+    if (old !== undefined) this.#beginEntry(old.header, old)
   }
 
-  #endOldSparse(goesOn: boolean): void {
-    const sparse = this.#oldSparse
-    this.#state = goesOn ? 'sparse-blocks' : 'header'
-    if (goesOn || sparse === undefined) return
-    this.#oldSparse = undefined
-    this.#beginEntry(sparse.header, sparse)
-  }
-
-  #beginSparse(entry: TarEntry, { realSize, segments }: PaxSparse): void {
-    const { maxFileBytes } = this.#context.limits
-    if (entry.type !== 'file')
-      this.#fail('InvalidLayer', `a ${entry.type} can't be sparse; only files have holes`)
-    if (realSize > maxFileBytes)
-      this.#fail('LimitExceeded', `a sparse file of ${realSize} bytes; maxFileBytes is ${maxFileBytes}`)
-    if (segments !== undefined) {
-      this.#openSparse(entry, { realSize, segments }, entry.size)
-      return
-    }
-    this.#mapped = { entry, realSize, map: new SparseMapReader() }
-    this.#state = 'sparse-map'
-    if (entry.size < BLOCK_BYTES) this.#fail('InvalidLayer', 'the map of a sparse file is missing')
-  }
-
-  #acceptMapBlock(block: Buffer): void {
-    if (this.#mapped === undefined) return
-    const { entry, realSize, map } = this.#mapped
-    const segments = this.#orFail(map.add(block))
-    this.#limitMap(map.bytes)
-    const left = entry.size - map.bytes
-    if (segments !== undefined) {
-      this.#mapped = undefined
-      this.#openSparse(entry, { realSize, segments }, left)
-    } else if (left < BLOCK_BYTES) this.#fail('InvalidLayer', 'the map of a sparse file is damaged')
-  }
-
-  /** The file as it is read from now on: with its holes, which count like any other bytes. */
-  #openSparse(entry: TarEntry, file: SparseFile, dataBytes: number): void {
-    const problem = sparseProblem(file, dataBytes)
-    if (problem !== undefined) this.#fail('InvalidLayer', problem)
-    this.#countHoles(file.realSize - dataBytes)
-    this.#handler.entry({ ...entry, size: file.realSize })
-    this.#expander = new SparseExpander(file, (bytes) => this.#handler.content(bytes))
-    this.#expectContent('content', dataBytes)
-  }
-
-  /** A few bytes of archive can say a terabyte of zeros, which would all be written. */
-  #countHoles(bytes: number): void {
-    const { limits, usage, maxHoleBytes = RATIO_CHECKED_FROM_BYTES } = this.#context
-    this.#holeBytes += bytes
-    usage.bytes += bytes
-    if (usage.bytes > limits.maxBytes)
-      this.#fail(
-        'LimitExceeded',
-        `the layers have more than ${limits.maxBytes} bytes uncompressed (maxBytes)`,
-      )
-    if (this.#holeBytes > maxHoleBytes)
-      this.#fail(
-        'LimitExceeded',
-        `the holes of sparse files have more than ${maxHoleBytes} bytes, by the layer's compressed size (maxRatio)`,
-      )
-  }
-
-  #limitMap(bytes: number): void {
-    const { maxPaxBytes } = this.#context.limits
-    if (bytes > maxPaxBytes)
-      this.#fail(
-        'LimitExceeded',
-        `the map of a sparse file has ${bytes} bytes; maxPaxBytes is ${maxPaxBytes}`,
-      )
+  #goOnWithSparse(dataBytes: number | undefined): void {
+    if (dataBytes === undefined) this.#state = 'sparse-map'
+    else this.#expectContent('content', dataBytes)
   }
 
   /** Each entry may be within its own limits, and all of them together still fill memory. */
@@ -298,8 +200,8 @@ export class TarReader {
   #readContent(chunk: Buffer, at: number): number {
     const end = Math.min(chunk.length, at + this.#remaining)
     const bytes = chunk.subarray(at, end)
-    if (this.#state === 'content') this.#passContent(bytes)
-    else this.#extendedParts.push(Buffer.from(bytes))
+    if (this.#state === 'extended') this.#extendedParts.push(Buffer.from(bytes))
+    else if (!this.#sparse.write(bytes)) this.#handler.content(bytes)
     this.#remaining -= bytes.length
     if (this.#remaining === 0) this.#contentDone()
     return end
@@ -310,15 +212,9 @@ export class TarReader {
     this.#state = this.#padding === 0 ? 'header' : 'padding'
     if (wasExtended) this.#acceptExtended()
     else {
-      this.#expander?.end()
-      this.#expander = undefined
+      this.#sparse.end()
       this.#handler.contentEnd()
     }
-  }
-
-  #passContent(bytes: Buffer): void {
-    if (this.#expander === undefined) this.#handler.content(bytes)
-    else this.#expander.write(bytes)
   }
 
   #skipPadding(chunk: Buffer, at: number): number {
@@ -366,11 +262,6 @@ export class TarReader {
   #requireNoHeaders(): void {
     if (this.#headers !== NO_HEADERS)
       this.#fail('InvalidLayer', 'an extended header is not followed by its entry')
-  }
-
-  #orFail<Value extends object | undefined>(value: Value | SparseProblem): Value {
-    if (value !== undefined && 'problem' in value) return this.#fail('InvalidLayer', value.problem)
-    return value
   }
 
   #fail(reason: LayerReason, message: string): never {

@@ -3,6 +3,9 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ExpectedError } from '../../src/errors.ts'
 import { visitTree } from '../../src/rootfs/tree.ts'
+import { gives, tarLayer } from '../conformance/layers/case.ts'
+import { runInMemory } from '../conformance/layers/run-in-memory.ts'
+import { entriesOfTree, treeLines } from '../conformance/layers/tree-lines.ts'
 import { dir, file, hardlink, opaque, symlink, whiteout, type LayerPart } from '../support/layer.ts'
 import { flatten, fullLinesOf, linesOf, type Flattened } from './flattened.ts'
 
@@ -127,6 +130,62 @@ describe('for any layers', () => {
         expect(fullLinesOf(flatten([layer, layer]).tree)).toEqual(fullLinesOf(flatten([layer]).tree))
       }),
       { numRuns: 200 },
+    )
+  })
+
+  test('layers of an image read at once are layers read one after the other, in any packing and any pieces', async () => {
+    const packing = fc.record({
+      compress: fc.constantFrom<'gzip' | 'zstd' | 'none'>('gzip', 'zstd', 'none'),
+      chunk: fc.integer({ min: 1, max: 5000 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(hostileLayers, packing, async (layers, { compress, chunk }) => {
+        const oneByOne = attempt(layers)
+        const image = gives(
+          'any',
+          '',
+          layers.map((parts) => tarLayer(parts, { compress })),
+          [],
+        )
+        const answer = await runInMemory(image, chunk)
+        const atOnce = 'error' in answer ? undefined : answer.tree
+        expect(atOnce).toEqual(oneByOne && treeLines(entriesOfTree(oneByOne.tree)))
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('a layer over its own tree hides and adds the same once more', () => {
+    const name = fc.constantFrom('a', 'b', 'c', 'd')
+    const below = fc.tuple(name, name).map((names) => names.join('/'))
+    const lower = fc.array(
+      fc.oneof(
+        below.map((path) => file(path, 'lower')),
+        name.map((path) => symlink(path, 'a')),
+      ),
+    )
+    const upper = fc
+      .uniqueArray(below, { maxLength: 6 })
+      .chain((paths) =>
+        fc.tuple(
+          ...paths.map((path) =>
+            fc.constantFrom(
+              file(path, 'new'),
+              whiteout(path),
+              symlink(path, '/nowhere'),
+              dir(path, { mode: 0o711 }),
+            ),
+          ),
+        ),
+      )
+    fc.assert(
+      fc.property(lower, upper, (below, layer) => {
+        const once = attempt([below, layer])
+        fc.pre(once !== undefined)
+        const twice = attempt([below, layer, layer])
+        expect(twice && fullLinesOf(twice.tree)).toEqual(once && fullLinesOf(once.tree))
+      }),
+      { numRuns: 500 },
     )
   })
 })
