@@ -10,6 +10,7 @@ const WORDS: Readonly<Record<StoredKind, readonly [one: string, many: string]>> 
   blob: ['blob', 'blobs'],
   record: ['record', 'records'],
   tree: ['merged tree', 'merged trees'],
+  layer: ['unpacked layer', 'unpacked layers'],
   leftover: ['leftover', 'leftovers'],
 }
 
@@ -65,6 +66,6 @@ export function damageLines({ checked, damaged, unverified }: VerifyReport): str
     ...changes.map((change) => `  ${change.path}: ${changeWords(change)}`),
   ])
   const notChecked = unverified.map(({ name, why }) => `not checked: tree ${name}: ${why}`)
-  const counts = `checked ${checked.blobs} blobs and ${checked.trees} merged trees: ${damaged.length === 0 ? 'no damage' : `${damaged.length} damaged`}`
+  const counts = `checked ${checked.blobs} blobs, ${checked.layers} unpacked layers and ${checked.trees} merged trees: ${damaged.length === 0 ? 'no damage' : `${damaged.length} damaged`}`
   return [...lines, ...notChecked, counts].map((line) => `${line}\n`).join('')
 }

@@ -63,7 +63,7 @@ describe('fairlead gc', () => {
     const { code, stdout } = await desk.run(['gc', '--verify'])
     expect(code).toBe(1)
     expect(stdout).toContain(`damaged blob ${store.blobs.pathOf(blob)}: its 3 bytes have digest`)
-    expect(stdout).toMatch(/checked 3 blobs and \d merged trees: \d damaged\n/)
+    expect(stdout).toMatch(/checked 3 blobs, 0 unpacked layers and \d merged trees: \d damaged\n/)
     expect(await store.blobs.list()).not.toContain(blob)
   })
 

@@ -9,6 +9,7 @@ import { digestOf } from '../../src/image/digest.ts'
 import { BlobStore } from '../../src/registry/blob-store.ts'
 
 const BLOBS = 12
+const WHOLE = { signal: null, fetched: BLOBS, stderr: '' }
 
 let dir: string
 beforeEach(async () => {
@@ -45,7 +46,7 @@ async function expectOnlyWholeBlobs(store: BlobStore): Promise<number> {
 
 test('processes that fetch the same blobs at once all get them', async () => {
   const results = await Promise.all([fetcher(), fetcher(), fetcher()])
-  expect(results).toEqual(Array(3).fill({ signal: null, fetched: BLOBS, stderr: '' }))
+  expect(results).toEqual([WHOLE, WHOLE, WHOLE])
   expect(await expectOnlyWholeBlobs(new BlobStore(dir))).toBe(BLOBS)
   expect(await readdir(join(dir, 'ingest'))).toEqual([])
 })
@@ -54,7 +55,7 @@ test('whoever is killed in between leaves no half blob, and harms nobody who fet
   const store = new BlobStore(dir)
   // Where another one was first with that blob, this one has nothing to fetch and is not killed.
   const [killed, ...others] = await Promise.all([fetcher(0), fetcher(), fetcher()])
-  expect(others).toEqual(Array(2).fill({ signal: null, fetched: BLOBS, stderr: '' }))
+  expect(others).toEqual([WHOLE, WHOLE])
   expect([0, BLOBS]).toContain(killed.fetched)
   expect(await expectOnlyWholeBlobs(store)).toBe(BLOBS)
   await store.sweep()
@@ -66,7 +67,7 @@ test.each([0, 3, BLOBS - 1])('the next process goes on where one was killed in b
   expect(await fetcher(killedIn)).toEqual({ signal: 'SIGKILL', fetched: killedIn, stderr: '' })
   expect(await expectOnlyWholeBlobs(store)).toBe(killedIn)
   expect(await readdir(join(dir, 'ingest'))).toHaveLength(1)
-  expect(await fetcher()).toEqual({ signal: null, fetched: BLOBS, stderr: '' })
+  expect(await fetcher()).toEqual(WHOLE)
   expect(await expectOnlyWholeBlobs(store)).toBe(BLOBS)
   expect(await store.sweep()).toBe(1)
 })

@@ -144,7 +144,7 @@ async function removeOne(path: string): Promise<void> {
 async function sweepCrashes({ paths, now }: CollectInput): Promise<void> {
   const records = resolvedDir(paths)
   const parents = [join(paths.blobs, 'sha256'), join(paths.blobs, 'sha512'), join(paths.blobs, 'ingest')]
-  for (const parent of [...parents, records, paths.rootfs])
+  for (const parent of [...parents, records, paths.rootfs, paths.layers])
     for (const path of await listRemoved(parent)) await removeOne(path)
   await sweepTemporary(records, now())
   await new Leases(paths.leases).sweep()

@@ -7,19 +7,24 @@ import { resolvedDir } from '../image-store.ts'
 import { listFolder } from '../disk.ts'
 import type { StatePaths } from '../paths.ts'
 
-/** `tree`: a merged root file system. `record`: what a digest was resolved to. `leftover`: what a killed process left. */
-export const STORED_KINDS = ['blob', 'record', 'tree', 'leftover'] as const
+/**
+ * `tree`: a merged root file system. `layer`: files that trees share. `record`: what a digest was resolved to. `leftover`:
+ * what a killed process left.
+ */
+export const STORED_KINDS = ['blob', 'record', 'tree', 'layer', 'leftover'] as const
 export type StoredKind = (typeof STORED_KINDS)[number]
 
 export interface StoredItem {
   readonly kind: StoredKind
-  /** As leases and references name it: a digest, or a tree's key. */
+  /** As leases and references name it: a digest, a layer's DiffID, or a tree's key. */
   readonly name: string
   readonly path: string
 }
 
 const RECORD_FILE = /^([0-9a-f]{64}|[0-9a-f]{128})_[a-z0-9._-]+\.json$/
 const TREE_FOLDER = /^[0-9a-f]{32}-v\d+$/
+const LAYER_FOLDER = /^([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}$/
+const LAYER_STAGING = /^\.([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}\.staging-[A-Za-z0-9]{6}$/
 const TREE_STAGING = /^\.([0-9a-f]{32}-v\d+)\.staging-[A-Za-z0-9]{6}$/
 
 /** Everything in the store, but for what a collector has moved aside already. */
@@ -30,6 +35,7 @@ export async function storedItems(paths: StatePaths): Promise<readonly StoredIte
     ...digests.map((digest): StoredItem => ({ kind: 'blob', name: digest, path: blobs.pathOf(digest) })),
     ...(await recordItems(paths)),
     ...(await treeItems(paths)),
+    ...(await layerItems(paths)),
     ...(await blobs.stale()).map((path): StoredItem => ({ kind: 'leftover', name: path, path })),
   ]
 }
@@ -44,10 +50,25 @@ export async function recordsOf(paths: StatePaths, digest: Digest): Promise<read
 async function recordItems(paths: StatePaths): Promise<readonly StoredItem[]> {
   const dir = resolvedDir(paths)
   return (await listFolder(dir)).flatMap((file) => {
-    const hex = RECORD_FILE.exec(file)?.[1]
-    const name = `${hex?.length === 128 ? 'sha512' : 'sha256'}:${hex ?? ''}`
-    return isDigest(name) ? [{ kind: 'record' as const, name, path: join(dir, file) }] : []
+    const name = digestOfHex(RECORD_FILE.exec(file)?.[1])
+    return name === undefined ? [] : [{ kind: 'record' as const, name, path: join(dir, file) }]
   })
+}
+
+/** Under the layer's DiffID, whatever the settings that it was read with. */
+async function layerItems(paths: StatePaths): Promise<readonly StoredItem[]> {
+  return (await listFolder(paths.layers)).flatMap((folder): readonly StoredItem[] => {
+    const path = join(paths.layers, folder)
+    const whole = digestOfHex(LAYER_FOLDER.exec(folder)?.[1])
+    if (whole !== undefined) return [{ kind: 'layer', name: whole, path }]
+    const unfinished = digestOfHex(LAYER_STAGING.exec(folder)?.[1])
+    return unfinished === undefined ? [] : [{ kind: 'leftover', name: unfinished, path }]
+  })
+}
+
+function digestOfHex(hex: string | undefined): Digest | undefined {
+  const digest = `${hex?.length === 128 ? 'sha512' : 'sha256'}:${hex ?? ''}`
+  return isDigest(digest) ? digest : undefined
 }
 
 /** A staging folder goes by its tree's key: who makes that tree has leased it. */

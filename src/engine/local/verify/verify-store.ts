@@ -16,6 +16,7 @@ import { treeKey } from '../image-store.ts'
 import type { StatePaths } from '../paths.ts'
 import { StoredBlobs } from '../stored-blobs.ts'
 import { blobProblem, readProblem } from './verify-blobs.ts'
+import { layerProblem } from './verify-layer.ts'
 import { treeDamage } from './verify-tree.ts'
 
 export interface VerifyInput {
@@ -39,7 +40,7 @@ export interface DamagedItem {
 }
 
 export interface VerifyReport {
-  readonly checked: { readonly blobs: number; readonly trees: number }
+  readonly checked: { readonly blobs: number; readonly trees: number; readonly layers: number }
   readonly damaged: readonly DamagedItem[]
   /** Trees that could not be compared with anything. */
   readonly unverified: readonly { readonly name: string; readonly why: string }[]
@@ -61,6 +62,7 @@ export async function verifyStore(input: VerifyInput): Promise<VerifyReport> {
     input.signal.throwIfAborted()
     if (item.kind === 'blob') await verifier.blob(item)
     else if (item.kind === 'record') await verifier.record(item)
+    else if (item.kind === 'layer') await verifier.layer(item)
   }
   for (const tree of trees) await verifier.tree(tree)
   return verifier.report()
@@ -74,7 +76,9 @@ class Verifier {
   readonly #images = new Map<string, ResolvedImage>()
   readonly #damaged: DamagedItem[] = []
   readonly #unverified: VerifyReport['unverified'][number][] = []
-  readonly #checked = { blobs: 0, trees: 0 }
+  /** By DiffID, until somebody finds something wrong with them. */
+  readonly #layers = new Map<string, StoredItem[]>()
+  readonly #checked = { blobs: 0, trees: 0, layers: 0 }
 
   constructor(input: VerifyInput, references: References) {
     this.#input = input
@@ -94,6 +98,17 @@ class Verifier {
     })
     this.#checked.blobs += 1
     if (problem === undefined) this.#sound.add(item.name)
+    else if (await this.#isStillThere(item)) this.#note(item, problem)
+  }
+
+  async layer(item: StoredItem): Promise<void> {
+    let read = 0
+    const problem = await layerProblem(item.path, (bytes) => {
+      this.#input.signal.throwIfAborted()
+      this.#input.onProgress?.(item.name, (read += bytes))
+    })
+    this.#checked.layers += 1
+    if (problem === undefined) this.#layers.set(item.name, [...(this.#layers.get(item.name) ?? []), item])
     else if (await this.#isStillThere(item)) this.#note(item, problem)
   }
 
@@ -120,10 +135,19 @@ class Verifier {
     try {
       await access(join(item.path, 'report.json'))
       const changes = await treeDamage({ dir: item.path, image, source, limits, signal })
-      if (changes.length > 0) this.#note(item, countWords(changes), changes)
+      if (changes.length > 0) this.#noteTree(item, image, changes)
     } catch (error) {
       signal.throwIfAborted()
       if (await this.#isStillThere(item)) this.#note(item, readProblem(error))
+    }
+  }
+
+  /** Its files may be those of the unpacked layers, by hard links: the next tree would have the same damage. */
+  #noteTree(item: StoredItem, { config }: ResolvedImage, changes: readonly TreeChange[]): void {
+    this.#note(item, countWords(changes), changes)
+    for (const diffId of new Set(config.diffIds)) {
+      for (const layer of this.#layers.get(diffId) ?? []) this.#note(layer, 'a damaged tree shares its files')
+      this.#layers.delete(diffId)
     }
   }
 

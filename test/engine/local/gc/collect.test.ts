@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { Leases } from '../../../../src/engine/local/gc/leases.ts'
 import { namesOf, treeKey } from '../../../../src/engine/local/image-store.ts'
 import { appPaths, instancePaths, volumePaths } from '../../../../src/engine/local/paths.ts'
+import type { ResolvedImage } from '../../../../src/image/types.ts'
 import { ingestName } from '../../../../src/registry/ingest-name.ts'
 import { temporaryFolder } from '../temporary.ts'
 import { AStore, ONE, SIGNAL } from './a-store.ts'
@@ -213,6 +214,46 @@ describe('leftovers', () => {
     await writeFile(join(store.paths.rootfs, 'notes.txt'), 'mine')
     await store.collect()
     expect(existsSync(join(store.paths.rootfs, 'notes.txt'))).toBe(true)
+  })
+})
+
+describe('unpacked layers', () => {
+  async function unpacked(image: ResolvedImage): Promise<readonly string[]> {
+    const dirs = image.config.diffIds.map((diffId) => join(store.paths.layers, `${diffId.slice(7)}-0123abcd`))
+    for (const dir of dirs) {
+      await mkdir(join(dir, 'content'), { recursive: true })
+      await writeFile(join(dir, 'content', 'f'), Buffer.alloc(1 << 20, 1))
+    }
+    return dirs
+  }
+
+  test('go with the last image that has them', async () => {
+    const [used, unused] = [await store.add('used'), await store.add('unused')]
+    await store.pin(ONE, used)
+    const [shared = '', own = ''] = await unpacked(unused)
+    const { removed } = await store.collect()
+    expect([existsSync(shared), existsSync(own)]).toEqual([true, false])
+    expect(removed.find(({ kind }) => kind === 'layer')?.bytes).toBeGreaterThanOrEqual(1 << 20)
+  })
+
+  test('count as freed when the tree that links to their files goes as well', async () => {
+    const unused = await store.add('unused')
+    const [, own = ''] = await unpacked(unused)
+    await link(join(own, 'content', 'f'), join(store.treeDir(unused), 'rootfs', 'f'))
+    expect((await store.collect({ dryRun: true })).freedBytes).toBeGreaterThanOrEqual(2 << 20)
+  })
+
+  test('that somebody unpacks right now stay, whole or not', async () => {
+    const image = await store.add('unused')
+    const [, own = ''] = await unpacked(image)
+    const staging = join(store.paths.layers, `.${own.split('/').at(-1) ?? ''}.staging-a1B2c3`)
+    await mkdir(staging)
+    const lease = await new Leases(store.paths.leases).take(namesOf(image), SIGNAL)
+    await store.collect()
+    expect([existsSync(own), existsSync(staging)]).toEqual([true, true])
+    await lease.release()
+    await store.collect()
+    expect([existsSync(own), existsSync(staging)]).toEqual([false, false])
   })
 })
 

@@ -1,11 +1,22 @@
-import { chmodSync, linkSync, lutimesSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
-import { open, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  lutimesSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { mkdir, open, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { unpackImage } from '../../../../src/engine/local/unpack/unpack-image.ts'
 import { verifyStore, type VerifyReport } from '../../../../src/engine/local/verify/verify-store.ts'
 import type { Digest, ResolvedImage } from '../../../../src/image/types.ts'
 import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
+import { encodeRecord } from '../../../../src/engine/local/stored-layer.ts'
 import { StoredBlobs } from '../../../../src/engine/local/stored-blobs.ts'
 import { AStore, ONE, SIGNAL } from '../gc/a-store.ts'
 import { temporaryFolder } from '../temporary.ts'
@@ -88,10 +99,66 @@ test('a tree without its layers is told as not checked', async () => {
   expect(damaged).toEqual([])
 })
 
+describe('an unpacked layer', () => {
+  async function unpackedLayer(): Promise<string> {
+    const content = Buffer.from('as it was')
+    const dir = join(store.paths.layers, `${layerOf(image, 1).slice(7)}-0123abcd`)
+    await mkdir(join(dir, 'content', 'd'), { recursive: true })
+    await writeFile(join(dir, 'content', 'd', 'f'), content)
+    const entry = {
+      path: 'd/f',
+      type: 'file' as const,
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      mtime: { seconds: 1, nanoseconds: 0 },
+      size: content.length,
+      linkTarget: '',
+      device: undefined,
+      xattrs: new Map<string, Buffer>(),
+      content: { size: content.length, file: 'd/f', crc32: crc32(content) },
+    }
+    const record = { entries: [entry], usage: { entries: 1, bytes: 9, metadataBytes: 3 }, dropped: [] }
+    await writeFile(join(dir, 'index'), encodeRecord(record))
+    return dir
+  }
+
+  test('that is as it was is sound', async () => {
+    await unpackedLayer()
+    await rm(store.treeDir(image), { recursive: true })
+    expect(await verify()).toMatchObject({ checked: { layers: 1 }, damaged: [] })
+  })
+
+  test('goes with a damaged tree: the next tree would be made of the same files', async () => {
+    const dir = await unpackedLayer()
+    const report = await verify()
+    expect(report.damaged).toMatchObject([{ kind: 'tree' }, { kind: 'layer', path: dir }])
+  })
+
+  test.each<readonly [string, string, (dir: string) => unknown]>([
+    ['a byte of a file', '/d/f has other content', (dir) => rot(join(dir, 'content/d/f'), 3)],
+    ['the end of a file', '/d/f has other content', (dir) => truncateSync(join(dir, 'content/d/f'), 3)],
+    ['a file', 'cannot be read (ENOENT)', (dir) => rmSync(join(dir, 'content/d/f'))],
+    ['a byte of the index', 'its index is damaged', (dir) => rot(join(dir, 'index'), 100)],
+  ])('that lost %s is damaged, and goes', async (_what, problem, damage) => {
+    const dir = await unpackedLayer()
+    await damage(dir)
+    const report = await verify()
+    expect(report.damaged.find(({ kind }) => kind === 'layer')).toMatchObject({ path: dir, inUse: false })
+    expect(report.damaged.find(({ kind }) => kind === 'layer')?.problem).toContain(problem)
+    await removeDamaged(report)
+    expect(existsSync(dir)).toBe(false)
+  })
+})
+
 describe.skipIf(!IS_ROOT)('a merged tree', () => {
   test('that is as it was made is sound', async () => {
     await unpack()
-    expect(await verify()).toEqual({ checked: { blobs: 2, trees: 1 }, damaged: [], unverified: [] })
+    expect(await verify()).toEqual({
+      checked: { blobs: 2, trees: 1, layers: 0 },
+      damaged: [],
+      unverified: [],
+    })
   })
 
   test.each<readonly [string, (root: string) => unknown, string, string]>([
