@@ -10,10 +10,14 @@ import { ExpectedError, printable } from '../errors.ts'
 import { algorithmOf, hexOf, isDigest, verifyBytes } from '../image/digest.ts'
 import type { ImageSource } from '../image/source.ts'
 import type { Descriptor, Digest } from '../image/types.ts'
-import { ingestName, isWriterAlive } from './ingest-name.ts'
+import { isWriterAlive } from './ingest-name.ts'
+import { isWorthKeeping, leaveBeginning, newBeginning, takeBeginning } from './partial-blobs.ts'
+import type { Beginning } from './partial-blobs.ts'
 import { openRegular, readRange } from './read-file.ts'
 
 const INGEST = 'ingest'
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+const OWN_FILE = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW
 
 interface Download {
   readonly path: Promise<string>
@@ -47,7 +51,7 @@ export class BlobStore {
   async put(digest: Digest, bytes: Uint8Array): Promise<string> {
     verifyBytes(bytes, digest, undefined)
     if (!(await this.has(digest))) {
-      await this.#ingest(digest, async (handle) => writeAll(handle, bytes))
+      await this.#ingest(digest, undefined, async (handle) => writeAll(handle, bytes))
     }
     return this.pathOf(digest)
   }
@@ -129,11 +133,15 @@ export class BlobStore {
     return found
   }
 
-  /** Removes what `stale` names. Returns how many went. */
-  async sweep(): Promise<number> {
-    const stale = await this.stale()
-    for (const file of stale) await rm(file, { force: true })
-    return stale.length
+  /** Removes what `stale` names, but for beginnings that a download may still go on with. Returns how many went. */
+  async sweep(nowMs: number = Date.now()): Promise<number> {
+    let removed = 0
+    for (const file of await this.stale()) {
+      if (await isWorthKeeping(file, nowMs)) continue
+      await rm(file, { force: true })
+      removed += 1
+    }
+    return removed
   }
 
   #start(source: ImageSource, descriptor: Descriptor): Download {
@@ -165,35 +173,41 @@ export class BlobStore {
     signal: AbortSignal,
     listeners: ReadonlySet<(bytes: number) => void>,
   ): Promise<string> {
-    const once = () =>
-      this.#ingest(descriptor.digest, async (handle) => {
-        for await (const chunk of source.blob(descriptor, signal)) {
+    const { digest, size } = descriptor
+    const tell = (bytes: number) => {
+      for (const listener of listeners) listener(bytes)
+    }
+    const once = (beginning: Beginning | undefined) =>
+      this.#ingest(digest, beginning?.path, async (handle) => {
+        if (beginning !== undefined) tell(beginning.kept.size)
+        for await (const chunk of chunksOf(source, descriptor, beginning, signal)) {
           await writeAll(handle, chunk)
-          for (const listener of listeners) listener(chunk.length)
+          tell(chunk.length)
         }
       })
     try {
-      await once()
+      const canGoOn = source.blobAfter !== undefined
+      await once(canGoOn ? await takeBeginning(this.#ingestDir, digest, size) : undefined)
     } catch (error) {
-      // A source with several places to ask goes to another one the second time.
+      // The beginning may be wrong; and a source with several places to ask goes to another one the second time.
       if (!(error instanceof ExpectedError) || error.reason !== 'DigestMismatch') throw error
-      await once()
+      await once(undefined)
     }
-    return this.pathOf(descriptor.digest)
+    return this.pathOf(digest)
   }
 
-  /** Writes a file aside and gives it its name only when it is whole and on the disk. */
-  async #ingest(digest: Digest, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  /** Writes a file aside, or goes on with one, and gives it its name only when it is whole and on the disk. */
+  async #ingest(
+    digest: Digest,
+    beginning: string | undefined,
+    write: (handle: FileHandle) => Promise<void>,
+  ): Promise<void> {
     const final = this.pathOf(digest)
-    const temporary = join(this.#dir, INGEST, await ingestName())
+    const temporary = beginning ?? (await newBeginning(this.#ingestDir, digest))
     try {
       await mkdir(dirname(final), { recursive: true, mode: 0o700 })
       await mkdir(dirname(temporary), { recursive: true, mode: 0o700 })
-      const handle = await open(
-        temporary,
-        constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-        0o600,
-      )
+      const handle = await open(temporary, beginning === undefined ? NEW_FILE : OWN_FILE, 0o600)
       try {
         await write(handle)
         await handle.sync()
@@ -203,10 +217,36 @@ export class BlobStore {
       await rename(temporary, final)
       await syncFolder(dirname(final))
     } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined)
+      await this.#leave(digest, temporary, error).catch(() => undefined)
       throw diskError(error, this.#dir)
     }
   }
+
+  /** Bytes that were wrong, or too many for the disk, are of no use to the next download. */
+  async #leave(digest: Digest, temporary: string, error: unknown): Promise<void> {
+    const isLineTrouble =
+      error instanceof ExpectedError ? error.reason === 'RegistryUnavailable' : isAbort(error)
+    if (isLineTrouble) await leaveBeginning(this.#ingestDir, digest, temporary)
+    else await rm(temporary, { force: true })
+  }
+
+  get #ingestDir(): string {
+    return join(this.#dir, INGEST)
+  }
+}
+
+function chunksOf(
+  source: ImageSource,
+  descriptor: Descriptor,
+  beginning: Beginning | undefined,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  if (beginning === undefined || source.blobAfter === undefined) return source.blob(descriptor, signal)
+  return source.blobAfter(beginning.kept, descriptor, signal)
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {

@@ -5,12 +5,22 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 
-const NAME = /^([0-9a-f-]+)\.(\d+)\.(\d+)\.[0-9a-f]+$/
+const NAME = /^(?:sha\d{3}-[0-9a-f]+\.)?([0-9a-f-]+)\.(\d+)\.(\d+)\.[0-9a-f]+$/
 
-/** A new name for this process. */
-export async function ingestName(): Promise<string> {
+/** A new name for this process; `prefix` says what it is going to be. */
+export async function ingestName(prefix?: string): Promise<string> {
   const [boot, started] = await Promise.all([bootId(), startTime(process.pid)])
-  return `${boot}.${process.pid}.${started ?? 0}.${randomBytes(8).toString('hex')}`
+  return nameOf(prefix, boot, process.pid, started ?? 0)
+}
+
+/** A new name of nobody: no process has the id 0. */
+export async function abandonedName(prefix: string): Promise<string> {
+  return nameOf(prefix, await bootId(), 0, 0)
+}
+
+function nameOf(prefix: string | undefined, boot: string, pid: number, started: number): string {
+  const own = `${boot}.${pid}.${started}.${randomBytes(8).toString('hex')}`
+  return prefix === undefined ? own : `${prefix}.${own}`
 }
 
 /** False for names of other making: nobody can be writing them. */
