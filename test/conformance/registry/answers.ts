@@ -62,7 +62,10 @@ export function endless(
 ): Behaviour {
   return async (request, response) => {
     response.writeHead(status, headers)
-    if (request.method === 'HEAD') return void response.end() === undefined
+    if (request.method === 'HEAD') {
+      response.end()
+      return true
+    }
     response.write(start)
     for (let sent = 0; sent < MOST_ENDLESS && !response.destroyed; sent += CHUNK.length) {
       if (!response.write(CHUNK)) await drained(response)
@@ -129,7 +132,10 @@ export function json(
 
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
-    response.once('drain', resolve)
-    response.once('close', resolve)
+    const done = () => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
   })
 }

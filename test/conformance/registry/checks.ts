@@ -5,8 +5,9 @@ import type { Party, Stage } from './stage.ts'
 type Found = string | undefined
 
 const MiB = 1 << 20
-/** A cap of 4 MiB, and what lies in the buffers of two sockets when a client stops reading. */
+/** A cap of 4 MiB (32 MiB for a list of tags), and what lies in the buffers of two sockets when a client stops reading. */
 const MOST_TAKEN = 32 * MiB
+const MOST_TAKEN_OF_TAGS = 64 * MiB
 
 /** Held against every tool in every case. */
 export function alwaysForbidden(one: Case, stage: Stage, output: string): Found {
@@ -15,7 +16,7 @@ export function alwaysForbidden(one: Case, stage: Stage, output: string): Found 
     authorizationAt(stage, ['other', 'otherPlain', 'registryPlain', 'authPlain', 'lanPlain', 'site']) ??
     secretSent(stage) ??
     secretPrinted(stage, output) ??
-    tookTooMuch(stage) ??
+    tookTooMuch(stage, one.ask === 'tags' ? MOST_TAKEN_OF_TAGS : MOST_TAKEN) ??
     controlPrinted(output)
   )
 }
@@ -81,14 +82,16 @@ function secretPrinted(stage: Stage, output: string): Found {
   return leaked ? 'printed a secret' : undefined
 }
 
-function tookTooMuch(stage: Stage): Found {
-  if (stage.taken <= MOST_TAKEN) return undefined
+function tookTooMuch(stage: Stage, most: number): Found {
+  if (stage.taken <= most) return undefined
   return `took ${Math.round(stage.taken / MiB)} MiB of an answer without end`
 }
 
-/** A terminal obeys what begins with ESC. */
+/** What registries of the kit say to clear the terminal; colours of a tool's own are its own business. */
 function controlPrinted(output: string): Found {
-  return output.includes('\u001b') ? 'printed a control sequence of the registry to the terminal' : undefined
+  return output.includes('\u001b[2J')
+    ? 'printed a control sequence of the registry to the terminal'
+    : undefined
 }
 
 function decoded(authorization: string | undefined): string {

@@ -43,23 +43,29 @@ export function configBytes(image: BuiltImage): Buffer {
   return image.blobs.get(image.configDigest) ?? Buffer.alloc(0)
 }
 
-/** Puts an image or index and all below it into a registry. */
+/** Puts an image or index and all below it into a registry, and lets a tag name it. */
 export function put(
   registry: HostileRegistry,
   artifact: Artifact,
-  tag: string | undefined = '1',
+  tag = '1',
   repository: string = REPOSITORY,
 ): void {
-  const manifests = new Map(artifact.manifests.map((descriptor) => [descriptor.digest, descriptor]))
+  putUntagged(registry, artifact, repository)
+  const document = { mediaType: artifact.descriptor.mediaType, bytes: manifestBytes(artifact) }
+  registry.manifest(repository, document, tag)
+}
+
+/** The same without a tag. */
+export function putUntagged(
+  registry: HostileRegistry,
+  artifact: Artifact,
+  repository: string = REPOSITORY,
+): void {
+  const types = new Map(artifact.manifests.map(({ digest, mediaType }) => [digest, mediaType]))
   for (const [digest, bytes] of artifact.blobs) {
-    const descriptor = manifests.get(digest)
-    if (descriptor === undefined) registry.blob(repository, bytes)
-    else
-      registry.manifest(
-        repository,
-        { mediaType: descriptor.mediaType, bytes },
-        digest === artifact.digest ? tag : undefined,
-      )
+    const mediaType = types.get(digest)
+    if (mediaType === undefined) registry.blob(repository, bytes)
+    else registry.manifest(repository, { mediaType, bytes })
   }
 }
 

@@ -37,7 +37,7 @@ const ROLES = {
   lanPlain: role('lan.example', ADDRESSES.lan, 5000),
   lanAuth: role('lan-auth.example', ADDRESSES.lanAuth, 443),
   loopback6: role('[::1]', ADDRESSES.loopback6, 5000),
-  localhost: role('localhost', ADDRESSES.loopback, 5000),
+  localhost: role('localhost', ADDRESSES.loopback, 5001),
 } as const satisfies Readonly<Record<string, Role>>
 
 /** Never to be connected to. The lan's and loopback's own registries have other ports. */
@@ -124,8 +124,16 @@ export class Stage {
   async replaceRegistry(tls: TlsServerOptions | undefined): Promise<void> {
     await this.registry.stop()
     const { registry: usual } = ROLES
-    const server = await startHostileRegistry(tls, usual.address, usual.port)
-    Object.assign(this.parties, { registry: { ...server, host: usual.name, url: `https://${usual.name}` } })
+    const port = Number(new URL(this.registry.url).port)
+    const isLocal = port !== 0
+    const server = await startHostileRegistry(
+      tls,
+      isLocal ? ADDRESSES.loopback : usual.address,
+      isLocal ? port : usual.port,
+    )
+    // Clients are told the usual name, whatever is spoken there now.
+    const { host, url } = this.registry
+    Object.assign(this.parties, { registry: { ...server, host, url } })
   }
 
   /** Closes a server: connections to it are refused. */

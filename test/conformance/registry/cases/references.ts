@@ -1,7 +1,7 @@
 /** R: what a user typed, as far as requests show how it was understood. */
 import type { Case } from '../case.ts'
 import { nothingAsked } from '../checks.ts'
-import { evil, genuine, manifestBytes, put, REPOSITORY } from '../images.ts'
+import { evil, genuine, manifestBytes, put, putUntagged, REPOSITORY } from '../images.ts'
 import { MANIFEST, document } from '../answers.ts'
 import type { Stage } from '../stage.ts'
 
@@ -149,5 +149,5 @@ function putSha512(stage: Stage): string {
 
 function putBoth(stage: Stage): void {
   put(stage.registry, evil, '1')
-  put(stage.registry, genuine, undefined)
+  putUntagged(stage.registry, genuine)
 }

@@ -66,7 +66,9 @@ function configOf(question: Question): unknown {
   const { setup, caFile, client } = question
   const registry = {
     ...(setup.trust === 'registry' ? { caFile } : {}),
-    ...(setup.clientCertificate === true ? { certFile: client.certFile, keyFile: client.keyFile } : {}),
+    ...(setup.clientCertificate === true
+      ? { clientCertFile: client.certFile, clientKeyFile: client.keyFile }
+      : {}),
     ...(setup.mirrors === undefined ? {} : { mirrors: setup.mirrors.map(mirrorOf) }),
   }
   const plain = Object.fromEntries((setup.plainHttp ?? []).map((host) => [host, { plainHttp: true }]))
