@@ -22,10 +22,11 @@ export interface StoredItem {
 }
 
 const RECORD_FILE = /^([0-9a-f]{64}|[0-9a-f]{128})_[a-z0-9._-]+\.json$/
-const TREE_FOLDER = /^[0-9a-f]{32}-v\d+$/
+/** A word at the end says that layers were merged in another way than usual; the tree belongs to the same image. */
+const TREE_FOLDER = /^([0-9a-f]{32}-v\d+)(?:-[a-z]+)?$/
 const LAYER_FOLDER = /^([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}$/
 const LAYER_STAGING = /^\.([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}\.staging-[A-Za-z0-9]{6}$/
-const TREE_STAGING = /^\.([0-9a-f]{32}-v\d+)\.staging-[A-Za-z0-9]{6}$/
+const TREE_STAGING = /^\.([0-9a-f]{32}-v\d+)(?:-[a-z]+)?\.staging-[A-Za-z0-9]{6}$/
 
 /** Everything in the store, but for what a collector has moved aside already. */
 export async function storedItems(paths: StatePaths): Promise<readonly StoredItem[]> {
@@ -73,10 +74,11 @@ function digestOfHex(hex: string | undefined): Digest | undefined {
 
 /** A staging folder goes by its tree's key: who makes that tree has leased it. */
 async function treeItems(paths: StatePaths): Promise<readonly StoredItem[]> {
-  return (await listFolder(paths.rootfs)).flatMap((name): readonly StoredItem[] => {
-    const path = join(paths.rootfs, name)
-    if (TREE_FOLDER.test(name)) return [{ kind: 'tree', name, path }]
-    const key = TREE_STAGING.exec(name)?.[1]
-    return key === undefined ? [] : [{ kind: 'leftover', name: key, path }]
+  return (await listFolder(paths.rootfs)).flatMap((folder): readonly StoredItem[] => {
+    const path = join(paths.rootfs, folder)
+    const whole = TREE_FOLDER.exec(folder)?.[1]
+    if (whole !== undefined) return [{ kind: 'tree', name: whole, path }]
+    const unfinished = TREE_STAGING.exec(folder)?.[1]
+    return unfinished === undefined ? [] : [{ kind: 'leftover', name: unfinished, path }]
   })
 }

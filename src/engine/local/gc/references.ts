@@ -100,7 +100,7 @@ class Found implements References {
 
   /** By the key alone: the same folder may be called by other paths, and a key is too long to occur by chance. */
   #inText(text: string, trees: readonly string[], why: string): void {
-    for (const key of trees) if (text.includes(`/${key}/`)) this.use(key, why)
+    for (const key of trees) if (text.includes(`/${key}`)) this.use(key, why)
   }
 
   use(name: string, why: string): void {
