@@ -54,7 +54,7 @@ async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<re
   const { descriptor, layer, limits, usage } = input
   const notes = new LayerNotes(layer, input.report)
   const collector = new EntryCollector(input, notes)
-  const reader = new TarReader(collector, { layer, limits, usage })
+  const reader = new TarReader(collector, { layer, limits, usage, maxHoleBytes: holesFor(input) })
   const diffId = createHash('sha256')
   let produced = 0
   try {
@@ -74,6 +74,11 @@ async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<re
   checkDiffId(input, `sha256:${diffId.digest('hex')}`)
   notes.finish()
   return collector.entries
+}
+
+/** The holes of sparse files are no bytes of the stream, but as cheap to say and as dear to write. */
+function holesFor({ descriptor, limits }: ReadLayerInput): number {
+  return Math.max(RATIO_CHECKED_FROM_BYTES, limits.maxRatio * descriptor.size)
 }
 
 function checkAmount({ descriptor, layer, limits, usage }: ReadLayerInput, produced: number): void {

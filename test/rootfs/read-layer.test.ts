@@ -7,6 +7,7 @@ import { decompressLayer } from '../../src/rootfs/decompress.ts'
 import { emptyReport } from '../../src/rootfs/layer-notes.ts'
 import { DEFAULT_LIMITS, noUsage } from '../../src/rootfs/limits.ts'
 import { readLayer } from '../../src/rootfs/read-layer.ts'
+import { oldSparse } from '../conformance/layers/sparse-parts.ts'
 import { diffIdOf, file, layer, paxGlobal } from '../support/layer.ts'
 import { inChunks, MemorySink, readBlob } from './flattened.ts'
 
@@ -268,6 +269,13 @@ describe('a layer', () => {
       /^LimitExceeded: layer 0: the layers have more than 1000000 bytes uncompressed \(maxBytes\)/,
     )
     expect((await readBlob(blob, zeros, GZIP)).entries).toHaveLength(1)
+  })
+
+  test('may have holes by the same ratio', async () => {
+    const tar = layer([oldSparse('s', 70 * 1024 * 1024, [])])
+    const read = (maxRatio: number) => readBlob(tar, tar, TAR, { limits: { maxRatio } })
+    expect((await read(60_000)).entries.map(({ size }) => size)).toEqual([70 * 1024 * 1024])
+    expect(await failure(read(30_000))).toMatch(/^LimitExceeded: layer 0 \(s\): the holes of sparse files/)
   })
 
   test('with a wrong blob digest says that, though decompression failed first', async () => {
