@@ -172,6 +172,13 @@ describe('diff', () => {
       expect(code).toBe(1)
     })
 
+    test('nothing of a tag that the resource does not name any more', async () => {
+      const moved = { availableDigest: OLD_IMAGE.digest, availableChanges: 'user root → 5' }
+      await settledApp(APP_IMAGE.digest, { reference: 'example.com/team/app:old', ...moved })
+      writeApp(desk.desk)
+      expect((await desk.run(['diff', '-f', 'app.yaml', ...images])).stdout).not.toContain('now is')
+    })
+
     test('that a tag has moved, which is no difference', async () => {
       const moved = { availableDigest: OLD_IMAGE.digest, availableChanges: 'user root → 5, drops arm64' }
       await settledApp(APP_IMAGE.digest, moved)
