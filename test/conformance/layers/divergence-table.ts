@@ -6,6 +6,7 @@ import { rowOf, type Comparison, type EverywhereRule, type Row } from './compare
 export const TABLE_FILE = path.join(import.meta.dirname, 'expected-divergences.json')
 
 export interface TableCase {
+  readonly id: string
   readonly title: string
   /** By tool; a tool that does what is expected has no row. */
   readonly tools: Readonly<Record<string, Row>>
@@ -16,8 +17,8 @@ export interface DivergenceTable {
   readonly tools: Readonly<Record<string, string>>
   /** What a tool has in every case where it can be. */
   readonly everywhere: Readonly<Record<string, readonly EverywhereRule[]>>
-  /** By id, in the order of the suite; only cases that some tool has otherwise. */
-  readonly cases: Readonly<Record<string, TableCase>>
+  /** In the order of the suite; only cases that some tool has otherwise. */
+  readonly cases: readonly TableCase[]
 }
 
 export function readTable(): DivergenceTable {
@@ -49,15 +50,29 @@ export function makeTable(
         return row === undefined ? [] : [[tool, row] as const]
       }),
     )
-    return [id, { title, tools }] as const
+    return { id, title, tools }
   })
   return {
     tools: Object.fromEntries(results.map(({ tool, version }) => [tool, upstreamVersion(version)])),
     everywhere: Object.fromEntries(results.map((result) => [result.tool, everywhereOf(result)])),
-    cases: Object.fromEntries(rows.filter(([, { tools }]) => Object.keys(tools).length > 0)),
+    cases: rows.filter(({ tools }) => Object.keys(tools).length > 0),
   }
 }
 
 export function everywhereOf({ comparisons }: ToolResult): readonly EverywhereRule[] {
   return [...new Set([...comparisons.values()].flatMap(({ everywhere }) => everywhere))].toSorted()
+}
+
+/** `table` with what was measured anew of some cases; `cases` is the whole suite, in its order. */
+export function updateTable(
+  table: DivergenceTable,
+  measured: DivergenceTable,
+  cases: readonly { readonly id: string }[],
+  again: ReadonlySet<string>,
+): DivergenceTable {
+  const rows = cases.flatMap(({ id }) => {
+    const row = (again.has(id) ? measured : table).cases.find((other) => other.id === id)
+    return row === undefined ? [] : [row]
+  })
+  return { tools: measured.tools, everywhere: table.everywhere, cases: rows }
 }

@@ -1,7 +1,7 @@
 /** Any unpacker that can be started from a shell. */
 import { shellQuote } from '../../../../src/bundle/shell-quote.ts'
 import { failureOf } from './fail-words.ts'
-import { ROOM_FOLDER } from './room.ts'
+import { plainFolder } from './plain-folder.ts'
 import type { Tool } from './tool.ts'
 
 const PLACES = ['{layout}', '{tag}', '{out}'] as const
@@ -18,13 +18,14 @@ export function commandTool(command: string): Tool {
     version: async () => 'unknown',
     open: async (room) => ({
       unpack: async ({ layout, tag, id }) => {
-        const out = `${ROOM_FOLDER}/out-${id}`
+        const { target, escape } = await plainFolder(room, id)
         const line = command
           .replaceAll('{layout}', shellQuote(layout))
           .replaceAll('{tag}', shellQuote(tag))
-          .replaceAll('{out}', shellQuote(out))
+          .replaceAll('{out}', shellQuote(target))
         const result = await room.run(['sh', '-c', line])
-        return result.code === 0 ? { root: room.seen(out) } : { failure: failureOf(result, 'the command') }
+        const failure = (await escape()) ?? (result.code === 0 ? undefined : failureOf(result, 'the command'))
+        return failure === undefined ? { root: room.seen(target) } : { failure }
       },
     }),
   }

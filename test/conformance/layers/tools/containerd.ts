@@ -32,6 +32,10 @@ disabled_plugins = ${JSON.stringify(UNUSED)}
 
 [grpc]
 address = "${SOCKET}"
+
+# The store lives as long as this run.
+[plugins.'io.containerd.metadata.v1.bolt']
+no_sync = true
 `
 
 export const CONTAINERD: Tool = {
@@ -57,21 +61,18 @@ async function startDaemon(room: Room, containerd: string, ctr: string): Promise
   }
 }
 
+/** `ctr images mount` unpacks, and shows the snapshot as a container would get it. */
+const UNPACK = `
+  set -e
+  tar -C "$3" -cf "$5.tar" .
+  mkdir "$5"
+  "$1" --address ${SOCKET} --namespace "$2" images import --no-unpack --base-name "case.invalid/$2" "$5.tar"
+  exec "$1" --address ${SOCKET} --namespace "$2" images mount --snapshotter overlayfs "case.invalid/$2:$4" "$5"
+`
+
 /** A namespace for each image: containerd takes layers that it has from an earlier one, unpacked. */
 async function unpack(room: Room, ctr: string, { layout, tag, id }: Job): Promise<Unpacked | Failure> {
-  const name = `case.invalid/${id}`
-  const archive = `${ROOM_FOLDER}/containerd-${id}.tar`
   const target = `${ROOM_FOLDER}/containerd-${id}`
-  const images = [ctr, '--address', SOCKET, '--namespace', id, 'images'] as const
-  const steps: readonly (readonly [string, ...string[]])[] = [
-    ['tar', '-C', layout, '-cf', archive, '.'],
-    [...images, 'import', '--no-unpack', '--base-name', name, archive],
-    ['mkdir', target],
-    [...images, 'mount', '--snapshotter', 'overlayfs', `${name}:${tag}`, target],
-  ]
-  for (const step of steps) {
-    const result = await room.run(step)
-    if (result.code !== 0) return { failure: failureOf(result, 'containerd') }
-  }
-  return { root: room.seen(target) }
+  const result = await room.run(['sh', '-c', UNPACK, 'sh', ctr, id, layout, tag, target])
+  return result.code === 0 ? { root: room.seen(target) } : { failure: failureOf(result, 'containerd') }
 }

@@ -1,7 +1,7 @@
 /** umoci: unpacks into a plain folder. `raw unpack`, which is `unpack` without a runtime's configuration. */
 import { failureOf } from './fail-words.ts'
+import { plainFolder } from './plain-folder.ts'
 import { programVersion } from './program-version.ts'
-import { ROOM_FOLDER } from './room.ts'
 import type { Tool } from './tool.ts'
 
 export const UMOCI: Tool = {
@@ -9,9 +9,10 @@ export const UMOCI: Tool = {
   version: () => programVersion('umoci'),
   open: async (room) => ({
     unpack: async ({ layout, tag, id }) => {
-      const out = `${ROOM_FOLDER}/umoci-${id}`
-      const result = await room.run(['umoci', 'raw', 'unpack', '--image', `${layout}:${tag}`, out])
-      return result.code === 0 ? { root: room.seen(out) } : { failure: failureOf(result, 'umoci') }
+      const { target, escape } = await plainFolder(room, id)
+      const result = await room.run(['umoci', 'raw', 'unpack', '--image', `${layout}:${tag}`, target])
+      const failure = (await escape()) ?? (result.code === 0 ? undefined : failureOf(result, 'umoci'))
+      return failure === undefined ? { root: room.seen(target) } : { failure }
     },
   }),
 }
