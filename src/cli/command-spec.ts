@@ -15,7 +15,7 @@ export interface CommandCall {
 }
 
 /** What a word stands for: shells complete it. */
-export type WordKind = 'app' | 'file' | 'folder' | 'reference' | 'text' | 'volume'
+export type WordKind = 'app' | 'compared' | 'file' | 'folder' | 'reference' | 'text' | 'volume'
 
 export interface ArgumentSpec {
   /** `name` is required, `[name]` optional, `name...` takes the rest. */

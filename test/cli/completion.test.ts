@@ -16,7 +16,7 @@ beforeEach(() => {
 /** What bash offers for these words; the last one is being typed. */
 function offers(words: readonly string[]): readonly string[] {
   const script = `
-    fairlead() { if [ "$2" = apps ]; then printf '%s\\n' chat/mattermost web; else printf '%s\\n' /data "/of/$3"; fi; }
+    fairlead() { if [ "$2" = apps ]; then printf '%s\\n' chat/mattermost web; elif [ "$2" = compared ]; then echo app://web; else printf '%s\\n' /data "/of/$3"; fi; }
     source ./completion.bash
     COMP_WORDS=(fairlead "$@"); COMP_CWORD=$#
     _fairlead 2>/dev/null
@@ -49,6 +49,8 @@ describe('bash', () => {
     ['runtimes', ['up', '--runtime', ''], ['runc', 'crun']],
     ['files', ['up', '-f', 'co'], ['completion.bash']],
     ['folders', ['status', '--state', 'st'], ['state']],
+    ['what can be compared', ['diff', 'a'], ['app://web']],
+    ['what it can be compared with', ['diff', './x', 'com'], ['completion.bash']],
     ['shells', ['completion', ''], ['bash', 'zsh', 'fish']],
     ['nothing of ours after exec --', ['exec', 'web', '--', '-'], []],
     ['options before that', ['exec', '--t'], ['--tty']],
@@ -87,6 +89,9 @@ describe('__complete', () => {
     await storeApp(desk.state, 'chat/a-b')
     expect(await desk.run(['__complete', 'apps'])).toMatchObject({ code: 0, stdout: 'chat/a-b\nweb\n' })
     expect(await desk.run(['__complete', 'volumes', 'web'])).toMatchObject({ code: 0, stdout: '/data\n' })
+    expect((await desk.run(['__complete', 'compared'])).stdout).toBe(
+      'app://chat/a-b\napp://web\nvolume://web:/data\n',
+    )
   })
 
   test.each([[['apps']], [['volumes', 'none']], [['volumes', 'No_Name']], [['volumes']]])(

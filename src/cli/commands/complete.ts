@@ -10,10 +10,24 @@ import { join } from 'node:path'
 export const complete: RunCommand = async (context, call) => {
   const [what, name] = call.args
   try {
-    const words = what === 'volumes' ? await volumePaths() : await appNames()
+    const words = await wordsOf(what, name)
     context.stdout.write(words.map((word) => `${word}\n`).join(''))
   } catch {
     // No state, or not readable by this user.
+  }
+
+  async function wordsOf(kind: string | undefined, app = ''): Promise<readonly string[]> {
+    if (kind === 'volumes') return volumePaths(app)
+    return kind === 'compared' ? comparedSides() : appNames()
+  }
+
+  /** What `diff` takes besides images and folders. */
+  async function comparedSides(): Promise<readonly string[]> {
+    const names = await appNames()
+    const volumes = names.map(async (app) =>
+      (await volumePaths(app)).map((path) => `volume://${app}:${path}`),
+    )
+    return [...names.map((app) => `app://${app}`), ...(await Promise.all(volumes)).flat()]
   }
 
   async function appNames(): Promise<readonly string[]> {
@@ -24,8 +38,8 @@ export const complete: RunCommand = async (context, call) => {
     return ids.map((id) => (id.startsWith('default/') ? id.slice('default/'.length) : id)).sort()
   }
 
-  async function volumePaths(): Promise<readonly string[]> {
-    const key = parseAppKey(name ?? '')
+  async function volumePaths(app: string): Promise<readonly string[]> {
+    const key = parseAppKey(app)
     if (key === undefined) return []
     const status = (await readJson(appPaths(statePathsOf(context, call), key).status)) as
       | { readonly volumes?: readonly { readonly path: string }[] }

@@ -36,6 +36,10 @@ _fairlead_words() { COMPREPLY=($(compgen -W "$1" -- "\${COMP_WORDS[COMP_CWORD]}"
 _fairlead_files() { compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen "$1" -- "\${COMP_WORDS[COMP_CWORD]}")); }
 _fairlead_apps() { _fairlead_words "$(fairlead __complete apps 2>/dev/null)"; }
 _fairlead_volumes() { _fairlead_words "$(fairlead __complete volumes "$1" 2>/dev/null)"; }
+_fairlead_compared() {
+  _fairlead_words "$(fairlead __complete compared 2>/dev/null)"; local words=("\${COMPREPLY[@]}")
+  _fairlead_files -f; COMPREPLY+=("\${words[@]}")
+}
 complete -o default -F _fairlead fairlead
 `
 }
@@ -63,6 +67,8 @@ function wordsFor(value: ValueWords): string {
       return '_fairlead_apps'
     case 'volume':
       return '_fairlead_volumes "$first"'
+    case 'compared':
+      return '_fairlead_compared'
     case 'file':
     case 'reference':
       return '_fairlead_files -f'

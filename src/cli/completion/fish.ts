@@ -25,6 +25,7 @@ function __fairlead_group
 end
 function __fairlead_on; for word in $argv; __fish_seen_subcommand_from $word; or return 1; end; end
 function __fairlead_apps; fairlead __complete apps 2>/dev/null; end
+function __fairlead_compared; fairlead __complete compared 2>/dev/null; end
 complete -c fairlead -f
 ${[...first, ...second, ...completedCommands().flatMap(commandLines)].join('\n')}
 `
@@ -55,6 +56,8 @@ function argumentFlags(value: ValueWords): string {
   switch (value.kind) {
     case 'app':
       return "-a '(__fairlead_apps)'"
+    case 'compared':
+      return "-F -a '(__fairlead_compared)'"
     case 'file':
     case 'reference':
     case 'folder':

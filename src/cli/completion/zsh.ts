@@ -15,6 +15,7 @@ export function zshCompletion(): string {
 # zsh completion for fairlead; made by: fairlead completion zsh
 _fairlead_apps() { local -a names; names=(\${(f)"$(fairlead __complete apps 2>/dev/null)"}); compadd -a names }
 _fairlead_volumes() { local -a paths; paths=(\${(f)"$(fairlead __complete volumes "\${words[2]}" 2>/dev/null)"}); compadd -a paths }
+_fairlead_compared() { local -a sides; sides=(\${(f)"$(fairlead __complete compared 2>/dev/null)"}); compadd -a sides; _files }
 _fairlead() {
   local context state state_descr line
   typeset -A opt_args
@@ -80,6 +81,7 @@ function actionFor(value: ValueWords): string {
   if ('choices' in value) return `(${value.choices.join(' ')})`
   const actions = {
     app: '_fairlead_apps',
+    compared: '_fairlead_compared',
     volume: '_fairlead_volumes',
     file: '_files',
     reference: '_files',

@@ -92,8 +92,8 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
       'image that it was seeded from; beside a volume only its folder of the image counts. What is mounted into an app is ' +
       'no part of its root. Exit 0 also with differences, unless --exit-code says otherwise.',
     arguments: [
-      { name: 'a', description: 'image, folder, app://NAME or volume://NAME:/PATH', kind: 'reference' },
-      { name: '[b]', description: 'the same: what it has become', kind: 'reference' },
+      { name: 'a', description: 'image, folder, app://NAME or volume://NAME:/PATH', kind: 'compared' },
+      { name: '[b]', description: 'the same: what it has become', kind: 'compared' },
     ],
     options: [
       { flags: '--times', description: 'also show directories of which only the time differs' },
