@@ -26,6 +26,7 @@ let wake = (): void => undefined
 
 async function* incoming(): AsyncGenerator<Uint8Array, void, undefined> {
   for (let count = 0; count < AHEAD; count += 1) send({ kind: 'want' })
+  const used: ArrayBuffer[] = []
   for (;;) {
     const message = arrived.shift()
     if (message === undefined) {
@@ -35,6 +36,9 @@ async function* incoming(): AsyncGenerator<Uint8Array, void, undefined> {
     } else if (message.kind === 'chunk') {
       send({ kind: 'want' })
       yield message.bytes
+      used.push(message.bytes.buffer)
+      // Given back now, not when the collector comes by. The last one may still be looked at beside the next.
+      if (used.length > 1) used.shift()?.transfer(0)
     } else return
   }
 }

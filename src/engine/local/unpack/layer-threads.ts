@@ -14,7 +14,7 @@ const MODULE = new URL(
 )
 
 /** A thread makes garbage in megabytes; a large young generation would let it pile up. */
-const YOUNG_GENERATION_MB = 24
+const YOUNG_GENERATION_MB = 12
 
 export interface ThreadResult {
   /** By `encodeEntries`. */
