@@ -1,8 +1,8 @@
-/** The real distribution registry of Debian (package docker-registry) on a free loopback port. */
+/** The real distribution registry on a free loopback port: Debian's (package docker-registry), or another build of it. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +17,21 @@ export interface RealRegistry {
 export interface RealRegistryOptions {
   /** Lines of an htpasswd file (bcrypt); without them everyone may push and pull. */
   readonly htpasswd?: string
+  /** The program; by default `docker-registry` of the PATH. */
+  readonly program?: string
+  /** PEM files of its certificate and key; without them it speaks plain http. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string }
+  /** Whose tokens it takes. */
+  readonly token?: TokenAuth
+}
+
+/** As the configuration of distribution calls it. */
+export interface TokenAuth {
+  readonly realm: string
+  readonly service: string
+  readonly issuer: string
+  /** PEM file with the certificates that tokens may be signed with. */
+  readonly rootcertbundle: string
 }
 
 /** User `reader`, password `secret`, as htpasswd writes it with bcrypt. */
@@ -29,17 +44,16 @@ export async function startRegistry(dir?: string, options: RealRegistryOptions =
   const home = await mkdtemp(join(tmpdir(), 'fairlead-registry-'))
   const port = await freePort()
   const host = `127.0.0.1:${port}`
-  if (options.htpasswd !== undefined) await writeFile(join(home, 'htpasswd'), `${options.htpasswd}\n`)
+  const htpasswd = join(home, 'htpasswd')
+  if (options.htpasswd !== undefined) await writeFile(htpasswd, `${options.htpasswd}\n`)
   const config = join(home, 'config.yml')
-  await writeFile(
-    config,
-    configOf(
-      host,
-      dir ?? join(home, 'data'),
-      options.htpasswd === undefined ? undefined : join(home, 'htpasswd'),
-    ),
-  )
-  const child = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'pipe', 'pipe'] })
+  await writeFile(config, configOf(host, dir ?? join(home, 'data'), htpasswd, options))
+  const program = options.program ?? 'docker-registry'
+  const child = spawn(program, ['serve', config], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Version 3 would send traces to a collector on this machine.
+    env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' },
+  })
   const log: string[] = []
   child.stdout.on('data', (chunk: Buffer) => log.push(chunk.toString('utf8')))
   child.stderr.on('data', (chunk: Buffer) => log.push(chunk.toString('utf8')))
@@ -53,12 +67,13 @@ export async function startRegistry(dir?: string, options: RealRegistryOptions =
     await untilReady(host, ended)
   } catch (error) {
     await stop()
-    throw new Error(`docker-registry did not start: ${log.join('').slice(-2000)}`, { cause: error })
+    throw new Error(`${program} did not start: ${log.join('').slice(-2000)}`, { cause: error })
   }
   return { host, stop }
 }
 
-function configOf(address: string, storage: string, htpasswd: string | undefined): string {
+function configOf(address: string, storage: string, htpasswd: string, options: RealRegistryOptions): string {
+  const { tls, token } = options
   const config = {
     version: 0.1,
     log: { level: 'error', accesslog: { disabled: true } },
@@ -67,8 +82,12 @@ function configOf(address: string, storage: string, htpasswd: string | undefined
       delete: { enabled: true },
       maintenance: { uploadpurging: { enabled: false } },
     },
-    http: { addr: address },
-    ...(htpasswd === undefined ? {} : { auth: { htpasswd: { realm: 'test', path: htpasswd } } }),
+    http: {
+      addr: address,
+      ...(tls === undefined ? {} : { tls: { certificate: tls.certFile, key: tls.keyFile } }),
+    },
+    ...(options.htpasswd === undefined ? {} : { auth: { htpasswd: { realm: 'test', path: htpasswd } } }),
+    ...(token === undefined ? {} : { auth: { token } }),
   }
   // JSON is YAML.
   return JSON.stringify(config)
@@ -82,17 +101,27 @@ function endOf(child: ChildProcess): Promise<string> {
   })
 }
 
-/** Polls until it answers: there is no other sign of readiness. */
+/** Polls until it accepts connections: there is no other sign of readiness, and it listens last of all. */
 async function untilReady(host: string, ended: Promise<string>): Promise<void> {
   const deadline = Date.now() + READY_MS
   while (Date.now() < deadline) {
-    const answer = await fetch(`http://${host}/v2/`).catch(() => undefined)
-    await answer?.body?.cancel()
-    if (answer?.status === 200 || answer?.status === 401) return
+    if (await accepts(host)) return
     const end = await Promise.race([ended, sleep(25, undefined)])
     if (end !== undefined) throw new Error(end)
   }
   throw new Error(`no answer within ${READY_MS} ms`)
+}
+
+function accepts(host: string): Promise<boolean> {
+  const { hostname, port } = new URL(`http://${host}`)
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname)
+    const end = (isOpen: boolean) => {
+      socket.destroy()
+      resolve(isOpen)
+    }
+    socket.once('connect', () => end(true)).once('error', () => end(false))
+  })
 }
 
 async function freePort(): Promise<number> {
