@@ -58,7 +58,8 @@ const GENERAL = `## For every command
 - Exit code 0: done. 1: what was asked for failed; each line on standard error is \`Reason: message\`, and
   [troubleshooting](troubleshooting.md) has a section for each reason. 2: wrong usage or invalid input, with the field's
   path. \`exec\` ends with the exit code of its command. \`kubectl fairlead diff\` is as \`kubectl diff\`: 0 no difference, 1
-  differences, 2 wrong usage or invalid input, 3 it could not be told.
+  differences, 2 wrong usage or invalid input, 3 it could not be told. So is \`diff --exit-code\`; without it, \`diff\` ends with
+  0 whether there are differences or not.
 - \`kubectl fairlead\` finds its kubeconfig as kubectl does: \`--kubeconfig\` and \`--context\`, else \`KUBECONFIG\`, else
   \`~/.kube/config\`. These two and \`-n\` may stand before and after the command.
 - \`FAIRLEAD_STATE\` or \`--state\` names the state folder (default \`/var/lib/fairlead\`), \`FAIRLEAD_CONFIG\` the
