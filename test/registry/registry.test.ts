@@ -1,125 +1,34 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { parseReference } from '../../src/image/reference.ts'
-import type { ImageSource } from '../../src/image/source.ts'
-import type { Descriptor, Digest } from '../../src/image/types.ts'
-import { entriesKeychain } from '../../src/registry/keychain.ts'
-import { openSource } from '../../src/registry/open.ts'
-import { RegistrySession } from '../../src/registry/session.ts'
-import type { Effects, RegistriesConfig, Timeouts } from '../../src/registry/types.ts'
+import { describe, expect, test } from 'vitest'
+import type { Digest } from '../../src/image/types.ts'
+import type { Effects } from '../../src/registry/types.ts'
 import { failureOf } from '../support/expected-error.ts'
 import { cut, respond, sha256, silent, startHostileRegistry, truncated } from '../support/hostile-registry.ts'
 import type { HostileRegistry } from '../support/hostile-registry.ts'
-import { file, layer } from '../support/layer.ts'
-import { buildImage, buildIndex, jsonBytes } from '../support/layout.ts'
-import type { Artifact } from '../support/layout.ts'
-
-const AMD64 = { os: 'linux', architecture: 'amd64' }
-const signal = new AbortController().signal
-const image = buildImage({ layers: [layer([file('a', 'x'.repeat(300_000))])], platform: AMD64 })
-const other = buildImage({ layers: [layer([file('b', 'other')])], platform: AMD64 })
-const arm = buildImage({
-  layers: [layer([file('c', 'arm')])],
-  platform: { os: 'linux', architecture: 'arm64' },
-})
-const multi = buildIndex([image, arm])
-const layerOf = image.manifest.layers[0] ?? image.manifest.config
-const layerBytes = image.blobs.get(layerOf.digest) ?? Buffer.alloc(0)
-
-let registry: HostileRegistry
-let mirror: HostileRegistry
-const open: ImageSource[] = []
-const warnings: string[] = []
-let clock = 0
-let waits: number[] = []
-
-beforeEach(async () => {
-  registry = await startHostileRegistry()
-  mirror = await startHostileRegistry()
-  clock = 1_000_000
-  waits = []
-  warnings.length = 0
-})
-afterEach(async () => {
-  for (const source of open.splice(0)) await source.close()
-  await Promise.all([registry.stop(), mirror.stop()])
-})
-
-/** Puts an image or index and all below it into a registry. */
-function serve(host: HostileRegistry, artifact: Artifact, tag?: string, repository = 'team/app'): void {
-  const manifests = new Map(artifact.manifests.map((descriptor) => [descriptor.digest, descriptor]))
-  for (const [digest, bytes] of artifact.blobs) {
-    const descriptor = manifests.get(digest)
-    if (descriptor === undefined) host.blob(repository, bytes)
-    else
-      host.manifest(
-        repository,
-        { mediaType: descriptor.mediaType, bytes },
-        digest === artifact.digest ? tag : undefined,
-      )
-  }
-}
-
-interface Setup {
-  readonly users?: readonly (readonly [key: string, pair: string])[]
-  readonly identityToken?: string
-  readonly registries?: RegistriesConfig
-  readonly timeouts?: Partial<Timeouts>
-  readonly effects?: Partial<Effects>
-  readonly session?: RegistrySession
-}
-
-function newSession(setup: Setup = {}): RegistrySession {
-  return new RegistrySession({
-    effects: {
-      now: () => clock,
-      random: () => 0.5,
-      wait: async (ms) => {
-        waits.push(ms)
-        clock += ms
-        return Promise.resolve()
-      },
-      env: {},
-      ...setup.effects,
-    },
-    ...(setup.timeouts === undefined ? {} : { timeouts: setup.timeouts }),
-  })
-}
-
-function sourceOf(name: string, setup: Setup = {}): ImageSource {
-  const entries = (setup.users ?? []).map(([key, pair]) => {
-    const [username = '', password = ''] = pair.split(':')
-    return { key, credential: { label: username, username, password } }
-  })
-  const { identityToken } = setup
-  const token =
-    identityToken === undefined ? [] : [{ key: registry.host, credential: { label: 'id', identityToken } }]
-  const source = openSource(parseReference(name), {
-    baseDir: '/',
-    registries: setup.registries ?? {},
-    keychain: entriesKeychain([...entries, ...token]),
-    userAgent: 'fairlead/test',
-    onWarning: (text) => warnings.push(text),
-    session: setup.session ?? newSession(setup),
-  })
-  open.push(source)
-  return source
-}
-
-const app = (suffix = ':1') => `${registry.host}/team/app${suffix}`
-const resolve = (setup: Setup = {}, suffix = ':1') => sourceOf(app(suffix), setup).resolve(AMD64, signal)
-const failure = async (setup: Setup = {}, suffix = ':1') => {
-  const text = await failureOf(() => resolve(setup, suffix))
-  return text.replaceAll(registry.host, 'REGISTRY').replaceAll(mirror.host, 'MIRROR')
-}
-
-async function read(source: ImageSource, descriptor: Descriptor = layerOf): Promise<Buffer> {
-  const parts: Uint8Array[] = []
-  for await (const part of source.blob(descriptor, signal)) parts.push(part)
-  return Buffer.concat(parts)
-}
+import { jsonBytes } from '../support/layout.ts'
+import {
+  AMD64,
+  app,
+  arm,
+  failure,
+  image,
+  layerBytes,
+  layerOf,
+  mirror,
+  multi,
+  newSession,
+  other,
+  read,
+  registry,
+  resolve,
+  serve,
+  signal,
+  sourceOf,
+  time,
+  warnings,
+} from './world.ts'
 
 describe('resolving a tag', () => {
-  test('asks HEAD for the tag and GET for its digest, and hashes what comes', async () => {
+  test('M1 asks HEAD for the tag with the four types and GET for its digest, and hashes what comes', async () => {
     serve(registry, multi, '1')
     const resolved = await resolve()
     expect(resolved).toMatchObject({
@@ -160,7 +69,7 @@ describe('resolving a tag', () => {
     expect(resolved.digest).toBe(other.digest)
   })
 
-  test('that moves in between gives what it was asked for first', async () => {
+  test('M10 that moves in between gives what it was asked for first', async () => {
     serve(registry, image, '1')
     registry.times(1, /^HEAD/, (_request, response) => {
       response.once('finish', () => serve(registry, other, '1'))
@@ -180,14 +89,14 @@ describe('resolving a tag', () => {
       'has a digest that is none',
       respond(200, { 'content-length': '10', 'docker-content-digest': 'sha256:../../x' }),
     ],
-  ])('falls back on GET when HEAD %s', async (_name, behaviour) => {
+  ])('M9 falls back on GET when HEAD %s', async (_name, behaviour) => {
     serve(registry, image, '1')
     registry.on(/^HEAD/, behaviour)
     expect((await resolve()).digest).toBe(image.digest)
     expect(registry.log().slice(0, 2)).toEqual(['HEAD manifests/1', 'GET manifests/1'])
   })
 
-  test('remembers that a host does not do HEAD', async () => {
+  test('M9 remembers that a host does not do HEAD', async () => {
     serve(registry, image, '1')
     registry.on(/^HEAD/, respond(405))
     const session = newSession()
@@ -197,7 +106,7 @@ describe('resolving a tag', () => {
     session.close()
   })
 
-  test('head is one request and says the digest', async () => {
+  test('L6 head of a known tag is one request and says the digest', async () => {
     serve(registry, image, '1')
     expect(await sourceOf(app()).head(signal)).toEqual({
       digest: image.digest,
@@ -206,7 +115,7 @@ describe('resolving a tag', () => {
     expect(registry.log()).toEqual(['HEAD manifests/1'])
   })
 
-  test('passes warnings of the registry on, once', async () => {
+  test('T8 passes warnings of the registry on, once', async () => {
     serve(registry, image, '1')
     registry.on(/./, (_request, response) => {
       response.setHeader('warning', '299 - "this registry \\u001b ends soon", 199 - "no", 299 - "and so on"')
@@ -299,7 +208,7 @@ describe('answers that lie', () => {
       (host) => host.on(/blobs/, respond(200, {}, '{}')),
       'ended after 2 bytes',
     ],
-  ])('are found out: %s', async (_name, misbehave, reason) => {
+  ])('M6 are found out: %s', async (_name, misbehave, reason) => {
     serve(registry, image, '1')
     misbehave(registry)
     expect(await failure()).toContain(reason)
@@ -377,10 +286,10 @@ describe('failures', () => {
   })
 
   test('of a host that does not listen name it', async () => {
-    await mirror.stop()
-    const found = await failureOf(() => sourceOf(`${mirror.host}/x`).resolve(AMD64, signal))
-    expect(found).toContain(`RegistryUnavailable: ${mirror.host} cannot be reached: `)
-    mirror = await startHostileRegistry()
+    const dead = await startHostileRegistry()
+    await dead.stop()
+    const found = await failureOf(() => sourceOf(`${dead.host}/x`).resolve(AMD64, signal))
+    expect(found).toContain(`RegistryUnavailable: ${dead.host} cannot be reached: `)
   })
 
   test.each([
@@ -396,13 +305,13 @@ describe('failures', () => {
       'did not send more within 50 ms',
     ],
     ['no end of it', () => registry.on(/./, silent), { overallMs: 50 }, 'did not finish within 50 ms'],
-  ])('of time: %s', async (_name, misbehave, timeouts, text) => {
+  ])('T6 of time: %s', async (_name, misbehave, timeouts, text) => {
     serve(registry, image, '1')
     misbehave()
     expect(await failure({ timeouts })).toContain(text)
   })
 
-  test('an abort is the caller’s own reason, at once', async () => {
+  test('T6 an abort is the caller’s own reason, at once', async () => {
     registry.on(/./, silent)
     const caller = new AbortController()
     const reason = new Error('stop it')
@@ -413,27 +322,27 @@ describe('failures', () => {
 })
 
 describe('trying again', () => {
-  test('passes over hiccups, with growing pauses', async () => {
+  test('T10 passes over hiccups, with growing pauses', async () => {
     serve(registry, image, '1')
     registry.times(1, /^HEAD/, respond(503))
     registry.times(1, /^HEAD/, cut)
     registry.times(1, /^HEAD/, respond(429))
     expect((await resolve()).digest).toBe(image.digest)
-    expect(waits).toEqual([125, 250, 500])
+    expect(time.waits).toEqual([125, 250, 500])
   })
 
-  test('gives up after the fourth time', async () => {
+  test('T10 gives up after the fourth time', async () => {
     registry.on(/./, respond(503))
     await failure()
     expect(registry.requests).toHaveLength(4)
   })
 
-  test('waits as long as it is told, and everyone else too', async () => {
+  test('T10 waits as long as it is told, and everyone else too', async () => {
     serve(registry, image, '1')
     registry.times(1, /./, respond(429, { 'retry-after': '7' }))
     const session = newSession()
     await sourceOf(app(), { session }).resolve(AMD64, signal)
-    expect(waits.reduce((sum, ms) => sum + ms)).toBeGreaterThanOrEqual(7000)
+    expect(time.waits.reduce((sum, ms) => sum + ms)).toBeGreaterThanOrEqual(7000)
     registry.times(1, /./, respond(429, { 'retry-after': '3600' }))
     expect(await failureOf(() => sourceOf(app(), { session }).head(signal))).toContain(
       'it asks to wait, next try at 1970-01-01T01:16:47Z',
@@ -443,14 +352,14 @@ describe('trying again', () => {
       'asked to be left alone; next try at 1970-01-01T01:16:47Z',
     )
     expect(registry.requests).toHaveLength(before)
-    clock += 3_600_000
+    time.clock += 3_600_000
     expect((await sourceOf(app(), { session }).head(signal)).digest).toBe(image.digest)
     session.close()
   })
 })
 
 describe('Basic', () => {
-  test('is answered with each matching login in turn', async () => {
+  test('A9 is answered with each matching login in turn', async () => {
     serve(registry, image, '1')
     registry.demandBasic({ good: 'pw' })
     const resolved = await resolve({
@@ -462,7 +371,7 @@ describe('Basic', () => {
     expect(resolved.digest).toBe(image.digest)
   })
 
-  test('is remembered: the second request logs in at once', async () => {
+  test('A5 is remembered: the second request logs in at once', async () => {
     serve(registry, image, '1')
     registry.demandBasic({ good: 'pw' })
     const source = sourceOf(app(), { users: [[registry.host, 'good:pw']] })
@@ -479,7 +388,7 @@ describe('Basic', () => {
     )
   })
 
-  test('with wrong logins tells which were tried, and no secret', async () => {
+  test('A10 with wrong logins tells which were tried, and no secret', async () => {
     registry.demandBasic({ good: 'pw' })
     const found = await failure({
       users: [
@@ -491,7 +400,7 @@ describe('Basic', () => {
     expect(found).not.toMatch(/hunter|Basic/)
   })
 
-  test('logins of another registry are not sent', async () => {
+  test('A9 logins of another registry are not sent', async () => {
     registry.demandBasic({ good: 'pw' })
     await failure({
       users: [
@@ -502,7 +411,7 @@ describe('Basic', () => {
     expect(registry.requests.every(({ authorization }) => authorization === undefined)).toBe(true)
   })
 
-  test('a way to log in that nobody knows is told', async () => {
+  test('A1 a way to log in that nobody knows is told', async () => {
     registry.on(/./, respond(401, { 'www-authenticate': 'Negotiate' }))
     expect(await failure()).toContain('it names no way to log in that is known')
   })
@@ -515,7 +424,7 @@ describe('Basic', () => {
 })
 
 describe('Bearer', () => {
-  test('anonymous tokens are fetched once and kept', async () => {
+  test('A2 anonymous tokens are fetched once, for pulling only, and kept', async () => {
     serve(registry, multi, '1')
     registry.demandToken()
     const session = newSession()
@@ -533,16 +442,16 @@ describe('Bearer', () => {
     session.close()
   })
 
-  test('tokens are fetched anew when they expire', async () => {
+  test('A3 tokens are fetched anew before they expire', async () => {
     serve(registry, image, '1')
     registry.demandToken({ expiresIn: 100 })
     const source = sourceOf(app())
     const tokens = () => registry.requests.filter(({ path }) => path === '/token').length
     await source.head(signal)
-    clock += 89_000
+    time.clock += 89_000
     await source.head(signal)
     expect(tokens()).toBe(1)
-    clock += 2_000
+    time.clock += 2_000
     await source.head(signal)
     expect(tokens()).toBe(2)
   })
@@ -562,7 +471,7 @@ describe('Bearer', () => {
     expect((await source.head(signal)).digest).toBe(image.digest)
   })
 
-  test('logins go to the token server of the registry, and tokens of one login are not another’s', async () => {
+  test('A8 logins go to the token server of the registry, and tokens of one login are not another’s', async () => {
     serve(registry, image, '1')
     registry.demandToken({ users: { good: 'pw' } })
     const session = newSession()
@@ -577,7 +486,7 @@ describe('Bearer', () => {
     session.close()
   })
 
-  test('all logins are tried, then none', async () => {
+  test('A9 all logins are tried, then none', async () => {
     serve(registry, image, '1')
     registry.demandToken()
     registry.on(/\/token$/, (request, response) =>
@@ -596,7 +505,7 @@ describe('Bearer', () => {
     expect(registry.requests.filter(({ path }) => path === '/token')).toHaveLength(3)
   })
 
-  test('identity tokens are exchanged by POST', async () => {
+  test('A4 identity tokens are exchanged by POST', async () => {
     serve(registry, image, '1')
     registry.demandToken({ users: {}, refreshTokens: ['refresh-me'] })
     expect((await sourceOf(app(), { identityToken: 'refresh-me' }).head(signal)).digest).toBe(image.digest)
@@ -610,7 +519,7 @@ describe('Bearer', () => {
     })
   })
 
-  test('another scope that is asked for is fetched, reduced to pulling', async () => {
+  test('A7 another scope that is asked for is fetched, reduced to pulling', async () => {
     serve(registry, image, '1')
     let asked = 0
     registry.on(/ \/v2\//, (request, response) => {
@@ -684,7 +593,7 @@ describe('Bearer', () => {
 describe('redirects', () => {
   const to = (location: string, status = 307) => respond(status, { location })
 
-  test('are followed, without our login as soon as the host changes', async () => {
+  test('T4 are followed, without our login as soon as the host changes', async () => {
     serve(registry, image, '1')
     mirror.blob('store', layerBytes)
     registry.on(/blobs/, to(`${mirror.url}/v2/store/blobs/${layerOf.digest}`))
@@ -700,7 +609,7 @@ describe('redirects', () => {
     expect(mirror.requests.map(({ authorization }) => authorization)).toEqual([undefined])
   })
 
-  test('back to the first host do not get the login again', async () => {
+  test('T4 back to the first host do not get the login again', async () => {
     serve(registry, image, '1')
     registry.on(/elsewhere/, respond(200, {}, layerBytes))
     mirror.on(/./, to(`${registry.url}/elsewhere`))
@@ -711,7 +620,7 @@ describe('redirects', () => {
     expect(registry.requests.find(({ path }) => path === '/elsewhere')?.authorization).toBeUndefined()
   })
 
-  test('on one host keep the login', async () => {
+  test('T4 on one host keep the login', async () => {
     serve(registry, image, '1')
     registry.on(/blobs\/sha256/, to(`/v2/moved`))
     registry.on(/moved/, (request, response) =>
@@ -728,14 +637,14 @@ describe('redirects', () => {
     ['to another scheme', () => to('file:///etc/passwd'), 'redirects to file:'],
     ['with a user name', () => to('http://u:p@127.0.0.1/'), 'with a user name'],
     ['without Location', () => respond(302), 'with the Location ""'],
-  ])('%s are refused', async (_name, behaviour, text) => {
+  ])('T4 %s are refused', async (_name, behaviour, text) => {
     registry.on(/./, behaviour(registry))
     const found = await failure()
     expect(found).toContain('RegistryInvalid: ')
     expect(found).toContain(text)
   })
 
-  test('to a host that wants a login are refused', async () => {
+  test('T5 to a host that wants a password are refused', async () => {
     serve(registry, image, '1')
     mirror.demandBasic({ good: 'pw' })
     registry.on(/^HEAD/, to(`${mirror.url}/v2/x`))
@@ -745,12 +654,12 @@ describe('redirects', () => {
 })
 
 describe('blobs', () => {
-  test('come in pieces, whole and verified', async () => {
+  test('B2 come in pieces, whole and verified', async () => {
     serve(registry, image, '1')
     expect(await read(sourceOf(app()))).toEqual(layerBytes)
   })
 
-  test('go on where the connection broke', async () => {
+  test('B3 go on where the connection broke', async () => {
     serve(registry, image, '1')
     registry.times(1, /blobs/, truncated(layerBytes, 100_000))
     expect(await read(sourceOf(app()))).toEqual(layerBytes)
@@ -759,7 +668,7 @@ describe('blobs', () => {
     expect(ranges[1]).toMatch(/^bytes=[1-9]\d*-$/)
   })
 
-  test('begin again where the host knows no ranges', async () => {
+  test('B3 begin again where the host knows no ranges', async () => {
     serve(registry, image, '1')
     registry.on(/blobs/, respond(200, {}, layerBytes))
     registry.times(2, /blobs/, truncated(layerBytes, 100_000))
@@ -783,12 +692,12 @@ describe('blobs', () => {
       'DigestMismatch: ',
     ],
     ['that is too long', respond(200, {}, Buffer.concat([layerBytes, Buffer.from('x')])), 'DigestMismatch: '],
-  ])('%s are refused', async (_name, behaviour, reason) => {
+  ])('B1 %s are refused', async (_name, behaviour, reason) => {
     registry.on(/blobs/, behaviour)
     expect(await failureOf(() => read(sourceOf(app())))).toContain(reason)
   })
 
-  test('never hand out a last chunk of wrong bytes', async () => {
+  test('B2 never hand out a last chunk of wrong bytes', async () => {
     registry.on(/blobs/, respond(200, {}, Buffer.alloc(layerBytes.length)))
     let seen = 0
     const reading = async () => {
@@ -798,7 +707,7 @@ describe('blobs', () => {
     expect(seen).toBeLessThan(layerBytes.length)
   })
 
-  test('embedded in the descriptor are not asked for', async () => {
+  test('M12 embedded in the descriptor are not asked for', async () => {
     const data = Buffer.from('{}')
     expect(
       await read(sourceOf(app()), { mediaType: 'x', digest: sha256(data) as Digest, size: 2, data }),
@@ -814,7 +723,7 @@ describe('mirrors', () => {
     },
   })
 
-  test('may say what a tag is only when they are trusted with it', async () => {
+  test('X1 may say what a tag is only when they are trusted with it', async () => {
     serve(registry, image, '1')
     serve(mirror, other, '1')
     expect(await resolve({ registries: mirrored() })).toMatchObject({
@@ -827,7 +736,7 @@ describe('mirrors', () => {
     })
   })
 
-  test('are asked first for content, under their prefix', async () => {
+  test('X6 are asked first for content, under their prefix', async () => {
     serve(registry, image, '1')
     serve(mirror, image, undefined, 'hub/team/app')
     await resolve({ registries: mirrored(false, '/hub') })
@@ -842,13 +751,13 @@ describe('mirrors', () => {
     ['refuse', () => mirror.demandBasic({ x: 'y' })],
     ['lie about bytes', () => mirror.on(/GET/, respond(200, {}, 'lies'))],
     ['are a portal', () => mirror.on(/./, respond(200, { 'content-type': 'text/html' }, '<html>'))],
-  ])('that %s are passed over', async (_name, misbehave) => {
+  ])('X5 that %s are passed over', async (_name, misbehave) => {
     serve(registry, image, '1')
     misbehave()
     expect((await resolve({ registries: mirrored(true) })).digest).toBe(image.digest)
   })
 
-  test('never see the login of the registry', async () => {
+  test('X3 never see the login of the registry', async () => {
     serve(registry, image, '1')
     registry.demandBasic({ good: 'pw' })
     mirror.demandBasic({ mine: 'too' })
@@ -863,7 +772,7 @@ describe('mirrors', () => {
     expect([...sent]).toEqual([undefined, `Basic ${Buffer.from('other:login').toString('base64')}`])
   })
 
-  test('that are of no use are named when the registry fails too', async () => {
+  test('X5 that are of no use are named when the registry fails too', async () => {
     mirror.on(/./, respond(500))
     expect(await failure({ registries: mirrored(true) })).toMatch(
       /^ImageNotFound: REGISTRY.*\(before that, for tag 1: mirror MIRROR: MIRROR.* answered 500/,
@@ -876,7 +785,7 @@ describe('a tag that a trusted mirror does not have', () => {
     [registry.host]: { mirrors: [{ url: mirror.url, resolve }] },
   })
 
-  test('is missing, where the registry itself is out of reach', async () => {
+  test('X1 is missing, where the registry itself is out of reach', async () => {
     registry.on(/./, cut)
     expect(await failure({ registries: mirrored(true) })).toMatch(
       /^ImageNotFound: mirror MIRROR: MIRROR\/v2\/team\/app\/manifests\/1 answered 404 .*; nobody else could be asked: REGISTRY cannot be reached: /,
@@ -909,7 +818,7 @@ test.each([
 })
 
 describe('plain http and encryption', () => {
-  test('a host that is not this machine is asked by https only', async () => {
+  test('T1 a host that is not this machine is asked by https only', async () => {
     const found = await failureOf(() =>
       sourceOf(`registry.example:${registry.host.split(':')[1]}/x`, {
         effects: {
@@ -921,7 +830,7 @@ describe('plain http and encryption', () => {
     expect(registry.requests).toEqual([])
   })
 
-  test('plain http can be configured', async () => {
+  test('T1 plain http can be configured', async () => {
     serve(registry, image, '1')
     const host = `registry.example:${registry.host.split(':')[1]}`
     const lookup: Effects['lookup'] = (_host, _options, callback) =>
