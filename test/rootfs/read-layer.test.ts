@@ -93,7 +93,7 @@ describe('decompression', () => {
       'application/vnd.oci.image.layer.nondistributable.v1.tar+zstd',
       A,
     ],
-  ])('%s', async (_title, blob, mediaType, expected) => {
+  ])('B7 %s', async (_title, blob, mediaType, expected) => {
     for (const chunk of [blob.length || 1, 1000, 7]) {
       const notes: string[] = []
       const found = await decompressed(blob, mediaType, chunk, notes)
@@ -107,7 +107,7 @@ describe('decompression', () => {
     ['zstd that says gzip', zstdCompressSync(A), GZIP, 'says gzip, the bytes are zstd'],
     ['tar that says gzip', A, GZIP, 'says gzip, the bytes are none'],
     ['gzip that says tar', gzipSync(A), TAR, 'says none, the bytes are gzip'],
-  ])('goes by the bytes for %s, and says so once', async (_title, blob, mediaType, message) => {
+  ])('B7 goes by the bytes for %s, and says so once', async (_title, blob, mediaType, message) => {
     const notes: string[] = []
     const found = await decompressed(blob, mediaType, 100, notes)
     expect(found.equals(A)).toBe(true)
@@ -251,7 +251,7 @@ describe('a layer', () => {
     ])
   })
 
-  test('has a DiffID over the whole stream, bytes after the archive included', async () => {
+  test('B6 has a DiffID over the whole stream, bytes after the archive included', async () => {
     const long = Buffer.concat([tar, Buffer.from('tail')])
     expect((await readBlob(gzipSync(long), long, GZIP)).entries).toHaveLength(1)
     expect(await failure(readBlob(gzipSync(long), tar, GZIP))).toBe(
@@ -259,7 +259,7 @@ describe('a layer', () => {
     )
   })
 
-  test('may not be larger than allowed, packed tightly or not', async () => {
+  test('B5 may not be larger than allowed, packed tightly or not', async () => {
     const zeros = layer([file('z', Buffer.alloc(70 * 1024 * 1024))])
     const blob = gzipSync(zeros)
     expect(await failure(readBlob(blob, zeros, GZIP, { limits: { maxRatio: 100 } }))).toMatch(
