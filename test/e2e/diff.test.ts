@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 import type { TreeChange } from '../../src/rootfs/diff.ts'
 import { runToEnd } from '../engine/local/temporary.ts'
 import { busyboxImage, WAIT_FOREVER } from '../support/busybox-image.ts'
-import { dir, file, hardlink, symlink as linkPart } from '../support/layer.ts'
+import { dir, file, hardlink, layer, symlink as linkPart } from '../support/layer.ts'
 import { writeLayout } from '../support/layout.ts'
 import { expectDone, makeRichFolder } from '../support/rich-folder.ts'
 import { app, Sandbox } from '../support/sandbox.ts'
@@ -22,6 +22,9 @@ const DATA = [
   file('data/gone', ''),
   file('data/one', 'shared', { xattrs: { 'user.note': 'kept' } }),
   hardlink('data/two', 'data/one'),
+  // Equal in everything and no links of each other: storage that shares content must not make them so.
+  file('data/twin 1', 'twin'),
+  file('data/twin 2', 'twin'),
 ]
 
 const IMAGE = busyboxImage({
@@ -34,6 +37,7 @@ const IMAGE = busyboxImage({
     file('etc/a', 'x'),
     hardlink('etc/b', 'etc/a'),
   ],
+  layers: [layer([file('data/twin 3', 'twin')])],
   config: { Volumes: ['/data'] },
 })
 
