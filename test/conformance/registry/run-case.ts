@@ -12,7 +12,7 @@ import { failureOf } from './verdict.ts'
 import type { Outcome, Result } from './verdict.ts'
 
 /** Longer than any client takes that gives up by itself. */
-const DEADLINE_MS = 75_000
+const DEADLINE_MS = 60_000
 const MAX_OUTPUT_BYTES = 4 << 20
 /** Go's and Node's last words. */
 const CRASH =
@@ -47,6 +47,11 @@ export async function runCase(one: Case, tool: Tool, authority: Authority, folde
     await stage.stop()
     await rm(home, { recursive: true, force: true })
   }
+}
+
+/** Paths that a case made long tell nothing more. */
+function shortened(words: string): string {
+  return words.length > 100 ? `${words.slice(0, 97)}...` : words
 }
 
 async function ask(
