@@ -9,7 +9,8 @@ import type { TreeChange } from '../../src/rootfs/diff.ts'
 import { runToEnd } from '../engine/local/temporary.ts'
 import { busyboxImage, WAIT_FOREVER } from '../support/busybox-image.ts'
 import { dir, file, hardlink, layer, symlink as linkPart } from '../support/layer.ts'
-import { writeLayout } from '../support/layout.ts'
+import { pushImage, writeLayout } from '../support/layout.ts'
+import { startRegistry } from '../support/real-registry.ts'
 import { expectDone, makeRichFolder } from '../support/rich-folder.ts'
 import { app, Sandbox } from '../support/sandbox.ts'
 
@@ -90,6 +91,19 @@ describe.each(['runc', 'crun'] as const)('of a running app under %s', (runtime) 
       "NotFound: web has no running container; 'fairlead status web' says why\n",
     ])
   })
+})
+
+test('an app is compared with its image while the registry is down', async () => {
+  await using sandbox = await Sandbox.create()
+  const registry = await startRegistry()
+  try {
+    await pushImage(registry.host, 'down/app', 'v1', IMAGE)
+    await sandbox.mustUp([app('web', `${registry.host}/down/app:v1`)])
+  } finally {
+    await registry.stop()
+  }
+  expect(await differences(sandbox, 'app://web')).toContain('added /home/app/log')
+  expect(await differences(sandbox, 'volume://web:/data')).toEqual([])
 })
 
 test('a volume is as the image has it when it was seeded, and every change since is told', async () => {
