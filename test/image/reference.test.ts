@@ -10,8 +10,14 @@ const SHA512 = `sha512:${'a'.repeat(128)}`
 const ID = '1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a'
 
 describe('registry references', () => {
+  /** Reads as this, and keeps what was typed. */
+  const means = (text: string, expected: string) => {
+    const reference = parseReference(text)
+    expect(canonical(reference)).toBe(expected)
+    expect(reference.original).toBe(text)
+  }
+
   test.each([
-    // Docker Hub's defaults (R3)
     ['ubuntu', 'docker.io/library/ubuntu:latest'],
     ['ubuntu:24.04', 'docker.io/library/ubuntu:24.04'],
     ['docker/docker', 'docker.io/docker/docker:latest'],
@@ -23,7 +29,9 @@ describe('registry references', () => {
     ['Docker.IO/debian', 'docker.io/library/debian:latest'],
     ['quay.io/app', 'quay.io/app:latest'],
     ['mattermost/mattermost-team-edition:10.12', 'docker.io/mattermost/mattermost-team-edition:10.12'],
-    // What is a host (R2)
+  ])('R3 %s means %s', means)
+
+  test.each([
     ['localhost/x', 'localhost/x:latest'],
     ['localhost', 'docker.io/library/localhost:latest'],
     ['local/x', 'docker.io/local/x:latest'],
@@ -38,29 +46,39 @@ describe('registry references', () => {
     ['foo/foo_bar.com:8080', 'docker.io/foo/foo_bar.com:8080'],
     ['oci/x', 'docker.io/oci/x:latest'],
     ['dir:5000/x', 'dir:5000/x:latest'],
-    // Ports (R5)
+  ])('R2 %s means %s', means)
+
+  test.each([
     ['localhost:5000/x', 'localhost:5000/x:latest'],
     ['test:5000/repo:tag', 'test:5000/repo:tag'],
     ['name:5000', 'docker.io/library/name:5000'],
     ['h:65535/x', 'h:65535/x:latest'],
     ['h:00080/x', 'h:80/x:latest'],
-    // IPv6 (R6)
+  ])('R5 %s means %s', means)
+
+  test.each([
     ['[::1]:5000/x', '[::1]:5000/x:latest'],
     ['[2001:db8::1]/repo', '[2001:db8::1]/repo:latest'],
     ['[2001:db8:1:2:3:4:5:6]/repo:tag', '[2001:db8:1:2:3:4:5:6]/repo:tag'],
     ['[2001:DB8::]:5000/repo', '[2001:db8::]:5000/repo:latest'],
     ['[fc00::1]:5000/docker/docker', '[fc00::1]:5000/docker/docker:latest'],
     [`[2001:db8::1]:5000/repo@${SHA256}`, `[2001:db8::1]:5000/repo@${SHA256}`],
-    // Upper case (R7)
+  ])('R6 %s means %s', means)
+
+  test.each([
     ['lowercase:Uppercase', 'docker.io/library/lowercase:Uppercase'],
     ['TEST.com:5000/x:V1', 'test.com:5000/x:V1'],
-    // Digests (R10, R11, rule R3 of the behaviours)
+  ])('R7 %s means %s', means)
+
+  test.each([
     [`x@${SHA256}`, `docker.io/library/x@${SHA256}`],
     [`x@${SHA512}`, `docker.io/library/x@${SHA512}`],
     [`x:1@${SHA256}`, `docker.io/library/x:1@${SHA256}`],
     [`host:5000/repo@${SHA256}`, `host:5000/repo@${SHA256}`],
     [`host:5000/repo:tag@${SHA256}`, `host:5000/repo:tag@${SHA256}`],
-    // Paths and tags (R8)
+  ])('R10 %s means %s', means)
+
+  test.each([
     [
       'b.gcr.io/test.example.com/my-app:test.example.com',
       'b.gcr.io/test.example.com/my-app:test.example.com',
@@ -72,29 +90,26 @@ describe('registry references', () => {
     [`${'a/'.repeat(127)}a:tag`, `docker.io/${'a/'.repeat(127)}a:tag`],
     [`docker.io/${ID}`, `docker.io/library/${ID}:latest`],
     [`${ID}:tag`, `docker.io/library/${ID}:tag`],
-    // Punycode stays (R15)
-    ['xn--n3h.com/myimage:xn--n3h.com', 'xn--n3h.com/myimage:xn--n3h.com'],
-  ])('%s means %s', (text, expected) => {
-    const reference = parseReference(text)
-    expect(canonical(reference)).toBe(expected)
-    expect(reference.original).toBe(text)
-  })
+  ])('R8 %s means %s', means)
+
+  test.each([['xn--n3h.com/myimage:xn--n3h.com', 'xn--n3h.com/myimage:xn--n3h.com']])(
+    'R15 %s means %s',
+    means,
+  )
+
+  const refused = async (text: string, problem: string) => {
+    const failure = await failureOf(() => parseReference(text))
+    expect(failure).toMatch(/^InvalidReference: /)
+    expect(failure).toContain(problem)
+    // oxlint-disable-next-line no-control-regex -- the message must be safe to print
+    expect(failure).not.toMatch(/[\u0000-\u001f]/)
+  }
 
   test.each([
     ['', 'is empty'],
-    [':justtag', 'no repository name'],
     [`@${SHA256}`, 'no repository name'],
     [' ubuntu', 'must be'],
     ['ubuntu ', 'must be'],
-    ['ubuntu\n', 'must be'],
-    ['ubuntu:1\n', 'has the tag'],
-    [`x@${SHA256}\n`, 'has an invalid digest'],
-    ['ubun\0tu', 'must be'],
-    ['x:\u0661', 'has the tag'],
-    ['Uppercase:tag', 'write uppercase'],
-    ['docker/Docker', 'write docker/docker'],
-    ['test:5000/Uppercase/lowercase:tag', 'write uppercase/lowercase'],
-    ['docker.io/docker/Docker', 'upper-case'],
     ['a//a', 'empty component'],
     ['docker///docker', 'empty component'],
     ['docker.io/', 'no repository name'],
@@ -110,18 +125,16 @@ describe('registry references', () => {
     ['-docker.io/docker/docker', 'has the host'],
     ['a..b/c', 'has the host'],
     ['foo_bar.com/x', 'has the host'],
-    ['x:', 'empty tag'],
-    ['x:-a', 'has the tag'],
-    ['x:.a', 'has the tag'],
-    [`x:${'t'.repeat(129)}`, 'has the tag'],
-    [`${'a/'.repeat(128)}a:tag`, 'at most 255'],
-    ['a'.repeat(248), 'at most 255'],
-    ['a'.repeat(2000), 'longer than'],
-    [ID, 'image ID'],
+  ])('R1 %j is refused: %s', refused)
+
+  test.each([
     ['h:0/x', '1 to 65535'],
     ['h:65536/x', '1 to 65535'],
     ['h:/x', '1 to 65535'],
     ['h:80a/x', '1 to 65535'],
+  ])('R5 %j is refused: %s', refused)
+
+  test.each([
     ['::1/x', 'in brackets'],
     ['fc00::1:5000/debian', 'in brackets'],
     ['[fc00::1]', 'must be'],
@@ -134,6 +147,29 @@ describe('registry references', () => {
     ['[1::2::3]/x', 'IPv6'],
     ['[12345::]/x', 'IPv6'],
     ['[::1/x', 'IPv6'],
+  ])('R6 %j is refused: %s', refused)
+
+  test.each([
+    ['Uppercase:tag', 'write uppercase'],
+    ['docker/Docker', 'write docker/docker'],
+    ['test:5000/Uppercase/lowercase:tag', 'write uppercase/lowercase'],
+    ['docker.io/docker/Docker', 'upper-case'],
+  ])('R7 %j is refused: %s', refused)
+
+  test.each([
+    [':justtag', 'no repository name'],
+    ['x:', 'empty tag'],
+    ['x:-a', 'has the tag'],
+    ['x:.a', 'has the tag'],
+    [`x:${'t'.repeat(129)}`, 'has the tag'],
+    [`${'a/'.repeat(128)}a:tag`, 'at most 255'],
+    ['a'.repeat(248), 'at most 255'],
+    ['a'.repeat(2000), 'longer than'],
+  ])('R8 %j is refused: %s', refused)
+
+  test.each([[ID, 'image ID']])('R9 %j is refused: %s', refused)
+
+  test.each([
     ['repo@sha256:ffffffffffffffffffffffffffffffffff', 'sha256 has 64'],
     [`x@md5:${'0'.repeat(32)}`, 'algorithm md5 is not supported'],
     [`x@sha384:${'0'.repeat(96)}`, 'algorithm sha384 is not supported'],
@@ -142,19 +178,24 @@ describe('registry references', () => {
     [`x@${SHA256}@${SHA256}`, 'has an invalid digest'],
     ['x@', 'has an invalid digest'],
     ['x@constructor:00', 'algorithm constructor is not supported'],
+  ])('R10 %j is refused: %s', refused)
+
+  test.each([
     ['docker://ubuntu', 'write "ubuntu"'],
     ['https://github.com/docker/docker', 'write "github.com/docker/docker"'],
     ['http://x', 'has no scheme'],
     ['oci://x', 'write oci:/path'],
     ['docker-archive:/a.tar', 'has the transport docker-archive'],
     ['oci-layout:/a', 'has the transport oci-layout'],
-  ])('%j is refused: %s', async (text, problem) => {
-    const failure = await failureOf(() => parseReference(text))
-    expect(failure).toMatch(/^InvalidReference: /)
-    expect(failure).toContain(problem)
-    // oxlint-disable-next-line no-control-regex -- the message must be safe to print
-    expect(failure).not.toMatch(/[\u0000-\u001f]/)
-  })
+  ])('R12 %j is refused: %s', refused)
+
+  test.each([
+    ['ubuntu\n', 'must be'],
+    ['ubuntu:1\n', 'has the tag'],
+    [`x@${SHA256}\n`, 'has an invalid digest'],
+    ['ubun\0tu', 'must be'],
+    ['x:\u0661', 'has the tag'],
+  ])('R14 %j is refused: %s', refused)
 
   test.each([
     ['ubuntu', 'ubuntu:latest'],
@@ -171,7 +212,7 @@ describe('registry references', () => {
     expect(familiar(parseReference(text))).toBe(expected)
   })
 
-  test('keeps tag and digest apart', () => {
+  test('R11 keeps tag and digest apart', () => {
     expect(parseReference(`localhost:5000/a/b:c@${SHA256}`)).toEqual({
       kind: 'registry',
       original: `localhost:5000/a/b:c@${SHA256}`,
@@ -182,7 +223,7 @@ describe('registry references', () => {
     })
   })
 
-  test('reads its own canonical and familiar text as the same image', () => {
+  test('R13 reads its own canonical and familiar text as the same image', () => {
     const component = fc.stringMatching(/^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+){0,2}$/)
     const host = fc.oneof(
       fc.constantFrom('', 'docker.io/', 'index.docker.io/', 'localhost/', '[::1]:5000/', 'Foo/', 'a.b:80/'),
@@ -203,7 +244,7 @@ describe('registry references', () => {
     )
   })
 
-  test('never fails with anything but InvalidReference', async () => {
+  test('R14 never fails with anything but InvalidReference', async () => {
     const unit = fc.constantFrom(
       'a',
       'A',
