@@ -40,7 +40,7 @@ export async function runCase(one: Case, tool: Tool, authority: Authority, folde
     return {
       id: one.id,
       verdict: words === undefined ? 'passed' : 'failed',
-      words: words ?? '',
+      words: shortened(words ?? ''),
       milliseconds,
     }
   } finally {
