@@ -66,10 +66,13 @@ export class TarReader {
     while (at < chunk.length) at = this.#step(chunk, at)
   }
 
-  /** The stream is over: anything unfinished is an error. An archive may lack its end blocks, as many do. */
+  /**
+   * The stream is over: anything unfinished is an error. An archive may lack its end blocks, as many do, and what fills
+   * up its last block, which no other reader misses.
+   */
   end(): void {
     if (this.#state === 'finished') return
-    if (this.#state !== 'header' || this.#partialBytes > 0)
+    if ((this.#state !== 'header' && this.#state !== 'padding') || this.#partialBytes > 0)
       this.#fail('InvalidLayer', 'the archive ends in the middle of an entry')
     this.#requireNoHeaders()
   }

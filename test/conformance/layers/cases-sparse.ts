@@ -150,6 +150,13 @@ export const SPARSE_CASES: readonly LayerCase[] = [
     'map',
   ),
   refuses(
+    '55s',
+    'a sparse file without its map',
+    [[sparse10Raw('s', SIZE, '', Buffer.alloc(0)), after]],
+    'InvalidLayer',
+    'is missing',
+  ),
+  refuses(
     '55i',
     'a map that never ends',
     [[sparse10Raw('s', SIZE, '1', Buffer.alloc(0))]],
