@@ -32,6 +32,7 @@ export const REASONS = [
   'InvalidWhiteout',
   'PathEscape',
   'LimitExceeded',
+  'LayersDiverge',
   // The container's own view
   'UserNotFound',
   'CommandMissing',

@@ -13,9 +13,9 @@ import { digestIn } from '../image/digest.ts'
 import type { ImageSource } from '../image/source.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
 import type { AppKey } from '../reconcile/names.ts'
-import { flattenImage } from '../rootfs/flatten-image.ts'
+import { flattenImage, type FlattenInput } from '../rootfs/flatten-image.ts'
 import { HashSink } from '../rootfs/hash-sink.ts'
-import type { LayerLimits, TreeNode } from '../rootfs/types.ts'
+import type { TreeNode } from '../rootfs/types.ts'
 import { readConfig } from '../engine/local/config.ts'
 import { shortName } from './app-view.ts'
 import type { CommandCall } from './command-spec.ts'
@@ -23,6 +23,7 @@ import type { CliContext } from './context.ts'
 import { requireRunning } from './current-instance.ts'
 import type { DiffSide } from './diff-side.ts'
 import { withImage } from './image-source.ts'
+import { layerSemanticsOf } from './layer-semantics.ts'
 import { pullProgress } from './pull-progress.ts'
 import { requireApp } from './require-app.ts'
 import { stateDirOf, statePathsOf } from './state-folder.ts'
@@ -75,8 +76,8 @@ export async function readOwnImage(reader: SideReader, side: DiffSide): Promise<
     side.kind === 'app'
       ? (await requireRunning(state.paths, side.key)).record.digest
       : seedOf(await storedVolume(state.paths, side), shortName(side.key))
-  return withOwnImage(state, stored, digest, context.signal, ({ image, source }) =>
-    flattened(context, image, source, state.config.limits),
+  return withOwnImage(state, stored, digest, context.signal, ({ image, source, semantics }) =>
+    flattened(context, image, source, { semantics, limits: state.config.limits }),
   )
 }
 
@@ -93,8 +94,9 @@ function readImage(
   { context, call }: SideReader,
   { reference }: Extract<DiffSide, { readonly kind: 'image' }>,
 ): Promise<ReadSide> {
+  const semantics = layerSemanticsOf(call)
   return withImage(context, call, reference, ({ image, source, config }) =>
-    flattened(context, image, source, config.limits),
+    flattened(context, image, source, { semantics, limits: config.limits }),
   )
 }
 
@@ -103,7 +105,7 @@ async function flattened(
   context: CliContext,
   image: ResolvedImage,
   source: Pick<ImageSource, 'blob'>,
-  limits: LayerLimits,
+  merging: Pick<FlattenInput, 'semantics' | 'limits'>,
 ): Promise<ReadSide> {
   const progress = pullProgress(context, printable(image.reference.original))
   try {
@@ -111,7 +113,7 @@ async function flattened(
       source,
       manifest: image.manifest,
       config: image.config,
-      limits,
+      ...merging,
       sink: new HashSink(),
       signal: context.signal,
       onProgress: progress.report,

@@ -13,6 +13,7 @@ import { IssuesError, type Issue, refuseErrors } from '../errors.ts'
 import { parseReference } from '../image/reference.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
 import { desiredState } from '../reconcile/desired.ts'
+import { localLayerIssues, localSemantics } from '../reconcile/layer-issues.ts'
 import { localSupportIssues } from '../reconcile/local-support.ts'
 import type { Sources } from '../reconcile/ports.ts'
 import type { Desired } from '../reconcile/types.ts'
@@ -52,10 +53,15 @@ export async function withExaminedApp<T>(
   const keychain = await appKeychain(app, input.sources)
   const source = openImageSource(context, parseReference(app.spec.image), document.baseDir, config, keychain)
   const { limits } = config
-  return withReadImage({ context, document, source, limits, pin: pinOf(document) }, async (image, tree) => {
-    const { warnings, ...judgement } = await judged(input, image, tree)
-    return use({ image, tree, ...judgement, warnings: [...support, ...warnings] })
-  })
+  const semantics = localSemantics(app)
+  return withReadImage(
+    { context, document, source, limits, pin: pinOf(document), merging: { semantics } },
+    async ({ image, tree, divergence }) => {
+      const { warnings, ...judgement } = await judged(input, image, tree)
+      const layers = localLayerIssues(semantics, divergence)
+      return use({ image, tree, ...judgement, warnings: [...support, ...layers, ...warnings] })
+    },
+  )
 }
 
 /** The digest of the document's own status, as long as it belongs to the reference that the spec has now. */

@@ -4,7 +4,8 @@ import { PickSink } from '../engine/local/unpack/pick-sink.ts'
 import { hostPlatform, parsePlatform } from '../image/platform.ts'
 import type { ImageSource } from '../image/source.ts'
 import type { Digest, Platform, ResolvedImage } from '../image/types.ts'
-import { flattenImage } from '../rootfs/flatten-image.ts'
+import { divergenceText } from '../rootfs/divergences.ts'
+import { flattenImage, type FlattenInput } from '../rootfs/flatten-image.ts'
 import { treeView } from '../rootfs/tree.ts'
 import type { FileTree, LayerLimits } from '../rootfs/types.ts'
 import type { CliContext } from './context.ts'
@@ -18,6 +19,15 @@ export interface ReadImageInput {
   readonly limits: LayerLimits
   /** undefined: what the reference names now. */
   readonly pin: Digest | undefined
+  /** By which rules the layers merge. */
+  readonly merging: Pick<FlattenInput, 'semantics' | 'fallsBack'>
+}
+
+export interface ReadImage {
+  readonly image: ResolvedImage
+  readonly tree: FileTree
+  /** Where overlayfs nodes differ from the image specification, in a sentence; undefined when nowhere. */
+  readonly divergence: string | undefined
 }
 
 /** The one that the app asks for, else this host's. */
@@ -29,9 +39,9 @@ export function platformOf(app: App): Platform {
 /** Calls `use` while the tree can be read; closes the source and leaves nothing, whatever happens. */
 export async function withReadImage<T>(
   input: ReadImageInput,
-  use: (image: ResolvedImage, tree: FileTree) => Promise<T>,
+  use: (read: ReadImage) => Promise<T>,
 ): Promise<T> {
-  const { context, document, source, limits, pin } = input
+  const { context, document, source, limits, pin, merging } = input
   const { app } = document
   const sink = new PickSink()
   const progress = pullProgress(context, app.metadata.name)
@@ -42,13 +52,14 @@ export async function withReadImage<T>(
       manifest: image.manifest,
       config: image.config,
       limits,
+      ...merging,
       sink,
       signal: context.signal,
       onProgress: progress.report,
     })
     progress.end()
     const tree = treeView(flattened.tree, (content, maxBytes, offset) => sink.read(content, maxBytes, offset))
-    return await use(image, tree)
+    return await use({ image, tree, divergence: divergenceText(flattened.divergences) })
   } finally {
     progress.end()
     sink.dispose()

@@ -23,6 +23,7 @@ import { desiredEnv } from './env.ts'
 import { expandReferences } from './expand.ts'
 import type { AppKey } from './names.ts'
 import type { Sources } from './ports.ts'
+import { localSemantics } from './layer-issues.ts'
 import { revisionOf } from './revision.ts'
 import type { Desired } from './types.ts'
 import { desiredVolumes } from './volumes.ts'
@@ -93,7 +94,19 @@ export function desiredState(input: DesiredInput): DesiredResult {
 
 function revision({ app, image, sources, revision: basis }: DesiredInput): string {
   const declared = declaredVolumes(image.config).volumes
-  return revisionOf(app, basis?.digest ?? image.manifestDigest, sources, declared, basis?.more)
+  return revisionOf(
+    app,
+    basis?.digest ?? image.manifestDigest,
+    sources,
+    declared,
+    basis === undefined ? hostBasis(app) : basis.more,
+  )
+}
+
+/** Where Fairlead unpacks, another way of merging gives another root; said only where it is not the usual one. */
+function hostBasis(app: App): unknown {
+  const layerSemantics = localSemantics(app)
+  return layerSemantics === 'spec' ? undefined : { layerSemantics }
 }
 
 /** Kubernetes expands `$(NAME)` in command and args, too. */

@@ -20,6 +20,8 @@ export interface FlattenRequest {
   readonly limits?: LayerLimits
   /** By which rules layers merge; `spec` unless told otherwise. */
   readonly semantics?: LayerSemantics
+  /** Under `overlayfs`: see `MergeOptions`. */
+  readonly fallsBack?: boolean | undefined
   /** Counts over all layers; a new one unless layers are counted elsewhere, too. */
   readonly usage?: LayerUsage
   /** For callers that do not look at extended attributes: they are checked, and then let go. */
@@ -75,8 +77,8 @@ export async function flattenLayers(
   }
   const reports = layers.map(emptyReport)
   const usage = input.usage ?? noUsage()
-  const { semantics = 'spec', limits = DEFAULT_LIMITS } = input
-  const merge = new LayerMerge({ semantics, limits, usage, reports })
+  const { semantics = 'spec', fallsBack, limits = DEFAULT_LIMITS } = input
+  const merge = new LayerMerge({ semantics, fallsBack, limits, usage, reports })
   const inOrder = new InOrder<readonly LayerEntry[]>((entries, layer) => merge.add(entries, layer))
   const add = inOrder.add.bind(inOrder)
   await readLayers(input, { reports, usage, read, width, add })

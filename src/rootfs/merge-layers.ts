@@ -15,6 +15,11 @@ import type { LayerEntry, LayerLimits, LayerUsage, TreeNode } from './types.ts'
 
 export interface MergeOptions {
   readonly semantics: LayerSemantics
+  /**
+   * Under `overlayfs`: layers that such nodes can't unpack, or that take too long to work that out, are merged by the
+   * specification after all and only reported, since the nodes at hand may do it in another way.
+   */
+  readonly fallsBack?: boolean | undefined
   readonly limits: LayerLimits
   readonly usage: Pick<LayerUsage, 'entries'>
   /** One for each layer. */
@@ -53,25 +58,27 @@ export class LayerMerge {
       return
     }
     this.#withinBudget(layer, () => this.#watch?.apply(entries, layer, this.#merged()))
-    if (this.#options.semantics === 'overlayfs') this.#refuseFailures(layer)
+    if (this.#mustUnpack()) this.#refuseFailures(layer)
   }
 
   /** Writes what differs into the reports, and returns the tree. */
   finish(): TreeNode {
     const { reports, semantics } = this.#options
     const watch = this.#watch
-    if (watch !== undefined) {
-      this.#withinBudget(reports.length - 1, () => watch.finish(this.#merged(), reports))
-      const refusal = this.#refusal
-      if (refusal !== undefined)
-        reports[refusal.layer]?.divergences.push({
-          path: '/',
-          layer: refusal.layer,
-          rule: 'spec-refuses',
-          overlayfs: `layers that the image specification forbids (${refusal.error.message})`,
-        })
+    watch?.finish(this.#merged(), reports)
+    if (this.#refusal !== undefined) {
+      const { layer, error } = this.#refusal
+      const overlayfs = `layers that the image specification forbids (${error.message})`
+      reports[layer]?.divergences.push({ path: '/', layer, rule: 'spec-refuses', overlayfs })
     }
-    return semantics === 'overlayfs' ? (this.#watch?.tree ?? this.#tree) : this.#tree
+    const isShown = semantics === 'overlayfs' && watch !== undefined && watch.failures.length === 0
+    return isShown ? watch.tree : this.#tree
+  }
+
+  /** Whether nothing but the tree of a node will do. */
+  #mustUnpack(): boolean {
+    const { semantics, fallsBack = false } = this.#options
+    return semantics === 'overlayfs' && (!fallsBack || this.#refusal !== undefined)
   }
 
   #merged(): TreeNode | undefined {
@@ -117,8 +124,7 @@ export class LayerMerge {
     } catch (error) {
       if (!(error instanceof BudgetSpent)) throw error
       const message = 'the layers are too many or too deep to work out what overlayfs nodes show'
-      if (this.#options.semantics === 'overlayfs')
-        throw layerError('LimitExceeded', layer, undefined, message)
+      if (this.#mustUnpack()) throw layerError('LimitExceeded', layer, undefined, message)
       this.#watch = undefined
       this.#below = []
       this.#isSpent = true

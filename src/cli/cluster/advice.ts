@@ -28,6 +28,8 @@ const ADVICE: Readonly<Record<Reason, string>> = {
   InvalidManifest: 'Build or push the image again.',
   InvalidConfig: 'Build the image again.',
   InvalidLayer: 'Build the image again.',
+  LayersDiverge:
+    'Build the image so that its layers mean the same everywhere; docs/layers.md says how, rule by rule.',
   InvalidWhiteout: 'Build the image again, with another tool if need be.',
   PathEscape: 'Do not use this image: an entry of it tries to leave its root.',
   LimitExceeded: 'If the image is trusted, choose a smaller one or let the operator raise the limit.',

@@ -16,17 +16,17 @@ import { desiredState } from '../../reconcile/desired.ts'
 import { imageRequest } from '../../reconcile/image-request.ts'
 import { renderCluster } from '../../reconcile/kubernetes/render.ts'
 import { clusterRevisionBasis } from '../../reconcile/kubernetes/revision-basis.ts'
+import { clusterLayerIssues } from '../../reconcile/layer-issues.ts'
 import { clusterSupportIssues } from '../../reconcile/kubernetes/support.ts'
 import type { ObservedClaim, RenderedCluster } from '../../reconcile/kubernetes/types.ts'
 import type { Desired } from '../../reconcile/types.ts'
 import { pullSecretKeychain } from '../../registry/docker-config.ts'
 import { combineKeychains } from '../../registry/keychain.ts'
 import type { Keychain } from '../../registry/types.ts'
-import type { FileTree } from '../../rootfs/types.ts'
 import type { CliContext } from '../context.ts'
 import type { InputApp } from '../input-documents.ts'
 import { packageVersion } from '../package-version.ts'
-import { platformOf, withReadImage } from '../read-image.ts'
+import { platformOf, withReadImage, type ReadImage } from '../read-image.ts'
 import type { RenderSettings } from './render-options.ts'
 
 export interface ClusterExamineInput {
@@ -54,8 +54,15 @@ export async function examineForCluster(input: ClusterExamineInput): Promise<Clu
   const source = await openImage(input, app.spec.image)
   try {
     return await withReadImage(
-      { context, document, source, limits, pin: pinOf(app, context.now()) },
-      (image, tree) => Promise.resolve(judged(input, image, tree)),
+      {
+        context,
+        document,
+        source,
+        limits,
+        pin: pinOf(app, context.now()),
+        merging: { semantics: 'overlayfs', fallsBack: true },
+      },
+      (read) => Promise.resolve(judged(input, read)),
     )
   } catch (error) {
     throw askedFromHere(error)
@@ -129,8 +136,7 @@ async function keychainOf(app: App, secrets: readonly SecretDoc[]): Promise<Keyc
 /** The steps of the controller's own pass, in its order. */
 function judged(
   { document, settings, claims }: ClusterExamineInput,
-  image: ResolvedImage,
-  tree: FileTree,
+  { image, tree, divergence }: ReadImage,
 ): ClusterExamined {
   const { app } = document
   const key = { namespace: app.metadata.namespace, name: app.metadata.name }
@@ -144,7 +150,8 @@ function judged(
     { platforms: [{ image, tree, checked: true }] },
     { isPrepared: ({ path }) => claims.some(({ seeded }) => Object.hasOwn(seeded, path)) },
   )
-  const found = refuseErrors([...support, ...desired.warnings, ...checked])
+  const layers = clusterLayerIssues(app, divergence)
+  const found = refuseErrors([...support, ...layers, ...desired.warnings, ...checked])
   const modes = Object.fromEntries(claims.map(({ name, accessModes }) => [name, accessModes]))
   const rendered = renderCluster(desired, settings.options, modes)
   return { image, desired, rendered, warnings: [...found, ...rendered.warnings] }

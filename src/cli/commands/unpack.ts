@@ -5,9 +5,11 @@ import { hostTree } from '../../engine/local/host-tree.ts'
 import { unpackImage, type UnpackReport } from '../../engine/local/unpack/unpack-image.ts'
 import { printable } from '../../errors.ts'
 import type { ResolvedImage } from '../../image/types.ts'
+import { divergenceText } from '../../rootfs/divergences.ts'
 import { plainBundle } from '../plain-bundle.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
+import { layerSemanticsOf } from '../layer-semantics.ts'
 import { referenceOf, withImage, type OpenImage } from '../image-source.ts'
 import { issueLine } from '../print-error.ts'
 import { pullProgress } from '../pull-progress.ts'
@@ -25,6 +27,8 @@ export const unpack: RunCommand = async (context, call) => {
   if (file !== undefined) return
   if (report.dropped.length > 0)
     context.stderr.write(`${report.dropped.length} entries were left out; --report says which and why\n`)
+  const divergence = divergenceText(report.divergences)
+  if (divergence !== undefined) context.stderr.write(`${divergence}; --report lists all\n`)
 }
 
 async function unpackTo(
@@ -40,6 +44,7 @@ async function unpackTo(
       manifest: image.manifest,
       config: image.config,
       limits: config.limits,
+      semantics: layerSemanticsOf(call),
       dir,
       signal: context.signal,
       onProgress: progress.report,

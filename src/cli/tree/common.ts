@@ -1,5 +1,6 @@
 /** Arguments and options that many commands share: one wording, one meaning. */
 import type { ArgumentSpec, OptionSpec } from '../command-spec.ts'
+import { LAYER_SEMANTICS } from '../../image/layer-semantics.ts'
 import { OUTPUT_OPTION } from '../output.ts'
 
 export const NAME: ArgumentSpec = {
@@ -51,5 +52,11 @@ export const PLATFORM: OptionSpec = {
   flags: '--platform <platform>',
   description: "os/architecture[/variant] (default: this host's)",
   kind: 'text',
+}
+export const LAYER_SEMANTICS_OPTION: OptionSpec = {
+  flags: '--layer-semantics <rules>',
+  description:
+    'merge layers as the image specification says (spec, the default) or as Kubernetes nodes show them',
+  choices: LAYER_SEMANTICS,
 }
 export { OUTPUT_OPTION as OUTPUT }

@@ -1,7 +1,7 @@
 /** Commands that need no state: images and files. */
 import type { CommandSpec } from '../command-spec.ts'
 import { CLUSTER_RENDERING, forKubernetes, PREFLIGHT_RENDERING } from './cluster-rendering.ts'
-import { FILES, NAMESPACE, OUTPUT, PLATFORM, REFERENCE, STATE } from './common.ts'
+import { FILES, LAYER_SEMANTICS_OPTION, NAMESPACE, OUTPUT, PLATFORM, REFERENCE, STATE } from './common.ts'
 
 export const IMAGE_COMMANDS: readonly CommandSpec[] = [
   {
@@ -74,6 +74,7 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
         description: 'write what was dropped and where other engines differ, as JSON',
         kind: 'file',
       },
+      LAYER_SEMANTICS_OPTION,
       PLATFORM,
     ],
     examples: [
@@ -106,6 +107,7 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
         flags: '--exit-code',
         description: 'exit 1 when something differs, 0 when nothing does, 3 when it cannot be told',
       },
+      LAYER_SEMANTICS_OPTION,
       PLATFORM,
       NAMESPACE,
       OUTPUT,

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { duration, matching, objectName } from './fields.ts'
 
 export const RESOLVE_POLICIES = ['OnImageChange', 'Interval', 'Never'] as const
+export const LAYER_RULES = ['spec', 'overlayfs'] as const
 
 const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9.]+)?$/
 
@@ -24,6 +25,10 @@ export const imagePolicySchema = z.strictObject({
   platform: matching(PLATFORM, 'a platform such as linux/amd64 or linux/arm64/v8', 64).optional().meta({
     description:
       "Platform to choose from an index: os/architecture[/variant]. Default: the host's or the nodes'.",
+  }),
+  layerSemantics: z.enum(LAYER_RULES).optional().meta({
+    description:
+      'How layers merge where the image specification and overlayfs disagree. spec (default on one host): as the specification says. overlayfs: as Kubernetes nodes show it. Nodes unpack images by themselves, so in a cluster it is always overlayfs; spec is reported there where the image differs.',
   }),
 })
 

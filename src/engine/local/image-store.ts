@@ -5,13 +5,16 @@
 import { join } from 'node:path'
 import PQueue from 'p-queue'
 import type { App } from '../../crd/types.ts'
+import { LAYER_SEMANTICS, type LayerSemantics } from '../../image/layer-semantics.ts'
 import { canonical, parseReference } from '../../image/reference.ts'
 import { formatPlatform, hostPlatform, parsePlatform } from '../../image/platform.ts'
 import { hexOf } from '../../image/digest.ts'
 import type { ImageSource, TagQuestion, TagState } from '../../image/source.ts'
 import type { Digest, Platform, ResolvedImage } from '../../image/types.ts'
+import { localLayerIssues, localSemantics } from '../../reconcile/layer-issues.ts'
 import { shortHash } from '../../reconcile/names.ts'
 import type { ImagePresence, Images, PreparedImage, StoredApp } from '../../reconcile/ports.ts'
+import { divergenceText } from '../../rootfs/divergences.ts'
 import type { BlobStore } from '../../registry/blob-store.ts'
 import { ExpectedError, type Issue } from '../../errors.ts'
 import type { FairleadConfig } from './config.ts'
@@ -115,13 +118,18 @@ export class LocalImages implements Images, ImagePresence {
     image: ResolvedImage,
     signal: AbortSignal,
   ): Promise<PreparedImage> {
-    const key = treeKey(image)
+    const semantics = localSemantics(app)
+    const key = treeKey(image, semantics)
     const dir = join(this.#options.paths.rootfs, key)
     if ((await readJson(reportFile(dir))) === undefined)
       await this.#makeOnce(key, () => this.#make(app, stored, image, dir, signal))
     const report = (await readJson(reportFile(dir))) as UnpackReport
     const rootfsDir = join(dir, 'rootfs')
-    return { image, tree: hostTree(rootfsDir), rootfsDir, warnings: droppedWarnings(report) }
+    const warnings = [
+      ...droppedWarnings(report),
+      ...localLayerIssues(semantics, divergenceText(report.divergences)),
+    ]
+    return { image, tree: hostTree(rootfsDir), rootfsDir, warnings }
   }
 
   async head(app: App, stored: StoredApp, signal: AbortSignal, question?: TagQuestion): Promise<TagState> {
@@ -167,6 +175,7 @@ export class LocalImages implements Images, ImagePresence {
         source: blobs,
         manifest: image.manifest,
         config: image.config,
+        semantics: localSemantics(app),
         limits,
         dir,
         shared: (reader, policy) => new StoredContent(this.#layers, { policy, limits }, reader),
@@ -233,14 +242,25 @@ export class LocalImages implements Images, ImagePresence {
 }
 
 /** Folder name of a merged tree: the chain of layers and how they were merged, nothing else (oci.md §10). */
-export function treeKey(image: ResolvedImage): string {
-  return `${shortHash(image.config.diffIds.join('\n'), 32)}-v${SEMANTICS_VERSION}`
+export function treeKey(image: ResolvedImage, semantics: LayerSemantics = 'spec'): string {
+  const key = `${shortHash(image.config.diffIds.join('\n'), 32)}-v${SEMANTICS_VERSION}`
+  return semantics === 'spec' ? key : `${key}-${semantics}`
+}
+
+/** The trees that an image may have: apps with one image may want it merged in different ways. */
+export function treeKeys(image: ResolvedImage): readonly string[] {
+  return LAYER_SEMANTICS.map((semantics) => treeKey(image, semantics))
+}
+
+/** How the layers of a tree's folder were merged. */
+export function semanticsOfTree(key: string): LayerSemantics {
+  return LAYER_SEMANTICS.find((semantics) => key.endsWith(`-${semantics}`)) ?? 'spec'
 }
 
 /** What an image needs of the store, by the names that a lease takes. */
 export function namesOf(image: ResolvedImage): readonly string[] {
   const { digest, manifest, config } = image
-  return [digest, treeKey(image), ...manifest.layers.map((layer) => layer.digest), ...config.diffIds]
+  return [digest, ...treeKeys(image), ...manifest.layers.map((layer) => layer.digest), ...config.diffIds]
 }
 
 /** Where the store keeps what a digest was resolved to: one file a digest and platform. */

@@ -2,9 +2,11 @@
 import { parseApp } from '../../crd/app.ts'
 import type { App } from '../../crd/types.ts'
 import { IssuesError } from '../../errors.ts'
+import type { LayerSemantics } from '../../image/layer-semantics.ts'
 import { hostPlatform, parsePlatform } from '../../image/platform.ts'
 import type { ImageSource } from '../../image/source.ts'
 import type { Digest, ResolvedImage } from '../../image/types.ts'
+import { localSemantics } from '../../reconcile/layer-issues.ts'
 import { appId } from '../../reconcile/names.ts'
 import type { StoredApp } from '../../reconcile/ports.ts'
 import type { LocalState } from './open.ts'
@@ -12,6 +14,8 @@ import type { LocalState } from './open.ts'
 export interface OwnImage {
   readonly image: ResolvedImage
   readonly source: Pick<ImageSource, 'blob'>
+  /** By which rules the layers of the app merge. */
+  readonly semantics: LayerSemantics
 }
 
 /** Asks the image's source only for what is not here any more. Throws what the source throws. */
@@ -28,7 +32,7 @@ export async function withOwnImage<Result>(
     const image =
       (await state.images.recall(app, stored, digest)) ??
       (await source.resolve(platformOf(app), signal, digest))
-    return await use({ image, source: storedFirst(state, source) })
+    return await use({ image, source: storedFirst(state, source), semantics: localSemantics(app) })
   } finally {
     await source.close()
   }

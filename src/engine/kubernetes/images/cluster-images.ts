@@ -7,6 +7,7 @@ import { canonical } from '../../../image/reference.ts'
 import type { ImageSource, TagQuestion, TagState } from '../../../image/source.ts'
 import type { Digest, Platform, RegistryReference, ResolvedImage } from '../../../image/types.ts'
 import { formatPlatform } from '../../../image/platform.ts'
+import { clusterLayerIssues } from '../../../reconcile/layer-issues.ts'
 import { appId, type AppKey } from '../../../reconcile/names.ts'
 import type { ImagePresence, Images, PreparedImage, StoredApp } from '../../../reconcile/ports.ts'
 import { combineKeychains } from '../../../registry/keychain.ts'
@@ -264,7 +265,8 @@ export class ClusterImages implements Images, ImagePresence {
   async #see(app: App, image: ResolvedImage, signal: AbortSignal): Promise<Seen> {
     try {
       const seen = await this.#tree(app, image, signal)
-      return { image, tree: seen.tree, checked: true, warnings: droppedWarnings(seen) }
+      const warnings = [...droppedWarnings(seen), ...clusterLayerIssues(app, seen.divergence)]
+      return { image, tree: seen.tree, checked: true, warnings }
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof ExpectedError) || !UNREADABLE.has(error.reason)) throw error

@@ -1,6 +1,7 @@
 /** An image's layers, streamed once, to the little that the checks need. */
 import type { ImageSource } from '../../../image/source.ts'
 import type { ResolvedImage } from '../../../image/types.ts'
+import { divergenceText } from '../../../rootfs/divergences.ts'
 import { flattenImage, type FlattenInput } from '../../../rootfs/flatten-image.ts'
 import { DEFAULT_LIMITS } from '../../../rootfs/limits.ts'
 import type { DroppedEntry, LayerLimits } from '../../../rootfs/types.ts'
@@ -12,6 +13,8 @@ export interface SeenImage {
   /** How many entries of the layers were left out, and the first of them. */
   readonly dropped: number
   readonly firstDropped: DroppedEntry | undefined
+  /** Where overlayfs nodes differ from the image specification, in a sentence; undefined when nowhere. */
+  readonly divergence: string | undefined
 }
 
 /** While an image is read, each entry takes several hundred bytes of the controller's memory, and its names as they are. */
@@ -35,11 +38,14 @@ export async function readTree(
 ): Promise<SeenImage> {
   const sink = new CheckContent()
   const { manifest, config } = image
-  const { tree, dropped } = await flattenImage({
+  const { tree, dropped, divergences } = await flattenImage({
     source,
     manifest,
     config,
     limits,
+    // The checks judge what nodes will show. Those without overlayfs can unpack what others can't.
+    semantics: 'overlayfs',
+    fallsBack: true,
     sink,
     // Nodes unpack the image; no check looks at an attribute, not even at a file's capabilities.
     dropXattrs: true,
@@ -50,5 +56,6 @@ export async function readTree(
     tree: CompactTree.from(tree, sink.kept),
     dropped: dropped.length,
     firstDropped: dropped[0],
+    divergence: divergenceText(divergences),
   }
 }

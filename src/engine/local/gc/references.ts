@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { parseStatus } from '../../../crd/status.ts'
 import { ExpectedError } from '../../../errors.ts'
 import type { Digest, ResolvedImage } from '../../../image/types.ts'
-import { namesOf, treeKey } from '../image-store.ts'
+import { namesOf, treeKeys } from '../image-store.ts'
 import { InstanceStore } from '../instance-store.ts'
 import { isMissing, listFolder, readJson, readText } from '../disk.ts'
 import { instancePaths, type StatePaths } from '../paths.ts'
@@ -114,7 +114,7 @@ class Found implements References {
       const image = await readResolved(file)
       if (image === undefined) continue
       for (const name of namesOf(image)) this.#need(name, why)
-      if (inUse) this.use(treeKey(image), why)
+      if (inUse) for (const key of treeKeys(image)) this.use(key, why)
     }
   }
 

@@ -12,7 +12,7 @@ import type { TreeChange } from '../../../rootfs/diff.ts'
 import type { LayerLimits } from '../../../rootfs/types.ts'
 import { storedItems, type StoredItem, type StoredKind } from '../gc/inventory.ts'
 import { readReferences, readResolved, type References } from '../gc/references.ts'
-import { treeKey } from '../image-store.ts'
+import { treeKeys } from '../image-store.ts'
 import type { StatePaths } from '../paths.ts'
 import { StoredBlobs } from '../stored-blobs.ts'
 import { blobProblem, readProblem } from './verify-blobs.ts'
@@ -115,7 +115,7 @@ class Verifier {
   async record(item: StoredItem): Promise<void> {
     try {
       const image = await readResolved(item.path)
-      if (image !== undefined) this.#images.set(treeKey(image), image)
+      if (image !== undefined) for (const key of treeKeys(image)) this.#images.set(key, image)
     } catch (error) {
       this.#note(item, readProblem(error))
     }

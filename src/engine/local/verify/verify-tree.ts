@@ -3,7 +3,7 @@
  * digest for each file, and the folder is read as it is: what differs is named by path.
  */
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { ImageSource } from '../../../image/source.ts'
 import type { ResolvedImage } from '../../../image/types.ts'
 import { diffTrees, type TreeChange } from '../../../rootfs/diff.ts'
@@ -11,6 +11,7 @@ import { flattenImage } from '../../../rootfs/flatten-image.ts'
 import { HashSink } from '../../../rootfs/hash-sink.ts'
 import type { LayerLimits } from '../../../rootfs/types.ts'
 import { isMissing } from '../disk.ts'
+import { semanticsOfTree } from '../image-store.ts'
 import { readFolderTree } from '../folder-tree.ts'
 import type { UnpackReport } from '../unpack/unpack-image.ts'
 
@@ -33,6 +34,7 @@ export async function treeDamage(input: VerifyTreeInput): Promise<readonly TreeC
     source,
     manifest: image.manifest,
     config: image.config,
+    semantics: semanticsOfTree(basename(dir)),
     limits,
     sink: new HashSink(),
     signal,
