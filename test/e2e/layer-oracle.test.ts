@@ -1,6 +1,6 @@
 /**
  * The suite of layers against real peers: umoci, buildah and containerd do what the committed table says of them, case
- * by case, and nothing else; on real images all of them and Fairlead agree.
+ * by case, and nothing else; on real images all of them and Fairlead agree; and our model of overlayfs is containerd's.
  */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { rowOf } from '../conformance/layers/compare.ts'
@@ -12,6 +12,9 @@ import {
   type ImageResults,
   type Measured,
 } from '../conformance/layers/measure.ts'
+import { modelProblems, reportProblems } from '../conformance/layers/overlayfs-agreement.ts'
+import { OVERLAYFS_EXCEPTIONS } from '../conformance/layers/overlayfs-exceptions.ts'
+import { runInMemory } from '../conformance/layers/run-in-memory.ts'
 import { REAL_IMAGES, withRealImages } from '../conformance/layers/real-images.ts'
 import { TOOLS } from '../conformance/layers/tools/all.ts'
 import { FAIRLEAD } from '../conformance/layers/tools/fairlead.ts'
@@ -68,6 +71,30 @@ describe.each(TOOLS.map(({ name }) => name).filter((name) => name !== FAIRLEAD.n
     })
   },
 )
+
+describe('overlayfs as containerd shows it', () => {
+  const why = new Map(OVERLAYFS_EXCEPTIONS.flatMap(({ cases, why }) => cases.map((id) => [id, why] as const)))
+  const shown = CASES.filter(({ limits }) => limits === undefined)
+
+  test.each(shown.map((layerCase) => [layerCase.id, layerCase.title, layerCase] as const))(
+    '%s: %s',
+    async (id, _title, layerCase) => {
+      const containerd = resultOf('containerd').outcomes.get(id)
+      const buildah = resultOf('buildah-overlay').outcomes.get(id)
+      if (containerd === undefined || buildah === undefined) return
+      const spec = await runInMemory(layerCase)
+      const model = await runInMemory(layerCase, undefined, 'overlayfs')
+      const problems = [...modelProblems(model, containerd), ...reportProblems(spec, { containerd, buildah })]
+      if (why.has(id)) expect(problems, `no exception any more: ${why.get(id)}`).not.toEqual([])
+      else expect(problems).toEqual([])
+    },
+  )
+
+  test('exceptions are about cases that there are', () => {
+    const known = new Set(CASES.map(({ id }) => id))
+    expect([...why.keys()].filter((id) => !known.has(id))).toEqual([])
+  })
+})
 
 function resultOf(name: string): Measured {
   const result = results.get(name)

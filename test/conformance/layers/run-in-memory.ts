@@ -1,5 +1,6 @@
 /** Our own answer to a case, without a disk: manifest, config and blobs read and verified as those of any image. */
 import { ExpectedError, type Reason } from '../../../src/errors.ts'
+import type { LayerSemantics } from '../../../src/image/layer-semantics.ts'
 import { parseImageConfig } from '../../../src/image/config.ts'
 import { parseManifestOrIndex } from '../../../src/image/manifest.ts'
 import type { Descriptor, Digest } from '../../../src/image/types.ts'
@@ -21,7 +22,11 @@ export type Answer =
   | { readonly error: Reason; readonly message: string }
 
 /** `chunk`: blobs come in pieces of so many bytes. Throws only what is a bug. */
-export async function runInMemory(layerCase: LayerCase, chunk?: number): Promise<Answer> {
+export async function runInMemory(
+  layerCase: LayerCase,
+  chunk?: number,
+  semantics: LayerSemantics = 'spec',
+): Promise<Answer> {
   try {
     const { manifest, diffIds, blobs } = openCase(layerCase)
     const { tree, dropped, divergences } = await flattenImage({
@@ -30,6 +35,7 @@ export async function runInMemory(layerCase: LayerCase, chunk?: number): Promise
       },
       manifest,
       config: { diffIds },
+      semantics,
       limits: { ...DEFAULT_LIMITS, ...layerCase.limits },
       sink: new MemorySink(),
       signal: new AbortController().signal,
