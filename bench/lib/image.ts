@@ -1,19 +1,30 @@
 /**
- * The image that unpacking is measured with: 1.26 GiB in 60,000 entries and three gzip layers, generated from a fixed
- * seed (so every run and every machine has the same bytes) and kept for the next run.
+ * The images that unpacking is measured with: 1.26 GiB in 60,000 entries and three layers, as gzip and as zstd, and two
+ * images that share these three and have a tenth on top. Generated from a fixed seed (so every run and every machine has
+ * the same bytes) and kept for the next run.
  */
 import { createHash } from 'node:crypto'
-import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  createWriteStream,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { Transform, type TransformCallback } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGzip } from 'node:zlib'
+import { createGzip, createZstdCompress } from 'node:zlib'
 import { dir, file, symlink } from '../../test/support/layer.ts'
 
 /** Part of the folder's name: another generator makes another image. */
-const VERSION = 2
+const VERSION = 3
 const LAYERS = 3
 const DIRECTORIES = 120
+/** A tenth of the image that has it. */
+const TOP_DIRECTORIES = 40
 const FILES_PER_DIRECTORY = 160
 /** Average chosen so that the three layers have 1.26 GiB. */
 const MEAN_FILE_BYTES = 22_600
@@ -23,21 +34,26 @@ const WORD_SHARE = 0.2
 /** How far back deflate finds repeats. */
 const WINDOW_BYTES = 30_000
 
-export interface BenchImage {
-  /** OCI layout with one image, tag `bench`. */
-  readonly layout: string
+/** OCI layouts. */
+export interface BenchImages {
+  /** Tag `bench`. */
+  readonly gzip: string
+  /** Tag `bench`, the same tree. */
+  readonly zstd: string
+  /** Tags `first` and `second`. */
+  readonly pair: string
 }
 
-/** Makes the image below `cacheDir` unless it is there. Takes about a minute the first time. */
-export async function benchImage(cacheDir: string): Promise<BenchImage> {
-  const layout = join(cacheDir, `unpack-image-v${VERSION}`)
-  if (existsSync(layout)) return { layout }
-  const temporary = `${layout}.tmp`
-  rmSync(temporary, { recursive: true, force: true })
-  mkdirSync(join(temporary, 'blobs', 'sha256'), { recursive: true })
-  await makeLayout(temporary)
-  renameSync(temporary, layout)
-  return { layout }
+/** Makes the images below `cacheDir` unless they are there. Takes a minute or two the first time. */
+export async function benchImages(cacheDir: string): Promise<BenchImages> {
+  const folder = join(cacheDir, `unpack-images-v${VERSION}`)
+  if (!existsSync(folder)) {
+    const temporary = `${folder}.tmp`
+    rmSync(temporary, { recursive: true, force: true })
+    await makeLayouts(temporary)
+    renameSync(temporary, folder)
+  }
+  return { gzip: join(folder, 'gzip'), zstd: join(folder, 'zstd'), pair: join(folder, 'pair') }
 }
 
 interface Blob {
@@ -45,9 +61,45 @@ interface Blob {
   readonly size: number
 }
 
-async function makeLayout(layout: string): Promise<void> {
-  const layers: (Blob & { readonly diffId: string })[] = []
-  for (let index = 0; index < LAYERS; index += 1) layers.push(await makeLayer(layout, index))
+interface Layer extends Blob {
+  readonly file: string
+  readonly diffId: string
+  readonly mediaType: string
+}
+
+async function makeLayouts(folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true })
+  const base: Layer[] = []
+  const zstd: Layer[] = []
+  const tops: Layer[] = []
+  for (let index = 0; index < LAYERS; index += 1) {
+    base.push(await makeLayer(folder, index, DIRECTORIES, 'gzip'))
+    zstd.push(await makeLayer(folder, index, DIRECTORIES, 'zstd'))
+  }
+  for (const index of [LAYERS, LAYERS + 1]) tops.push(await makeLayer(folder, index, TOP_DIRECTORIES, 'gzip'))
+  makeLayout(join(folder, 'gzip'), { bench: base })
+  makeLayout(join(folder, 'zstd'), { bench: zstd })
+  makeLayout(join(folder, 'pair'), {
+    first: [...base, ...tops.slice(0, 1)],
+    second: [...base, ...tops.slice(1)],
+  })
+  for (const { file } of [...base, ...zstd, ...tops]) rmSync(file)
+}
+
+function makeLayout(layout: string, images: Readonly<Record<string, readonly Layer[]>>): void {
+  const blobs = join(layout, 'blobs', 'sha256')
+  mkdirSync(blobs, { recursive: true })
+  const manifests = Object.entries(images).map(([tag, layers]) => {
+    for (const { file, digest } of layers) {
+      if (!existsSync(join(blobs, digest))) linkSync(file, join(blobs, digest))
+    }
+    return { ...writeManifest(layout, layers), annotations: { 'org.opencontainers.image.ref.name': tag } }
+  })
+  writeFileSync(join(layout, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
+  writeFileSync(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }))
+}
+
+function writeManifest(layout: string, layers: readonly Layer[]): object {
   const config = writeBlob(layout, {
     architecture: 'amd64',
     os: 'linux',
@@ -58,12 +110,9 @@ async function makeLayout(layout: string): Promise<void> {
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.manifest.v1+json',
     config: descriptor('application/vnd.oci.image.config.v1+json', config),
-    layers: layers.map((layer) => descriptor('application/vnd.oci.image.layer.v1.tar+gzip', layer)),
+    layers: layers.map((layer) => descriptor(layer.mediaType, layer)),
   })
-  const annotations = { 'org.opencontainers.image.ref.name': 'bench' }
-  const entry = { ...descriptor('application/vnd.oci.image.manifest.v1+json', manifest), annotations }
-  writeFileSync(join(layout, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
-  writeFileSync(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [entry] }))
+  return descriptor('application/vnd.oci.image.manifest.v1+json', manifest)
 }
 
 function descriptor(mediaType: string, { digest, size }: Blob): object {
@@ -77,19 +126,31 @@ function writeBlob(layout: string, value: unknown): Blob {
   return { digest, size: bytes.length }
 }
 
-async function makeLayer(layout: string, index: number): Promise<Blob & { readonly diffId: string }> {
-  const temporary = join(layout, `layer-${index}`)
+async function makeLayer(
+  folder: string,
+  index: number,
+  directories: number,
+  format: 'gzip' | 'zstd',
+): Promise<Layer> {
+  const file = join(folder, `layer-${index}.${format}`)
   const [plain, packed] = [new Meter(), new Meter()]
-  await pipeline(tarParts(index), plain, createGzip({ level: 6 }), packed, createWriteStream(temporary))
-  renameSync(temporary, join(layout, 'blobs', 'sha256', packed.digest()))
-  return { digest: packed.digest(), size: packed.size, diffId: plain.digest() }
+  // The levels that builders use when nobody says otherwise.
+  const packer = format === 'gzip' ? createGzip({ level: 6 }) : createZstdCompress()
+  await pipeline(tarParts(index, directories), plain, packer, packed, createWriteStream(file))
+  return {
+    file,
+    digest: packed.digest(),
+    size: packed.size,
+    diffId: plain.digest(),
+    mediaType: `application/vnd.oci.image.layer.v1.tar+${format}`,
+  }
 }
 
 /** Directories of a package-like tree with files of mixed sizes, and a few symlinks. */
-function* tarParts(layer: number): Generator<Buffer> {
+function* tarParts(layer: number, directories: number): Generator<Buffer> {
   const random = generator(layer + 1)
   const pool = contentPool(random)
-  for (let d = 0; d < DIRECTORIES; d += 1) {
+  for (let d = 0; d < directories; d += 1) {
     const folder = `usr/lib/layer${layer}/package${d}`
     yield dir(folder, { mtime: 1_700_000_000 + d })
     for (let f = 0; f < FILES_PER_DIRECTORY; f += 1) {
