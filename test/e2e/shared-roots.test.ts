@@ -121,6 +121,6 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
     )
     await expect(
       sandbox.ok(['exec', 'calm', '--', 'ls', path.join(sandbox.state, 'layers')]),
-    ).rejects.toThrow()
+    ).rejects.toThrow('No such file')
   })
 })

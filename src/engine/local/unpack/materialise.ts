@@ -147,13 +147,13 @@ class TreeWriter {
   /** A link where the file system allows one more, else a copy with the same attributes. */
   #share(inode: Inode, file: ByteString, target: string | Buffer, names: readonly ByteString[]): void {
     const source = pathIn(this.#input.content.dirOf(inode.layer), file)
-    const copy = this.#scratch.freePath()
     try {
       if (tryLink(source, target)) return
-      copyFile(source, copy, inode, this.#input.policy)
     } catch (error) {
       throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? new ContentLost(inode.layer) : error
     }
+    const copy = this.#scratch.freePath()
+    copyFile(source, copy, inode, this.#input.policy)
     this.copied.push({ names: [...names], inode })
     this.#prepared.set(inode, copy)
     this.#takeFrom(copy, inode, target)
