@@ -1,5 +1,5 @@
 /** Every layer case unpacked to a real folder and read back: the same tree as in memory, but for device nodes. */
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -55,7 +55,10 @@ describe('on disk', () => {
   test.each(CASES.map((layerCase) => [layerCase.id, layerCase.title, layerCase] as const))(
     'case %s: %s',
     async (_id, _title, layerCase) => {
-      const answer = await runOnDisk(layerCase, path.join(await deepFolder(), 'out'))
+      const folder = await deepFolder()
+      const answer = await runOnDisk(layerCase, path.join(folder, 'out'))
+      // All of it or nothing, and nothing beside it.
+      expect(await readdir(folder)).toEqual('error' in answer ? [] : ['out'])
       expect(found(layerCase, answer)).toEqual(wanted(withoutDevices(layerCase)))
     },
   )
