@@ -113,6 +113,10 @@ async function expectIntact(sandbox: Sandbox): Promise<void> {
     (name) => name !== 'data' && name !== 'volume.json',
   )
   expect(leftovers).toEqual([])
+  for (const store of ['layers', 'rootfs']) {
+    const names = await readdir(path.join(sandbox.state, store))
+    expect(names.filter((name) => name.startsWith('.'))).toEqual([])
+  }
 }
 
 describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
