@@ -4,13 +4,13 @@ import { OutdatedWatch } from '../../src/controller/outdated.ts'
 import type { Digest } from '../../src/image/types.ts'
 import { appId, type AppKey } from '../../src/reconcile/names.ts'
 import type { Images, StoredApp } from '../../src/reconcile/ports.ts'
-import { aResource, digest, NOW_MS } from '../support/builders.ts'
+import { anImage, aResource, digest, NOW_MS } from '../support/builders.ts'
 
 const HOUR = 3_600_000
 const IMAGE = 'example.com/mattermost:10.12'
 
 function never(): never {
-  throw new Error('only the tag is asked for')
+  throw new Error('nothing is read but what is at hand')
 }
 
 /** Three apps whose tags all point at `tag`. */
@@ -22,7 +22,7 @@ function world(tag: () => Digest) {
   let nowMs = NOW_MS
   const images: Images = {
     resolve: never,
-    recall: never,
+    recall: async (_app, _stored, known) => anImage({ reference: IMAGE, digest: known }),
     prepare: never,
     head: async (_app, stored) => {
       asked.push(appId(stored.key))
