@@ -34,7 +34,7 @@ export const OVERLAYFS_EXCEPTIONS: readonly Exception[] = [
   },
   {
     why: 'archives that are damaged or whose meaning is unknown are refused; containerd takes what it can read',
-    cases: ['55l', '55p', '56h', '57d', '57e'],
+    cases: ['55l', '55p', '56h', '57e'],
   },
   {
     why: 'descriptors that lie are refused; containerd looks at the digest alone',

@@ -9,7 +9,9 @@
  * Exit code: 0 all cases are right, 1 some are not, 2 wrong usage.
  */
 import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { mustRun } from '../../../scripts/lib/run.ts'
 import { CASES } from './cases.ts'
 import type { LayerCase } from './case.ts'
 import { makeTable, readTable, TABLE_FILE, updateTable, type ToolResult } from './divergence-table.ts'
@@ -18,6 +20,8 @@ import { measureImages, measureTool, measureTools, type ImageResults } from './m
 import { REAL_IMAGES, withRealImages } from './real-images.ts'
 import { report, scoreOf } from './score.ts'
 import { TOOLS, toolNamed } from './tools/all.ts'
+
+const OXFMT = path.join(import.meta.dirname, '../../../node_modules/.bin/oxfmt')
 
 interface Options {
   readonly tools: readonly string[]
@@ -99,6 +103,8 @@ async function update(ids: readonly string[]): Promise<void> {
   const measured = makeTable(all, results)
   const table = isWhole ? measured : updateTable(readTable(), measured, all, new Set(ids))
   writeFileSync(TABLE_FILE, `${JSON.stringify(table, undefined, 2)}\n`)
+  // In the one format of the repository, so that a change of a row is a change of its line.
+  await mustRun(OXFMT, [TABLE_FILE])
   writeFileSync(DIVERGENCE_PAGE_FILE, divergencePage(table))
   console.log(`wrote ${TABLE_FILE} and ${DIVERGENCE_PAGE_FILE}: review them as text`)
 }

@@ -9,6 +9,7 @@ import type { Failure, Job, Tool, Unpacked } from './tool.ts'
 export const BUILDAH_VFS: Tool = buildah('vfs')
 export const BUILDAH_OVERLAY: Tool = buildah('overlay')
 
+const SETTINGS = `${ROOM_FOLDER}/containers.conf`
 /** It takes a lock among the machine's networks, even for a container that has none. */
 const CONFIG = `[network]\nnetwork_config_dir = "${ROOM_FOLDER}/networks"\n`
 
@@ -17,7 +18,7 @@ function buildah(driver: 'vfs' | 'overlay'): Tool {
     name: `buildah-${driver}`,
     version: () => programVersion('buildah'),
     open: async (room) => {
-      await writeFile(path.join(room.folder, 'containers.conf'), CONFIG)
+      await writeFile(path.join(room.folder, path.basename(SETTINGS)), CONFIG)
       return {
         unpack: (job) => unpack(room, driver, job),
       }
@@ -25,14 +26,22 @@ function buildah(driver: 'vfs' | 'overlay'): Tool {
   }
 }
 
+/** Prints where the container's file system is. */
+const UNPACK = `
+  set -e
+  export CONTAINERS_CONF="$1"
+  image="$2"
+  shift 2
+  buildah "$@" from --name case "$image" >&2
+  exec buildah "$@" mount case
+`
+
 /** A store for each image: what a failed one leaves, and layers that two images share, would change the next. */
 async function unpack(room: Room, driver: string, { layout, tag, id }: Job): Promise<Unpacked | Failure> {
   const folder = `${ROOM_FOLDER}/buildah-${driver}-${id}`
-  const program = ['env', `CONTAINERS_CONF=${ROOM_FOLDER}/containers.conf`, 'buildah'] as const
   const store = ['--root', `${folder}/root`, '--runroot', `${folder}/run`, '--storage-driver', driver]
-  const from = await room.run([...program, ...store, 'from', '--name', 'case', `oci:${layout}:${tag}`])
-  if (from.code !== 0) return { failure: failureOf(from, 'buildah') }
-  const mount = await room.run([...program, ...store, 'mount', 'case'])
-  if (mount.code !== 0) return { failure: failureOf(mount, 'buildah') }
-  return { root: room.seen(mount.stdout.trim()) }
+  const image = `oci:${layout}:${tag}`
+  const result = await room.run(['sh', '-c', UNPACK, 'sh', SETTINGS, image, ...store])
+  if (result.code !== 0) return { failure: failureOf(result, 'buildah') }
+  return { root: room.seen(result.stdout.trim()) }
 }
