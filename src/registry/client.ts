@@ -59,7 +59,7 @@ export class RegistryClient {
   }
 
   /**
-   * The answer with a status of 200–299 or 404 (405, 416 and 501 too), which the caller judges. Throws
+   * The answer with a status of 200–299 or 404 (400, 405, 406, 416 and 501 too), which the caller judges. Throws
    * RegistryUnauthorized with everything tried, RegistryUnavailable after the last try, RegistryInvalid.
    */
   async request(request: ClientRequest, signal: AbortSignal): Promise<HttpAnswer> {
@@ -241,7 +241,7 @@ export class RegistryClient {
 
   async #judge(answer: HttpAnswer, request: ClientRequest): Promise<HttpAnswer> {
     const { status } = answer
-    if ((status >= 200 && status < 300) || [404, 405, 416, 501].includes(status)) return answer
+    if ((status >= 200 && status < 300) || [400, 404, 405, 406, 416, 501].includes(status)) return answer
     // A refusal to HEAD has no text; the caller asks again by GET, which has (rule M9).
     if (request.method === 'HEAD' && status >= 400 && status < 500) return answer
     throw failureOf(status, await describeFailure(answer, request.method))

@@ -89,7 +89,8 @@ function readPax(data: Buffer, what: string): Pending {
     const digits = data.toString('latin1', at, Math.max(at, space))
     const length = /^[1-9][0-9]{0,8}$/.test(digits) ? Number(digits) : 0
     const end = at + length
-    if (end <= space || end > data.length || data[end - 1] !== 0x0a)
+    // Without a space nothing would be read, and the end of the record before would be taken for this one's.
+    if (space < at || end <= space || end > data.length || data[end - 1] !== 0x0a)
       throw invalid(what, 'has a broken pax header')
     const record = data.toString('utf8', space + 1, end - 1)
     const equals = record.indexOf('=')

@@ -44,6 +44,7 @@ export interface HttpAnswer {
 const MAX_HEADER_BYTES = 32 * 1024
 /** Reading a short rest keeps the connection; a longer one costs more than a new one. */
 const MAX_DRAIN_BYTES = 64 * 1024
+const MAX_DRAIN_MS = 1000
 
 export class Transport {
   readonly #effects: Effects
@@ -77,7 +78,7 @@ export class Transport {
       headers: message.headers,
       url: request.url,
       body: withIdleLimit(message, this.#timeouts.idleMs, request.url, signal),
-      discard: () => discard(message),
+      discard: () => discard(message, request.method),
       network: peer === undefined ? 'public' : networkOf(peer),
     }
   }
@@ -165,11 +166,21 @@ async function* withIdleLimit(
   }
 }
 
-function discard(message: IncomingMessage): void {
-  const length = Number(message.headers['content-length'] ?? Number.NaN)
-  // An answer to HEAD has a length and no body; it ends by itself.
-  if (message.complete || (length <= MAX_DRAIN_BYTES && message.statusCode !== undefined)) message.resume()
-  else message.destroy()
+/** Reads what little is left, so that the connection can be used again; an answer without a length may be endless. */
+function discard(message: IncomingMessage, method: string): void {
+  // An answer to HEAD has the length of what GET would bring, and no body.
+  if (method !== 'HEAD' && Number(message.headers['content-length'] ?? 0) > MAX_DRAIN_BYTES) {
+    message.destroy()
+    return
+  }
+  // A rest that comes in drops is not worth a connection.
+  const timer = setTimeout(() => message.destroy(), MAX_DRAIN_MS)
+  message.once('close', () => clearTimeout(timer))
+  let drained = 0
+  message.on('data', (chunk: Buffer) => {
+    drained += chunk.length
+    if (drained > MAX_DRAIN_BYTES) message.destroy()
+  })
 }
 
 function timedOut(url: URL, ms: number, step: string): ExpectedError {
