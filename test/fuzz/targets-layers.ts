@@ -29,7 +29,7 @@ import type { Target } from './fuzzer.ts'
 import { mutateBytes, mutateTar } from './mutate.ts'
 
 /** Low enough that inputs of a fuzzer reach them. */
-const LIMITS: LayerLimits = {
+export const LIMITS: LayerLimits = {
   ...DEFAULT_LIMITS,
   maxEntries: 200,
   maxBytes: 1024 ** 2,

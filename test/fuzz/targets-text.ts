@@ -4,6 +4,8 @@ import { parseManifestOrIndex } from '../../src/image/manifest.ts'
 import { canonical, familiar, parseReference } from '../../src/image/reference.ts'
 import { parseChallenges } from '../../src/registry/challenge.ts'
 import { parseDockerConfig } from '../../src/registry/docker-config.ts'
+import { nextLink } from '../../src/registry/link-header.ts'
+import { readQuota } from '../../src/registry/rate-limit.ts'
 import { retryAfterMs } from '../../src/registry/retry.ts'
 import type { Target } from './fuzzer.ts'
 import { mutateBytes } from './mutate.ts'
@@ -93,6 +95,9 @@ export const headerTarget: Target = {
     'Basic realm="a, b", Negotiate abc==, Bearer realm="x\\"y"',
     'Wed, 21 Oct 2026 07:28:00 GMT',
     '120',
+    '<https://a/v2/b/tags/list?last=x&n=10>; rel="next"',
+    '76;w=21600',
+    '"default";r=50;t=30',
   ]),
   mutate: mutateBytes,
   run: (input) => {
@@ -103,6 +108,13 @@ export const headerTarget: Target = {
     const waitMs = retryAfterMs(text, 0)
     if (waitMs !== undefined && !(waitMs >= 0 && Number.isFinite(waitMs)))
       throw new Error(`a wait of ${waitMs} ms was read`)
+    const link = nextLink(text)
+    if (link !== undefined && !text.includes(`<${link}>`))
+      throw new Error('a link was read that is not there')
+    for (const headers of [{ 'ratelimit-remaining': text, 'ratelimit-limit': text }, { ratelimit: text }]) {
+      const { remaining = 0, resetSeconds = 0 } = readQuota(headers, 0) ?? {}
+      if (!(remaining >= 0 && resetSeconds >= 0)) throw new Error('a quota below nothing was read')
+    }
   },
 }
 

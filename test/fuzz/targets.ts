@@ -1,5 +1,13 @@
 /** Everything that reads what strangers wrote. */
 import type { Target } from './fuzzer.ts'
+import {
+  archiveTarget,
+  elfTarget,
+  hooksTarget,
+  imageTarget,
+  programTarget,
+  usersTarget,
+} from './targets-images.ts'
 import { gzipTarget, paxTarget, tarTarget, zstdTarget } from './targets-layers.ts'
 import {
   configTarget,
@@ -19,4 +27,10 @@ export const TARGETS: readonly Target[] = [
   configTarget,
   headerTarget,
   credentialsTarget,
+  imageTarget,
+  archiveTarget,
+  elfTarget,
+  programTarget,
+  usersTarget,
+  hooksTarget,
 ]
