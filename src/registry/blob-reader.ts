@@ -1,5 +1,5 @@
 /** A blob's bytes over connections that break: goes on where it stopped, from the same host or the next (rule B3). */
-import { ExpectedError } from '../errors.ts'
+import { ExpectedError, printable } from '../errors.ts'
 import type { Descriptor } from '../image/types.ts'
 import type { RegistryClient } from './client.ts'
 import { describeFailure, failureOf } from './failure.ts'
@@ -31,7 +31,8 @@ export async function* readBlob(
     while (breaks < MAX_BREAKS) {
       const before = progress.offset
       try {
-        yield* fromHost(client, descriptor, progress, signal)
+        const isLast = client === clients.at(-1)
+        yield* fromHost(client, { descriptor, isLast }, progress, signal)
         // A clean end that is too short is the verifier's to report, not ours to repeat.
         return
       } catch (error) {
@@ -47,7 +48,7 @@ export async function* readBlob(
 
 async function* fromHost(
   client: RegistryClient,
-  descriptor: Descriptor,
+  { descriptor, isLast }: { readonly descriptor: Descriptor; readonly isLast: boolean },
   progress: { offset: number },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -65,11 +66,25 @@ async function* fromHost(
   if (answer.status !== 200 && !isContinuation(answer, offset)) {
     throw failureOf(answer.status, await describeFailure(answer, 'GET'))
   }
+  // A mirror's login page, say: passed over while nothing of it was taken yet (rule X5).
+  if (!isLast && offset === 0 && isOtherLength(answer, descriptor)) {
+    answer.discard()
+    throw new ExpectedError(
+      'DigestMismatch',
+      `${printable(client.endpoint.host)} has other content for blob ${descriptor.digest}: ${printable(answer.headers['content-length'] ?? '')} bytes instead of ${descriptor.size}`,
+    )
+  }
   // A host without ranges begins again; what we have is passed over.
   for await (const chunk of passOver(answer.status === 200 ? offset : 0, answer.body)) {
     progress.offset += chunk.length
     yield chunk
   }
+}
+
+/** What is compressed on the way has another length. */
+function isOtherLength({ status, headers }: HttpAnswer, { size }: Descriptor): boolean {
+  const { 'content-length': length, 'content-encoding': encoding } = headers
+  return status === 200 && length !== undefined && encoding === undefined && Number(length) !== size
 }
 
 function isContinuation(answer: HttpAnswer, offset: number): boolean {

@@ -118,7 +118,10 @@ export const MIRROR_CASES: readonly Case[] = [
   ),
   mirrored('X5-page', 'when the mirror answers with a page the registry is asked', 'right', (stage) => {
     put(stage.registry, genuine)
-    stage.parties.mirror.on(/ \/v2\/.+/, respond(200, { 'content-type': 'text/html' }, '<html>log in</html>'))
+    stage.parties.mirror.on(
+      / \/v2\/.+/,
+      respond(200, { 'content-type': 'text/html', 'content-length': '19' }, '<html>log in</html>'),
+    )
   }),
   mirrored('X5-cut', 'when the mirror’s layer breaks off the registry is asked', 'right', (stage) => {
     put(stage.registry, genuine)
