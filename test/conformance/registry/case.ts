@@ -57,6 +57,8 @@ export interface Setup {
 export interface Right {
   readonly digests?: readonly string[]
   readonly tags?: readonly string[]
+  /** Tags that may be given as well. */
+  readonly alsoTags?: readonly string[]
   readonly referrers?: readonly string[]
 }
 

@@ -54,7 +54,7 @@ function wrongIn(one: Case, right: Right | undefined, what: Brought): string | u
     case 'pull':
       return wrongContent(one, what)
     case 'tags':
-      return wrongSet('tags', right?.tags ?? [], what.tags ?? [])
+      return wrongSet('tags', right?.tags ?? [], what.tags ?? [], right?.alsoTags)
     case 'referrers':
       return wrongSet('referrers', right?.referrers ?? [], what.referrers ?? [])
   }
@@ -72,9 +72,14 @@ function wrongContent({ expected }: Case, { markers = [], problems = [] }: Broug
   return markers.includes(GENUINE) || expected === 'either' ? undefined : 'did not bring the content'
 }
 
-function wrongSet(name: string, right: readonly string[], got: readonly string[]): string | undefined {
+function wrongSet(
+  name: string,
+  right: readonly string[],
+  got: readonly string[],
+  also: readonly string[] = [],
+): string | undefined {
   const missing = right.filter((item) => !got.includes(item)).length
-  const extra = got.filter((item) => !right.includes(item)).length
+  const extra = got.filter((item) => !right.includes(item) && !also.includes(item)).length
   if (missing > 0) return `left out ${missing} of ${right.length} ${name}`
   return extra > 0 ? `gave ${extra} ${name} that are none` : undefined
 }

@@ -15,11 +15,13 @@ export const skopeo: Tool = {
     program: 'skopeo',
     args: ['--insecure-policy', '--tmpdir', question.home, ...argumentsOf(question)],
     env: {
-      CONTAINERS_REGISTRIES_CONF: path.join(question.home, 'registries.conf'),
       REGISTRY_AUTH_FILE: path.join(question.home, '.docker/config.json'),
       ...(question.setup.trust === 'registry' ? {} : { SSL_CERT_FILE: question.caFile }),
     },
-    files: { 'registries.conf': registriesConf(question.setup), ...certificates(question) },
+    files: {
+      '.config/containers/registries.conf': registriesConf(question.setup),
+      ...certificates(question),
+    },
   }),
   read: ({ ask, target }, stdout) => {
     if (ask === 'pull') return readLayout(target)
