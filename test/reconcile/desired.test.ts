@@ -32,6 +32,24 @@ function state({ spec = {}, config = {}, files = FILES }: Case) {
   })
 }
 
+test('another way of merging layers is another revision on one host, and only there', () => {
+  const revisionFor = (imagePolicy: object) => desired({ spec: { imagePolicy } }).revision
+  expect(revisionFor({ layerSemantics: 'spec' })).toBe(revisionFor({}))
+  expect(revisionFor({ layerSemantics: 'overlayfs' })).not.toBe(revisionFor({}))
+  const onCluster = (imagePolicy: object) =>
+    desiredState({
+      key: KEY,
+      app: anApp({ imagePolicy }),
+      image: anImage({}),
+      tree: tree(FILES),
+      sources: SOURCES,
+      revision: { digest: anImage({}).digest, more: {} },
+    })
+  expect(onCluster({ layerSemantics: 'overlayfs' })).toMatchObject({
+    desired: { revision: (onCluster({}) as { desired: Desired }).desired.revision },
+  })
+})
+
 function desired(given: Case): Desired {
   const result = state(given)
   if ('issues' in result)

@@ -88,7 +88,7 @@ export interface Flattened {
 export function flatten(
   layers: readonly (readonly LayerPart[])[],
   limits: Partial<LayerLimits> = {},
-  options: Partial<Pick<MergeOptions, 'semantics' | 'alwaysCompare' | 'budget'>> = {},
+  options: Partial<Pick<MergeOptions, 'semantics' | 'fallsBack' | 'alwaysCompare' | 'budget'>> = {},
 ): Flattened {
   const reports = layers.map(emptyReport)
   const merge = new LayerMerge({

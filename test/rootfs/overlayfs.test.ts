@@ -338,6 +338,21 @@ describe('under overlayfs', () => {
     )
   })
 
+  test('what nodes cannot unpack is merged by the specification where that is allowed', () => {
+    const layers = [BASE, [hardlink('h', 'f')], [file('lib/y', 'y')]]
+    const { tree, report } = flatten(layers, {}, { semantics: 'overlayfs', fallsBack: true })
+    expect(linesOf(tree)).toEqual(based([], ['h=base', 'usr/lib/y=y']))
+    expect(report.divergences.map(({ rule }) => rule)).toEqual(['hard-link-to-lower-file'])
+    const refused = [BASE, [file('f/x', 'x')], [hardlink('h', 'd/old')]]
+    expect(failureOf(() => flatten(refused, {}, { semantics: 'overlayfs', fallsBack: true }))).toMatch(
+      /^InvalidLayer: layer 2 \(h\): nodes with overlayfs can't unpack the layer/,
+    )
+    const spent = { semantics: 'overlayfs', fallsBack: true, budget: new WorkBudget(10) } as const
+    expect(flatten([BASE, [file('lib/y', 'y')]], {}, spent).report.divergences).toMatchObject([
+      { rule: 'not-compared' },
+    ])
+  })
+
   test('a directory without an entry has the attributes of the nearest lower one', () => {
     const { tree } = flatten(
       [[dir('r/d', { mode: 0o700, uid: 3 }), symlink('l', 'r/d')], [file('l/x', 'x')]],

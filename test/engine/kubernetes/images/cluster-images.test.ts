@@ -28,7 +28,7 @@ import {
   startHostileRegistry,
   type HostileRegistry,
 } from '../../../support/hostile-registry.ts'
-import { file, layer } from '../../../support/layer.ts'
+import { dir, file, hardlink, layer, symlink, type LayerPart } from '../../../support/layer.ts'
 import { buildImage, buildIndex, writeLayout } from '../../../support/layout.ts'
 import { pathsOf, serve } from './images.ts'
 
@@ -113,6 +113,53 @@ const PINNED: AppStatus = {
 function blobRequests(): number {
   return registry.log().filter((line) => line.startsWith('GET blobs/')).length
 }
+
+describe('layers that nodes merge in another way', () => {
+  const LOWER = [dir('usr'), dir('usr/lib'), symlink('lib', 'usr/lib'), file('f', 'f')]
+
+  async function prepared(upper: readonly LayerPart[], imagePolicy: object = {}) {
+    const image = buildImage({
+      layers: [shared, layer(LOWER), layer(upper)],
+      platform: AMD64,
+      config: { Entrypoint: ['/app'] },
+    })
+    serve(registry, buildIndex([image]), '1')
+    const all = images()
+    const app = theApp({ imagePolicy })
+    const resolved = await all.resolve(app, stored, undefined, signal)
+    const { warnings, tree } = await all.prepare(app, stored, resolved, signal)
+    return { warnings, paths: pathsOf(tree) }
+  }
+
+  test('are judged as nodes show them, and warned of', async () => {
+    const { warnings, paths } = await prepared([file('lib/app', 'x')])
+    expect(paths).toContain('lib/app')
+    expect(paths).not.toContain('usr/lib/app')
+    expect(warnings).toEqual([
+      {
+        severity: 'warning',
+        reason: 'LayersDiverge',
+        path: 'spec.image',
+        message:
+          'nodes with overlayfs show something else than the image specification says in 2 places, first /lib (layer 2, parent-symlink): a directory in place of the symlink to usr/lib, with only what this layer adds; fairlead unpack --report lists all',
+      },
+    ])
+  })
+
+  test('report a word for the specification that cannot be kept', async () => {
+    const { warnings } = await prepared([file('lib/app', 'x')], { layerSemantics: 'spec' })
+    expect(warnings).toMatchObject([
+      { reason: 'UnsupportedField', path: 'spec.imagePolicy.layerSemantics', severity: 'warning' },
+    ])
+    expect((await prepared([file('g', 'x')], { layerSemantics: 'spec' })).warnings).toEqual([])
+  })
+
+  test('are judged by the specification where nodes with overlayfs cannot unpack them', async () => {
+    const { warnings, paths } = await prepared([hardlink('g', 'f')])
+    expect(paths).toContain('g')
+    expect(warnings).toMatchObject([{ message: expect.stringContaining("can't unpack the image") as string }])
+  })
+})
 
 describe('resolving', () => {
   test('gives the pin, the first platform and the name as nodes pull it', async () => {
