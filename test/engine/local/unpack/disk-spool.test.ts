@@ -16,7 +16,7 @@ test.each([0o000, 0o022, 0o077, 0o777])('modes are the same under umask %i', asy
   const before = process.umask(umask)
   onTestFinished(() => void process.umask(before))
   const files = [0o644, 0o755, 0o600, 0o666, 0o777, 0o000].map((mode) =>
-    file(`${mode.toString(8).padStart(4, '0')}`, 'x', { mode }),
+    file(mode.toString(8), 'x', { mode }),
   )
   await unpack(target, [files], { keepIds: IS_ROOT })
   expect(modes(target)).toEqual(['f 0', 'f 600', 'f 644', 'f 666', 'f 755', 'f 777'])
