@@ -37,6 +37,14 @@ describe('networks', () => {
     ['::ffff:8.8.8.8', 'public'],
     ['64:ff9b::a9fe:a9fe', 'forbidden'],
     ['2002:7f00:1::', 'loopback'],
+    ['2002:a9fe:a9fe::1', 'forbidden'],
+    ['::7f00:1', 'loopback'],
+    ['::169.254.169.254', 'forbidden'],
+    ['::ffff:0:127.0.0.1', 'loopback'],
+    ['64:ff9b:1::a00:1', 'forbidden'],
+    ['2001:0:4136:e378:8000:63bf:3fff:fdd2', 'forbidden'],
+    ['168.63.129.16', 'forbidden'],
+    ['fd20:ce::254', 'forbidden'],
     ['localhost', 'forbidden'],
     ['', 'forbidden'],
   ])('%s is %s', (address, network) => {
@@ -94,6 +102,22 @@ describe('the guard at dial time', () => {
       () => false,
     )
     expect(refused).toBe(!expected)
+  })
+
+  // As Node's URL reads them: every spelling is the same address.
+  test.each([
+    ['2852039166', false],
+    ['0xa9fea9fe', false],
+    ['0251.0376.0251.0376', false],
+    ['169.254.43518', false],
+    ['0x7f.1', false],
+    ['0', false],
+    ['[::ffff:a9fe:a9fe]', false],
+    ['134744072', true],
+  ])('http://%s/ is refused from outside, unless it is public: %s', async (host, isPublic) => {
+    const { hostname } = new URL(`http://${host}/`)
+    const outcome = await failureOf(() => checkLiteral(hostname, fromPublic)).catch(() => 'allowed')
+    expect(outcome === 'allowed').toBe(isPublic)
   })
 
   const lookup = (sender: Sender, answers: readonly string[], all: boolean) =>

@@ -43,6 +43,12 @@ describe('the registries configuration', () => {
     [{ 'r.io': { plainHttp: 'yes' } }, 'plainHttp: must be true or false'],
     [{ 'r.io': { caFile: 'ca.pem' } }, 'caFile: must be the absolute path'],
     [{ 'r.io': { mirrors: {} } }, 'mirrors: must be a list'],
+    [{ 'r.io': { clientKeyFile: 'key.pem' } }, 'clientKeyFile: must be the absolute path'],
+    [{ 'r.io': { clientCertFile: '/c.pem' } }, 'must have both clientCertFile and clientKeyFile'],
+    [
+      { 'r.io': { mirrors: [{ url: 'https://m.example', namespace: 1 }] } },
+      'namespace: must be true or false',
+    ],
     [{ 'r.io': { mirrors: [{ url: 'm.example' }] } }, 'mirrors[0].url: must be an http or https URL'],
     [{ 'r.io': { mirrors: [{ url: 'https://u:p@m.example' }] } }, 'mirrors[0].url: must be'],
     [{ 'r.io': { mirrors: [{ url: 'ftp://m.example' }] } }, 'mirrors[0].url: must be'],
@@ -98,8 +104,14 @@ describe('whom to ask', () => {
     ['127.0.0.1:5000', 'pull', ['http://127.0.0.1:5000/v2/a/b/']],
     ['[::1]:5000', 'pull', ['http://[::1]:5000/v2/a/b/']],
     ['localhost:443', 'pull', ['https://localhost/v2/a/b/']],
-  ] as const)('for %s to %s: %j', (registry, purpose, expected) => {
+  ] as const)('T1 for %s to %s: %j', (registry, purpose, expected) => {
     expect(bases(registry, purpose)).toEqual(expected)
+  })
+
+  test('R4 Docker Hub is asked at registry-1.docker.io, and named docker.io', () => {
+    const [hub] = endpointsFor('docker.io', 'library/nginx', 'pull', {})
+    expect(hub).toMatchObject({ host: 'docker.io', credentialHost: 'docker.io' })
+    expect(hub?.base.href).toBe('https://registry-1.docker.io/v2/library/nginx/')
   })
 
   test('a mirror has its own trust and its own name for credentials', () => {
@@ -133,7 +145,9 @@ describe('proxies', () => {
     ['https://port.example:5000/', undefined],
     ['https://port.example/', 'http://proxy.example:3128/'],
     ['https://localhost/', undefined],
-  ])('for %s it is %s', (url, expected) => {
+    ['https://[fe00::1]/', 'http://proxy.example:3128/'],
+    ['https://10.1.2.3.example/', 'http://proxy.example:3128/'],
+  ])('T3 for %s it is %s', (url, expected) => {
     expect(proxyFor(new URL(url), env)?.href).toBe(expected)
   })
 
@@ -141,8 +155,12 @@ describe('proxies', () => {
     [{ https_proxy: 'proxy:1' }, 'http://proxy:1/'],
     [{ https_proxy: '', HTTPS_PROXY: 'http://x' }, undefined],
     [{ HTTPS_PROXY: 'http://x', NO_PROXY: '*' }, undefined],
+    [{ HTTPS_PROXY: 'http://x', NO_PROXY: 'a.example r.example' }, undefined],
+    [{ HTTPS_PROXY: 'http://x', no_proxy: 'R.EXAMPLE:443' }, undefined],
+    [{ HTTPS_PROXY: 'http://x', no_proxy: 'r.example:80' }, 'http://x/'],
+    [{ HTTPS_PROXY: 'http://x', NO_PROXY: ' , ,' }, 'http://x/'],
     [{}, undefined],
-  ])('of %j it is %s', (variables, expected) => {
+  ])('T3 of %j it is %s', (variables, expected) => {
     expect(proxyFor(new URL('https://r.example/'), variables)?.href).toBe(expected)
   })
 
@@ -169,7 +187,7 @@ describe('trying again', () => {
     ['2026', 2_026_000],
     ['', undefined],
     [undefined, undefined],
-  ])('Retry-After %j is %s ms', (header, expected) => {
+  ])('T10 Retry-After %j is %s ms', (header, expected) => {
     expect(retryAfterMs(header, now)).toBe(expected)
   })
 
@@ -185,7 +203,7 @@ describe('trying again', () => {
     [501, false],
     [503, true],
     [522, true],
-  ])('%s may pass: %s', (status, expected) => {
+  ])('T10 %s may pass: %s', (status, expected) => {
     expect(isTransientStatus(status)).toBe(expected)
   })
 

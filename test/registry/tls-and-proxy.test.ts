@@ -59,7 +59,7 @@ describe.skipIf(isMissing('openssl'))('encryption', () => {
     expect(registry.requests).toEqual([])
   })
 
-  test('a configured authority is trusted in addition', async () => {
+  test('T2 a configured authority is trusted in addition', async () => {
     expect(await headOf(registry.host, { caFile: tls.caFile })).toBe(image.digest)
   })
 
@@ -72,7 +72,7 @@ describe.skipIf(isMissing('openssl'))('encryption', () => {
     expect(await headOf(named, { caFile: tls.caFile }, { lookup })).toBe(image.digest)
   })
 
-  test('checking can be switched off by word', async () => {
+  test('T2 checking can be switched off by word', async () => {
     expect(await headOf(registry.host, { insecureSkipVerify: true })).toBe(image.digest)
   })
 
@@ -88,7 +88,7 @@ describe.skipIf(isMissing('openssl'))('encryption', () => {
     expect(failure).toContain(problem)
   })
 
-  test('a redirect to plain http is refused', async () => {
+  test('T4 a redirect to plain http is refused', async () => {
     const plain = await startHostileRegistry()
     registry.times(1, /^HEAD/, respond(302, { location: `${plain.url}/v2/app/manifests/1` }))
     expect(await failureOf(() => headOf(registry.host, { caFile: tls.caFile }))).toContain(
@@ -107,6 +107,51 @@ describe.skipIf(isMissing('openssl'))('encryption', () => {
     expect(await failureOf(() => headOf(registry.host, { caFile: tls.caFile }))).toContain(
       'which is not https',
     )
+  })
+
+  describe('a registry that wants a certificate', () => {
+    let closed: HostileRegistry
+    const own = () => ({ clientCertFile: tls.caFile, clientKeyFile: join(tls.folder, 'key.pem') })
+    beforeEach(async () => {
+      closed = await startHostileRegistry({
+        ...tls,
+        ca: tls.cert,
+        requestCert: true,
+        rejectUnauthorized: true,
+      })
+      closed.manifest('app', { mediaType: image.manifest.mediaType, bytes: jsonBytes(image.manifest) }, '1')
+    })
+    afterEach(() => closed.stop())
+
+    test('T2 sees the one that is configured for it', async () => {
+      expect(await headOf(closed.host, { caFile: tls.caFile, ...own() })).toBe(image.digest)
+      expect(await failureOf(() => headOf(closed.host, { caFile: tls.caFile }))).toMatch(
+        /^RegistryUnavailable: /,
+      )
+    })
+
+    test('T2 does not see it when another registry sends us there', async () => {
+      registry.times(1, /^HEAD/, respond(302, { location: `${closed.url}/v2/app/manifests/1` }))
+      const failure = await failureOf(() => headOf(registry.host, { caFile: tls.caFile, ...own() }))
+      expect(failure).toMatch(/^RegistryUnavailable: /)
+      expect(closed.requests).toEqual([])
+    })
+
+    test.each([
+      ['a key that is missing', { clientKeyFile: '/nowhere/key.pem' }, 'clientKeyFile cannot be read'],
+      ['a certificate for a key', { clientKeyFile: 'CERT' }, 'has no PEM private key'],
+      ['a key for a certificate', { clientCertFile: 'KEY' }, 'has no PEM certificate'],
+    ])('T2 is told of %s', async (_name, files, problem) => {
+      const real = Object.fromEntries(
+        Object.entries(files).map(([name, file]) => [
+          name,
+          file === 'CERT' ? tls.caFile : file === 'KEY' ? own().clientKeyFile : file,
+        ]),
+      )
+      const failure = await failureOf(() => headOf(closed.host, { caFile: tls.caFile, ...own(), ...real }))
+      expect(failure).toMatch(/^InvalidSpec: /)
+      expect(failure).toContain(problem)
+    })
   })
 
   describe('through a proxy', () => {
@@ -137,7 +182,7 @@ describe.skipIf(isMissing('openssl'))('encryption', () => {
     })
     const host = () => `registry.example:${registry.host.split(':')[1]}`
 
-    test('the tunnel is for the name, and encryption goes end to end', async () => {
+    test('T3 the tunnel is for the name, and encryption goes end to end', async () => {
       const never: Effects['lookup'] = () => expect.unreachable('the proxy looks names up')
       expect(await headOf(host(), { caFile: tls.caFile }, { env: env(), lookup: never })).toBe(image.digest)
       expect(asked.map(({ target }) => target)).toEqual([host()])
