@@ -1,5 +1,8 @@
 /** The fuzzer itself, a short run of each target, and every input that broke something once. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parsePaxRecords } from '../../src/rootfs/pax.ts'
@@ -50,6 +53,15 @@ describe('the fuzzer', () => {
     expect(finds).toHaveLength(1)
     expect(finds[0]?.problem).toContain('two records')
     expect(finds[0]?.input.length).toBeLessThanOrEqual(20)
+  })
+
+  test('saves an input that never ends, and ends itself', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'fairlead-fuzz-'))
+    const file = join(dir, 'finds', 'stuck')
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'stuck-process.ts'), file])
+    expect(await once(child, 'exit')).toEqual([null, 'SIGABRT'])
+    expect(readFileSync(file, 'utf8')).toBe('it never ends')
+    rmSync(dir, { recursive: true })
   })
 
   test('does the same for the same seed', async () => {

@@ -27,6 +27,8 @@ export interface FuzzOptions {
   readonly seed: number
   /** Asked after each batch: how long to go on is the caller's affair. */
   readonly goOn: (executions: number, finds: number) => boolean
+  /** Told of each input before it is tried. */
+  readonly trying?: (input: Buffer) => void
 }
 
 export interface FuzzResult {
@@ -45,7 +47,10 @@ const MAX_FINDS = 10
 /** Far more than any input of this size may take; what takes longer grows faster than its input. */
 const MAX_CPU_MS = 5000
 
-export async function fuzz(target: Target, { seed, goOn }: FuzzOptions): Promise<FuzzResult> {
+export async function fuzz(
+  target: Target,
+  { seed, goOn, trying = () => undefined }: FuzzOptions,
+): Promise<FuzzResult> {
   const random = new Random(seed)
   const coverage = new Coverage()
   const corpus: Buffer[] = []
@@ -53,6 +58,7 @@ export async function fuzz(target: Target, { seed, goOn }: FuzzOptions): Promise
   let executions = 0
   const tryOut = async (input: Buffer): Promise<void> => {
     executions += 1
+    trying(input)
     const problem = await problemOf(target, input)
     if (problem === undefined || finds.has(problem)) return
     finds.set(problem, { input: await minimise(target, input, problem), problem })

@@ -10,6 +10,7 @@ import { argv, env } from 'node:process'
 import { digestOf, hexOf } from '../../src/image/digest.ts'
 import { fuzz, problemOf, type Find, type Target } from './fuzzer.ts'
 import { TARGETS } from './targets.ts'
+import { startWatchdog } from './watchdog.ts'
 
 const FINDS = join(import.meta.dirname, 'finds')
 
@@ -30,7 +31,10 @@ async function fuzzAll(targets: readonly Target[]): Promise<void> {
   console.log(`FUZZ_SEED=${seed}`)
   for (const target of targets) {
     const endMs = performance.now() + msEach
-    const result = await fuzz(target, { seed, goOn: () => performance.now() < endMs })
+    const watchdog = startWatchdog(join(FINDS, `${target.name}-never-ends`))
+    const goOn = () => performance.now() < endMs
+    const result = await fuzz(target, { seed, goOn, trying: watchdog.trying })
+    await watchdog.stop()
     console.log(
       `${target.name}: ${result.executions} inputs, ${result.corpus} of them new, ${result.finds.length} finds`,
     )
