@@ -62,9 +62,11 @@ describe('DNS rebinding', () => {
     const guarded = guardedLookup(lookup, { by: 'host', host: 'registry.example', network: 'public' })
     const ask = () =>
       new Promise<string>((resolve) => {
-        guarded('cdn.example', {}, (error, found) => resolve(error === null ? String(found) : error.message))
+        guarded('cdn.example', {}, (error, found) =>
+          resolve(error === null ? JSON.stringify(found) : error.message),
+        )
       })
-    expect(await ask()).toBe(PUBLIC)
+    expect(await ask()).toBe(JSON.stringify(PUBLIC))
     expect(await ask()).toContain('must not send us to')
   })
 })
