@@ -106,7 +106,9 @@ describe('registry references', () => {
 
   test.each([['xn--n3h.com/myimage:xn--n3h.com', 'xn--n3h.com/myimage:xn--n3h.com']])(
     'R15 %s means %s',
-    means,
+    (text, expected) => {
+      expect(read(text)).toEqual({ canonical: expected, original: text })
+    },
   )
 
   const refusal = async (text: string) => {
