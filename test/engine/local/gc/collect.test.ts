@@ -116,6 +116,15 @@ describe('is kept', () => {
     expect(await readdir(store.paths.leases)).toEqual([])
   })
 
+  test('the trees of an image, however its layers were merged', async () => {
+    const [used, unused] = [await store.add('used'), await store.add('unused')]
+    await store.pin(ONE, used)
+    const trees = [used, unused].map((image) => join(store.paths.rootfs, treeKey(image, 'overlayfs')))
+    for (const tree of trees) await mkdir(tree)
+    await store.collect()
+    expect(trees.map((tree) => existsSync(tree))).toEqual([true, false])
+  })
+
   test('every volume, whatever it belongs to', async () => {
     const dir = volumePaths(store.paths, ONE, '/data').data
     await mkdir(dir, { recursive: true })
