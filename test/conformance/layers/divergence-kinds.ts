@@ -51,7 +51,7 @@ export const DIVERGENCE_KINDS: readonly DivergenceKind[] = [
   },
   {
     title: 'Attacks',
-    text: 'Layers made to write or read outside of the root. Nothing got out of any tool here: the differences are in what is refused and what is made harmless.',
+    text: 'Layers made to write, read or delete outside of the root. Where a tool does so, that is said; all else is about what is refused and what is made harmless.',
     cases: ['breakout'],
   },
   {

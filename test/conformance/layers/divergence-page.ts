@@ -16,24 +16,19 @@ const HEAD = `# What other tools make of the same layers
 `
 
 const INTRODUCTION =
-  'An image is the same bytes everywhere, yet it is not the same files everywhere: unpackers disagree about hard cases, and nodes of a cluster show something else than a builder saw. This page lists every case of the suite in test/conformance/layers in which a tool differs from what the image spec means, measured with the real programs. The tests fail when a tool behaves in any other way than this page says.'
+  'An image is the same bytes everywhere, yet it is not the same files everywhere: unpackers disagree about hard cases, and nodes of a cluster show something else than a builder saw. This page lists every case of the suite in test/conformance/layers in which a tool differs from what the image spec means, measured with the real programs. The tests fail when a tool behaves in any other way than this page says. What it means for an app on a cluster is told in [layers.md](layers.md).'
 
 const LEGEND =
   'Lines with `-` are what the tree should have, lines with `+` what the tool has instead; the README of the suite tells how to read them. `time=now` is the time of unpacking, `ghost` a name that is listed but cannot be opened, `linked=` the first name of a hard link.'
 
 export function divergencePage(table: DivergenceTable): string {
   const sections = DIVERGENCE_KINDS.map((kind) => section(kind, table)).filter((text) => text !== '')
-  return [HEAD, wrap(INTRODUCTION), '', wrap(LEGEND), '', tools(table), everywhere(table), ...sections].join(
-    '\n',
-  )
-}
-
-function tools({ tools: versions, cases }: DivergenceTable): string {
-  const rows = Object.entries(versions).map(([tool, version]) => {
-    const count = cases.filter((row) => row.tools[tool] !== undefined).length
-    return `| ${tool} | ${version} | ${count} |`
-  })
-  return ['| Tool | Version | Cases that differ |', '|---|---|---:|', ...rows, ''].join('\n')
+  const parts = [HEAD, wrap(INTRODUCTION), '', wrap(LEGEND), '', tools(table), everywhere(table), ...sections]
+  // Trees end with an empty line of their own.
+  return `${parts
+    .join('\n')
+    .replaceAll(/\n{3,}/g, '\n\n')
+    .trimEnd()}\n`
 }
 
 function everywhere(table: DivergenceTable): string {
