@@ -31,6 +31,14 @@ export function divergencePage(table: DivergenceTable): string {
     .trimEnd()}\n`
 }
 
+function tools({ tools: versions, cases }: DivergenceTable): string {
+  const rows = Object.entries(versions).map(([tool, version]) => {
+    const count = cases.filter((row) => row.tools[tool] !== undefined).length
+    return `| ${tool} | ${version} | ${count} |`
+  })
+  return ['| Tool | Version | Cases that differ |', '|---|---|---:|', ...rows, ''].join('\n')
+}
+
 function everywhere(table: DivergenceTable): string {
   const items = Object.entries(EVERYWHERE).flatMap(([rule, words]) => {
     const having = Object.entries(table.everywhere)
