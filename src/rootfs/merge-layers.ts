@@ -54,7 +54,7 @@ export class LayerMerge {
     if (!this.#isSpent) this.#withinBudget(layer, () => this.#prepareWatch(entries, layer))
     this.#applySpec(entries, layer)
     if (this.#watch === undefined) {
-      if (!this.#isSpent) this.#below.push(entries)
+      if (!this.#isSpent && layer < this.#options.reports.length - 1) this.#below.push(entries)
       return
     }
     this.#withinBudget(layer, () => this.#watch?.apply(entries, layer, this.#merged()))

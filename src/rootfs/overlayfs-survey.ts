@@ -37,6 +37,8 @@ class LayerLook {
   readonly #opaque = new Set<string>()
   /** Undefined: whatever lies there is odd. */
   readonly #parents = new Map<string, Parent | undefined>()
+  /** Entries of one directory mostly stand together. */
+  #last: { readonly path: string; readonly parent: Parent | undefined } | undefined
 
   constructor(tree: TreeNode, layer: number, changed: Set<string>) {
     this.#isFirst = layer === 0
@@ -97,9 +99,10 @@ class LayerLook {
   }
 
   #parentAt(path: string): Parent | undefined {
-    if (this.#parents.has(path)) return this.#parents.get(path)
-    const parent = this.#findParent(path)
+    if (this.#last?.path === path) return this.#last.parent
+    const parent = this.#parents.has(path) ? this.#parents.get(path) : this.#findParent(path)
     this.#parents.set(path, parent)
+    this.#last = { path, parent }
     return parent
   }
 
@@ -132,9 +135,10 @@ function isWhiteoutDevice(entry: LayerEntry): boolean {
 
 /** The cleaned name, without taking it to pieces where it is clean already: there are very many of them. */
 function plainPath(path: ByteString): string {
-  if (/(?:^|\/)\.{0,2}(?:\/|$)/.test(path.endsWith('/') ? path.slice(0, -1) : path))
-    return cleanName(path).names.join('/')
-  return path.endsWith('/') ? path.slice(0, -1) : path
+  const start = path.startsWith('./') ? 2 : 0
+  const plain = path.slice(start, path.endsWith('/') ? -1 : undefined)
+  const isOdd = plain.startsWith('/') || plain.endsWith('.') || plain.includes('./') || plain.includes('//')
+  return isOdd || plain.endsWith('/') ? cleanName(path).names.join('/') : plain
 }
 
 function split(path: string): readonly [directory: string, name: string] {
