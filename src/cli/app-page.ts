@@ -2,6 +2,8 @@
 import {
   CONDITION_TYPES,
   IMAGE_OUTDATED,
+  ONLY_WHEN_TRUE,
+  PINNED_IMAGE_GONE,
   READY,
   RECONCILING,
   RENDERED,
@@ -147,7 +149,7 @@ function conditionLines(status: AppStatus | undefined, width: number, paint: Pai
   const conditions = notableConditions(status)
   const lines = conditions.flatMap((condition) => [
     paint(
-      condition.type === IMAGE_OUTDATED || condition.type === RENDERED ? 'warn' : 'bad',
+      WARNINGS.has(condition.type) ? 'warn' : 'bad',
       `${printable(condition.type)}: ${printable(condition.reason)}`,
     ),
     ...wrapText(printable(condition.message, 4000), width - 2).map((line) => `  ${line}`),
@@ -155,12 +157,15 @@ function conditionLines(status: AppStatus | undefined, width: number, paint: Pai
   return lines.map((line) => `${line}\n`).join('')
 }
 
+/** What runs is as it should be all the same. */
+const WARNINGS: ReadonlySet<string> = new Set([IMAGE_OUTDATED, PINNED_IMAGE_GONE, RENDERED])
+
 function matters(condition: Condition, ready: Condition | undefined): boolean {
   // Ready is the page's headline, and a condition that only repeats it says nothing new.
   if (condition.type === READY || (condition.message === ready?.message && ready.status !== 'True'))
     return false
-  if (condition.type === IMAGE_OUTDATED || condition.type === 'Stalled') return condition.status === 'True'
   if (condition.type === RECONCILING) return false
+  if (ONLY_WHEN_TRUE.some((type) => type === condition.type)) return condition.status === 'True'
   return condition.status === 'False'
     ? ready?.reason !== 'Suspended'
     : condition.reason === 'RenderedWithWarnings'

@@ -147,6 +147,7 @@ describe('one app', () => {
             'spec.probes: is not run by the local engine yet',
           ),
           condition('ImageOutdated', 'True', 'TagMoved', `example/app:1 now is ${DIGEST_B}`),
+          condition('PinnedImageGone', 'True', 'PinnedImageGone', `docker.io has not had ${DIGEST_A}`),
         ],
       }),
     )
@@ -172,6 +173,8 @@ describe('one app', () => {
         '  spec.probes: is not run by the local engine yet',
         'ImageOutdated: TagMoved',
         `  example/app:1 now is ${DIGEST_B}`,
+        'PinnedImageGone: PinnedImageGone',
+        `  docker.io has not had ${DIGEST_A}`,
         '',
       ].join('\n'),
     )

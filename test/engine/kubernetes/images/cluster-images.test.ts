@@ -29,7 +29,7 @@ import {
   type HostileRegistry,
 } from '../../../support/hostile-registry.ts'
 import { dir, file, hardlink, layer, symlink, type LayerPart } from '../../../support/layer.ts'
-import { buildImage, buildIndex, writeLayout } from '../../../support/layout.ts'
+import { buildImage, buildIndex, digestOf, writeLayout } from '../../../support/layout.ts'
 import { pathsOf, serve } from './images.ts'
 
 const signal = new AbortController().signal
@@ -242,6 +242,18 @@ describe('resolving', () => {
     const question = { background: true, maxAgeMs: 60_000 }
     for (const name of names) await all.head(theApp({}, { name }), stored, signal, question)
     expect(registry.log()).toEqual(['HEAD manifests/1'])
+  })
+
+  test('asks for a digest by HEAD alone, and knows a lost one from one that it may not see', async () => {
+    serve(registry, both, '1')
+    const all = images()
+    expect(await all.holds(theApp(), stored, both.digest, signal)).toBe(true)
+    expect(registry.log()).toEqual([`HEAD manifests/${both.digest}`])
+    expect(await all.holds(theApp(), stored, digestOf(Buffer.from('lost')), signal)).toBe(false)
+    registry.times(9, /manifests\/sha256:/, respond(403))
+    expect(await failureOf(() => all.holds(theApp(), stored, both.digest, signal))).toMatch(
+      /^RegistryUnauthorized/,
+    )
   })
 
   test('falls back on the tag where a registry does not know the digest that it named', async () => {
