@@ -1,4 +1,5 @@
 /** Finds an image as the controller would, and keeps what was done on the way: the client's own steps, no second client. */
+import type { FairleadConfig } from '../engine/local/config.ts'
 import { ExpectedError, type Reason } from '../errors.ts'
 import { canonical } from '../image/reference.ts'
 import { formatPlatform } from '../image/platform.ts'
@@ -6,7 +7,7 @@ import type { Digest, ImageOrigin, Platform, Reference } from '../image/types.ts
 import { openSource } from '../registry/open.ts'
 import { RegistrySession } from '../registry/session.ts'
 import type { Step } from '../registry/steps.ts'
-import type { Keychain, RegistriesConfig } from '../registry/types.ts'
+import type { Keychain } from '../registry/types.ts'
 import type { CliContext } from './context.ts'
 import { packageVersion } from './package-version.ts'
 
@@ -17,7 +18,7 @@ export interface ImageQuestion {
   readonly baseDir: string
   readonly platform: Platform
   readonly keychain: () => Promise<Keychain>
-  readonly registries: RegistriesConfig
+  readonly config: Pick<FairleadConfig, 'registries' | 'lenientLayouts'>
 }
 
 /** How often a registry may be asked, as it said or showed. */
@@ -71,14 +72,15 @@ export async function explainImage(context: CliContext, question: ImageQuestion)
 
 async function find(
   context: CliContext,
-  { reference, baseDir, registries, keychain, platform }: ImageQuestion,
+  { reference, baseDir, config: settings, keychain, platform }: ImageQuestion,
   session: RegistrySession,
   onStep: (step: Step) => void,
 ): Promise<ExplainedResult> {
   try {
     const source = openSource(reference, {
       baseDir,
-      registries,
+      registries: settings.registries,
+      lenientLayouts: settings.lenientLayouts,
       keychain: await keychain(),
       userAgent: `fairlead/${packageVersion()}`,
       session,

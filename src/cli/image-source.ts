@@ -67,6 +67,7 @@ export function openSourceOptions(
   return {
     baseDir,
     registries: config.registries,
+    lenientLayouts: config.lenientLayouts,
     keychain,
     userAgent: `fairlead/${packageVersion()}`,
     onWarning: (text) => context.stderr.write(`${text}\n`),

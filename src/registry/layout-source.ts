@@ -29,7 +29,11 @@ export class LayoutSource implements ImageSource {
   readonly #reference: LayoutReference
   readonly #files: LayoutFiles
 
-  constructor(reference: LayoutReference, files: LayoutFiles) {
+  readonly #isLenient: boolean
+
+  /** `isLenient`: whatever the layout says of its version is taken for 1.0.0. */
+  constructor(reference: LayoutReference, files: LayoutFiles, isLenient = false) {
+    this.#isLenient = isLenient
     this.#reference = reference
     this.#files = files
   }
@@ -135,6 +139,7 @@ export class LayoutSource implements ImageSource {
 
   /** The version is the only word that says how the rest is to be read (rule L3). */
   async #checkMarker(): Promise<void> {
+    if (this.#isLenient) return
     const { path } = this.#files
     const bytes = await this.#files.readMarker()
     if (bytes === undefined) {

@@ -10,6 +10,8 @@ export interface SourceOptions {
   /** What relative layout paths are relative to. */
   readonly baseDir: string
   readonly registries: RegistriesConfig
+  /** Layouts whose oci-layout file is missing or names another version are read as well. */
+  readonly lenientLayouts?: boolean
   readonly keychain: Keychain
   readonly userAgent?: string
   readonly random?: () => number
@@ -39,13 +41,14 @@ async function load(reference: Reference, options: SourceOptions): Promise<Image
     ])
     return new RegistrySource(reference, registryOptions(options))
   }
+  const { baseDir, lenientLayouts } = options
   const { LayoutSource } = await import('./layout-source.ts')
   if (reference.kind === 'oci') {
     const { openFolderLayout } = await import('./layout.ts')
-    return new LayoutSource(reference, await openFolderLayout(reference, options.baseDir))
+    return new LayoutSource(reference, await openFolderLayout(reference, baseDir), lenientLayouts)
   }
   const { openArchiveLayout } = await import('./archive.ts')
-  return new LayoutSource(reference, await openArchiveLayout(reference, options.baseDir))
+  return new LayoutSource(reference, await openArchiveLayout(reference, baseDir), lenientLayouts)
 }
 
 class LazySource implements ImageSource {

@@ -414,6 +414,18 @@ describe('a broken layout', () => {
     )
   })
 
+  test.each([
+    ['without oci-layout', () => rm(join(folder, 'oci-layout'))],
+    ['of another version', () => writeFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"2.0.0"}')],
+    ['of no version', () => writeFile(join(folder, 'oci-layout'), '')],
+  ])('%s is read where the operator wants it', async (_name, breakIt) => {
+    await breakIt()
+    const options = { baseDir: '/', registries: {}, keychain: ANONYMOUS }
+    const source = openSource(parseReference(`oci:${folder}:1`), { ...options, lenientLayouts: true })
+    expect((await source.resolve(AMD64, signal)).digest).toBe(a.digest)
+    await source.close()
+  })
+
   test('hands out no last chunk of a layer whose bytes are wrong', async () => {
     const image = await resolve(`oci:${folder}:1`)
     await flip(path(layerDigest))

@@ -33,7 +33,7 @@ export const explain: RunCommand = async (context, call) => {
   const format = outputFormat(call)
   const images: ExplainedImage[] = []
   for (const question of await questionsOf(context, call))
-    images.push(await explainImage(context, { ...question, registries: readConfig().registries }))
+    images.push(await explainImage(context, { ...question, config: readConfig() }))
   await writeAnswer(context, format, { images }, () =>
     explainImagePage(images, lineWidth(context), painter(context, context.stdout)),
   )

@@ -17,6 +17,8 @@ import { RUNTIMES, type RuntimeName } from './runtime.ts'
 export interface FairleadConfig {
   readonly runtime: RuntimeName
   readonly registries: RegistriesConfig
+  /** Read layouts of other versions as well (rule L3). */
+  readonly lenientLayouts: boolean
   /** Host programs that hooks outside the container may run (rule H3). */
   readonly hostHooks: readonly string[]
   readonly limits: LayerLimits
@@ -33,6 +35,7 @@ const DEFAULT_GONE_CHECK_MS = 6 * 3_600_000
 const KEYS = [
   'runtime',
   'registries',
+  'lenientLayouts',
   'hostHooks',
   'limits',
   'backoff',
@@ -64,6 +67,7 @@ export function parseConfig(value: unknown, path: string): FairleadConfig {
   return {
     runtime: runtimeOf(config['runtime'], path),
     registries: parseRegistriesConfig(config['registries'] ?? {}),
+    lenientLayouts: lenientLayoutsOf(config['lenientLayouts'], path),
     hostHooks: hostHooksOf(config['hostHooks'], path),
     limits: { ...DEFAULT_LIMITS, ...limitsOf(config['limits'], path) },
     backoff: backoffOf(config['backoff'], path),
@@ -94,6 +98,11 @@ function runtimeOf(value: unknown, path: string): RuntimeName {
   const name = RUNTIMES.find((runtime) => runtime === value)
   if (name === undefined) throw invalid(path, 'runtime', `must be one of ${RUNTIMES.join(', ')}`)
   return name
+}
+
+function lenientLayoutsOf(value: unknown, path: string): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false
+  throw invalid(path, 'lenientLayouts', 'must be true or false')
 }
 
 function hostHooksOf(value: unknown, path: string): readonly string[] {

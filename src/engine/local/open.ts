@@ -89,7 +89,13 @@ function sourceOpener(config: FairleadConfig, sources: SourceStore) {
     ])
     session ??= new RegistrySession()
     const keychain = await appKeychain(app, sources)
-    const { registries } = config
-    return openSource(parseReference(app.spec.image), { baseDir, registries, keychain, session })
+    const { registries, lenientLayouts } = config
+    return openSource(parseReference(app.spec.image), {
+      baseDir,
+      registries,
+      lenientLayouts,
+      keychain,
+      session,
+    })
   }
 }

@@ -11,6 +11,7 @@ const FILE = '/etc/fairlead/config.yaml'
 const DEFAULTS = {
   runtime: 'runc',
   registries: {},
+  lenientLayouts: false,
   hostHooks: [],
   limits: DEFAULT_LIMITS,
   backoff: KUBERNETES_BACKOFF,
@@ -44,6 +45,7 @@ test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
   ],
   ['how often digests are looked for', { goneCheckInterval: '12h' }, { goneCheckMs: 43_200_000 }],
   ['how often tags are looked for', { outdatedCheckInterval: '1m' }, { outdatedCheckMs: 60_000 }],
+  ['layouts of other versions', { lenientLayouts: true }, { lenientLayouts: true }],
   [
     'a registry',
     { registries: { 'localhost:5000': { plainHttp: true } } },
@@ -64,6 +66,7 @@ describe('a wrong value is refused and named', () => {
     ['hooks that are no list', { hostHooks: '/hook' }, 'hostHooks'],
     ['a relative hook', { hostHooks: ['/a', 'b'] }, 'hostHooks'],
     ['a hook that is a number', { hostHooks: [1] }, 'hostHooks'],
+    ['lenience that is a word', { lenientLayouts: 'yes' }, 'lenientLayouts'],
     ['limits that are no object', { limits: 5 }, 'limits'],
     ['limits that are a list', { limits: [] }, 'limits'],
     ['an unknown limit', { limits: { maxEntry: 1 } }, 'limits.maxEntry'],
