@@ -17,7 +17,7 @@ const OURS = 'fairlead unpack'
 const FAIRLEAD = join(import.meta.dirname, '..', 'bin', 'fairlead')
 const LIB = join(import.meta.dirname, 'lib')
 /** The memory settings of bin/fairlead. */
-const NODE = `"${execPath}" --max-semi-space-size=8`
+const NODE = `env MALLOC_MMAP_THRESHOLD_=131072 "${execPath}" --max-semi-space-size=4`
 
 interface Place {
   readonly name: string
@@ -171,8 +171,8 @@ function layerBlobs({ layout, tag }: Image): readonly string[] {
 function peakMiB({ dir }: Place, { layout, tag }: Image): number {
   const out = mkdtempSync(join(dir, 'out-'))
   try {
-    const args = ['--max-semi-space-size=8', join(LIB, 'unpack-once.ts'), layout, tag, join(out, 'image')]
-    return Number(execFileSync(execPath, args, { encoding: 'utf8' })) / 1024
+    const command = `${NODE} "${join(LIB, 'unpack-once.ts')}" "${layout}" ${tag} "${join(out, 'image')}"`
+    return Number(execFileSync('sh', ['-c', command], { encoding: 'utf8' })) / 1024
   } finally {
     rmSync(out, { recursive: true, force: true })
   }

@@ -35,7 +35,7 @@ export interface LayerFiles {
 
 /** Reads the layers of one image. */
 export class LayerFilesReader {
-  /** How many layers to ask for at once: large ones for all threads, and another whose host programs may run. */
+  /** How many layers to ask for at once: decompression runs in threads of its own, so even one reader has use for two. */
   readonly width: number
   readonly #spool: DiskSpoolOptions
   readonly #threadFrom: number
@@ -47,7 +47,7 @@ export class LayerFilesReader {
     this.#threadFrom = threadFrom ?? WORTH_A_THREAD_BYTES
     const max = threads ?? Math.min(MAX_THREADS, availableParallelism() - 1)
     this.#threads = new LayerThreads(max)
-    this.width = max + 1
+    this.width = Math.max(2, max + 1)
   }
 
   /**

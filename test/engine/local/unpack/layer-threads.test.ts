@@ -6,10 +6,10 @@ import { describe, expect, test } from 'vitest'
 import { ExpectedError } from '../../../../src/errors.ts'
 import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
 import type { UnpackInput } from '../../../../src/engine/local/unpack/unpack-image.ts'
-import { dir, file, hardlink, layer, symlink, whiteout } from '../../../support/layer.ts'
+import { dir, file, hardlink, layer, paxGlobal, symlink, whiteout } from '../../../support/layer.ts'
 import { found, imageOf, IS_ROOT, privateFolder, unpackTars } from './unpacked.ts'
 
-/** All but the first large layer in threads. */
+/** All but one layer at a time in threads. */
 const IN_THREADS = { threadFrom: 0, threads: 2, keepIds: IS_ROOT }
 const HERE = { threads: 0, keepIds: IS_ROOT }
 
@@ -24,7 +24,11 @@ const LAYERS = [
     whiteout('etc/old'),
     symlink('link', 'etc/motd', { mtime: 7 }),
   ]),
-  layer([hardlink('etc/motd2', 'etc/motd'), file('usr/lib/\u00e9', 'bytes', { mtime: '8.5' })]),
+  layer([
+    paxGlobal({ SOMETHING: 'else' }),
+    hardlink('etc/motd2', 'etc/motd'),
+    file('usr/lib/\u00e9', 'bytes', { mtime: '8.5' }),
+  ]),
   layer([file('etc/motd', 'newest\n', { mtime: 9 }), file('etc/motd', 'last\n', { mtime: 9 })]),
 ]
 
@@ -56,7 +60,10 @@ test('the tree and the report are the same', async () => {
   const inThreads = await unpackTars(join(folder, 'threads'), LAYERS, IN_THREADS)
   const here = await unpackTars(join(folder, 'here'), LAYERS, HERE)
   expect(inThreads).toEqual(here)
-  expect(inThreads.dropped.map(({ rule }) => rule)).toContain('duplicate')
+  expect(inThreads.dropped.map(({ rule, layer: number }) => [rule, number])).toEqual([
+    ['pax-global', 2],
+    ['duplicate', 3],
+  ])
   expect(found(join(folder, 'threads', 'rootfs'))).toEqual(found(join(folder, 'here', 'rootfs')))
   expect(readFileSync(join(folder, 'threads', 'rootfs', 'etc', 'motd'), 'utf8')).toBe('last\n')
   expect(readFileSync(join(folder, 'threads', 'rootfs', 'etc', 'motd2'), 'utf8')).toBe('new\n')
