@@ -16,6 +16,7 @@ test.each<[keyof typeof KINDS, number, RegExp]>([
   ['names of many components', 96, /^read$/],
   ['whiteouts of many components', 96, /^read$/],
   ['folders', 128, /^read$/],
+  ['folders that nodes show otherwise', 160, /^read$/],
   ['whiteouts', 96, /^read$/],
 ])(
   'a layer of %s is read within bounds, and leaves nothing',

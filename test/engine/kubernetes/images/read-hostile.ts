@@ -36,6 +36,10 @@ export const KINDS = {
     entry: (index) => longName(`${'abc/'.repeat(250)}.wh.${index}`),
   },
   folders: { entries: 100_000, entry: (index) => dir(`d${index}`) },
+  'folders that nodes show otherwise': {
+    entries: 100_000,
+    entry: (index) => dir(`d${index}`, { mtime: index === 0 ? -1 : 1 }),
+  },
   whiteouts: { entries: 100_000, entry: (index) => whiteout(`d${index}`) },
 } as const satisfies Readonly<Record<string, Kind>>
 
