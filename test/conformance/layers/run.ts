@@ -20,6 +20,7 @@ import { measureImages, measureTool, measureTools, type ImageResults } from './m
 import { REAL_IMAGES, withRealImages } from './real-images.ts'
 import { report, scoreOf } from './score.ts'
 import { TOOLS, toolNamed } from './tools/all.ts'
+import { UsageError } from './usage-error.ts'
 
 const OXFMT = path.join(import.meta.dirname, '../../../node_modules/.bin/oxfmt')
 
@@ -64,8 +65,6 @@ function readOptions(): Options {
   }
 }
 
-class UsageError extends Error {}
-
 function casesNamed(ids: readonly string[]): readonly LayerCase[] {
   const unknown = ids.find((id) => !CASES.some((layerCase) => layerCase.id === id))
   if (unknown !== undefined) throw new UsageError(`no case is called ${unknown}`)
@@ -79,7 +78,7 @@ async function measureNamed(name: string, cases: readonly LayerCase[]): Promise<
     if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${tool}: ${shown} of ${cases.length} (${id})`)
   })
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
-  if (result === undefined) throw new Error(`${name} is not installed`)
+  if (result === undefined) throw new UsageError(`${name} is not installed`)
   return result
 }
 

@@ -5,6 +5,7 @@ import { CONTAINERD } from './containerd.ts'
 import { FAIRLEAD } from './fairlead.ts'
 import type { Tool } from './tool.ts'
 import { UMOCI } from './umoci.ts'
+import { UsageError } from '../usage-error.ts'
 
 export const TOOLS: readonly Tool[] = [FAIRLEAD, UMOCI, BUILDAH_VFS, BUILDAH_OVERLAY, CONTAINERD]
 
@@ -14,5 +15,5 @@ export function toolNamed(name: string): Tool {
   if (known !== undefined) return known
   if (name.includes('{')) return commandTool(name)
   const names = TOOLS.map((tool) => tool.name).join(', ')
-  throw new Error(`no tool is called ${name}: ${names}, or a command with {layout}, {tag} and {out}`)
+  throw new UsageError(`no tool is called ${name}: ${names}, or a command with {layout}, {tag} and {out}`)
 }

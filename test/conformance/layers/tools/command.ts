@@ -3,6 +3,7 @@ import { shellQuote } from '../../../../src/bundle/shell-quote.ts'
 import { failureOf } from './fail-words.ts'
 import { plainFolder } from './plain-folder.ts'
 import type { Tool } from './tool.ts'
+import { UsageError } from '../usage-error.ts'
 
 const PLACES = ['{layout}', '{tag}', '{out}'] as const
 
@@ -12,7 +13,7 @@ const PLACES = ['{layout}', '{tag}', '{out}'] as const
  */
 export function commandTool(command: string): Tool {
   const missing = PLACES.filter((place) => !command.includes(place))
-  if (missing.length > 0) throw new Error(`the command lacks ${missing.join(', ')}: ${command}`)
+  if (missing.length > 0) throw new UsageError(`the command lacks ${missing.join(', ')}: ${command}`)
   return {
     name: command.trim().split(/\s/, 1)[0] ?? 'command',
     version: async () => 'unknown',

@@ -10,6 +10,7 @@ import { mkdir, mkdtemp } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { UsageError } from '../usage-error.ts'
 import { run, type RunResult } from '../../../../scripts/lib/run.ts'
 
 /** The writable folder as programs in the room see it; every Debian has it. */
@@ -62,7 +63,7 @@ export class Room {
       once(createInterface(keeper.stdout), 'line'),
       once(keeper, 'close').then(() => ['']),
     ])) as [string]
-    if (!/^\d+$/.test(line)) throw new Error('no room for an unpacker: unshare and mount need root')
+    if (!/^\d+$/.test(line)) throw new UsageError('no room for an unpacker: unshare and mount need root')
     const room = new Room(folder, keeper, Number(line))
     for (const name of ['home', 'tmp']) await mkdir(path.join(folder, name))
     return room
