@@ -1,34 +1,62 @@
 /**
- * What removing paths gives back: blocks on disk, of inodes all of whose names go. find(1) walks: it knows names that
- * are no text and folders deeper than a path can name.
+ * What removing paths gives back: blocks on disk, of inodes all of whose names go. find(1) walks folders: it knows names
+ * that are no text and folders deeper than a path can name.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { lstat } from 'node:fs/promises'
 import { ExpectedError } from '../../../errors.ts'
+import { isMissing } from '../disk.ts'
 
 const BLOCK_BYTES = 512
 
+/** One name of an inode, as `find -printf` or lstat tell it. */
+interface Name {
+  readonly inode: string
+  readonly links: number
+  readonly blocks: number
+  readonly isDirectory: boolean
+}
+
 /** Bytes for each path, in the same order; what several of the paths share counts for the last of them. */
 export async function bytesFreed(paths: readonly string[], signal: AbortSignal): Promise<readonly number[]> {
-  const links = new Map<string, number>()
+  const seen = new Map<string, number>()
   const bytes: number[] = []
   for (const path of paths) {
     let sum = 0
-    for await (const [device, inode, names, blocks, type] of found(path, signal)) {
-      const key = `${device ?? ''}:${inode ?? ''}`
-      const seen = (links.get(key) ?? 0) + 1
-      const isWhole = type === 'd' || seen >= Number(names)
-      if (isWhole) links.delete(key)
-      else links.set(key, seen)
-      if (isWhole) sum += Number(blocks) * BLOCK_BYTES
+    for await (const { inode, links, blocks, isDirectory } of namesBelow(path, signal)) {
+      const names = (seen.get(inode) ?? 0) + 1
+      const isWhole = isDirectory || names >= links
+      if (isWhole) seen.delete(inode)
+      else seen.set(inode, names)
+      if (isWhole) sum += blocks * BLOCK_BYTES
     }
     bytes.push(sum)
   }
   return bytes
 }
 
-async function* found(path: string, signal: AbortSignal): AsyncGenerator<readonly string[]> {
-  const child = spawn('find', [path, '-printf', '%D %i %n %b %y\\n'], {
+/** A blob is one name: a program for each of a thousand of them would take longer than all the rest. */
+async function* namesBelow(path: string, signal: AbortSignal): AsyncGenerator<Name> {
+  const stats = await lstat(path).catch(nothingIfMissing)
+  // Of a dry run, which holds nobody up.
+  if (stats === undefined) return
+  if (stats.isDirectory()) yield* found(path, signal)
+  else
+    yield {
+      inode: `${stats.dev}:${stats.ino}`,
+      links: stats.nlink,
+      blocks: stats.blocks,
+      isDirectory: false,
+    }
+}
+
+function nothingIfMissing(error: unknown): undefined {
+  if (!isMissing(error)) throw error
+}
+
+async function* found(path: string, signal: AbortSignal): AsyncGenerator<Name> {
+  const child = spawn('find', [path, '-printf', '%D:%i %n %b %y\\n'], {
     stdio: ['ignore', 'pipe', 'ignore'],
     signal,
   })
@@ -39,7 +67,7 @@ async function* found(path: string, signal: AbortSignal): AsyncGenerator<readonl
   for await (const chunk of child.stdout) {
     const lines = `${rest}${String(chunk)}`.split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) yield line.split(' ')
+    yield* lines.map(nameOf)
   }
   try {
     await Promise.race([ended, failed])
@@ -49,4 +77,9 @@ async function* found(path: string, signal: AbortSignal): AsyncGenerator<readonl
       cause: error,
     })
   }
+}
+
+function nameOf(line: string): Name {
+  const [inode = '', links, blocks, type] = line.split(' ')
+  return { inode, links: Number(links), blocks: Number(blocks), isDirectory: type === 'd' }
 }
