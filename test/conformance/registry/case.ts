@@ -92,5 +92,10 @@ export function groupOf({ id }: Pick<Case, 'id'>): string {
   return id.slice(0, 1)
 }
 
+/** Whether one of the words is the case's id, rule or group; without words all are. */
+export function isNamed(one: Pick<Case, 'id'>, words: readonly string[] | undefined): boolean {
+  return words === undefined || [one.id, ruleOf(one), groupOf(one)].some((word) => words.includes(word))
+}
+
 // A case that sets up the genuine image has nothing to say.
 export type Served = Right | void

@@ -6,7 +6,7 @@
  * Exit code 0 when every case that the tool can be asked is passed, 1 when one is not, 2 for wrong usage.
  */
 import { parseArgs } from 'node:util'
-import { groupOf, ruleOf } from './case.ts'
+import { isNamed } from './case.ts'
 import { CASES } from './cases.ts'
 import { runCases } from './runner.ts'
 import { scoreOf, scoreLines } from './score.ts'
@@ -22,9 +22,7 @@ const { values } = parseArgs({
 })
 
 const wanted = values.case
-const cases = CASES.filter(
-  (one) => wanted === undefined || [one.id, ruleOf(one), groupOf(one)].some((word) => wanted.includes(word)),
-)
+const cases = CASES.filter((one) => isNamed(one, wanted))
 if (cases.length === 0) {
   process.stderr.write(`there is no case, rule or group ${(wanted ?? []).join(' or ')}\n`)
   process.exitCode = 2

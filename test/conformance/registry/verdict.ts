@@ -20,6 +20,9 @@ export type Outcome =
   | { readonly kind: 'crashed'; readonly output: string }
   | { readonly kind: 'hung'; readonly output: string }
 
+/** Of a tool that had to be stopped. */
+export const LATE = 'did not end'
+
 export type Verdict = 'passed' | 'failed' | 'cannot'
 
 export interface Result {
@@ -39,7 +42,7 @@ export function failureOf(
 ): string | undefined {
   const { kind, output } = outcome
   if (kind === 'crashed') return 'crashed'
-  if (kind === 'hung') return 'did not end'
+  if (kind === 'hung') return LATE
   const forbidden = one.forbidden?.(stage) ?? alwaysForbidden(one, stage, output)
   if (forbidden !== undefined) return forbidden
   if (kind === 'refused') return one.expected === 'right' ? 'refused what is right' : undefined

@@ -32,6 +32,8 @@ process.on('message', (order: Order) => {
   if ('end' in order) void finish()
   else void work(order.id)
 })
+// Without the runner there is nobody to work for.
+process.on('disconnect', end)
 send({})
 
 async function work(id: string): Promise<void> {
@@ -41,7 +43,12 @@ async function work(id: string): Promise<void> {
   send({ result: await runCase(one, tool, authority, folder) })
 }
 
+function end(): void {
+  process.kill(process.pid, 'SIGTERM')
+}
+
 async function finish(): Promise<void> {
+  process.off('disconnect', end)
   names.close()
   await rm(folder, { recursive: true, force: true })
   process.disconnect()

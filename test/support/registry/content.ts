@@ -20,7 +20,7 @@ interface Listed {
 export class Content {
   readonly #manifests = new Map<string, Document>()
   readonly #blobs = new Map<string, Buffer>()
-  readonly #tags = new Map<string, string[]>()
+  readonly #tags = new Map<string, Set<string>>()
   readonly #referrers = new Map<string, Listed[]>()
 
   manifest(repository: string, document: Document, tag?: string, algorithm?: Algorithm): string {
@@ -34,8 +34,8 @@ export class Content {
 
   /** Lists a tag, whether there is a manifest or not. */
   tag(repository: string, tag: string): void {
-    const tags = this.#tags.get(repository) ?? []
-    if (!tags.includes(tag)) this.#tags.set(repository, [...tags, tag])
+    const tags = this.#tags.get(repository) ?? new Set()
+    this.#tags.set(repository, tags.add(tag))
   }
 
   blob(repository: string, bytes: Buffer, algorithm?: Algorithm): string {
@@ -64,7 +64,7 @@ export class Content {
     if (path === '/v2/') sendJson(request, response, {})
     else if (document !== undefined) sendManifest(request, response, document)
     else if (blob !== undefined) sendBlob(request, response, blob)
-    else if (tags !== undefined) sendTags(request, response, listed ?? '', tags)
+    else if (tags !== undefined) sendTags(request, response, listed ?? '', [...tags])
     else if (referrers !== undefined)
       sendJson(request, response, indexOf(referrers), 'application/vnd.oci.image.index.v1+json')
     else sendNotFound(request, response)
