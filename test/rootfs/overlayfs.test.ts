@@ -288,6 +288,27 @@ describe('the report', () => {
     expect(rulesOf([[dir('d', { mtime: 5 })], [file('d/e/f', 'x'), whiteout('d/nope')]])).toEqual([])
   })
 
+  const marked = { xattrs: { 'user.a': '1' } }
+  test.each<[string, readonly (readonly LayerPart[])[], string[]]>([
+    [
+      'a lower directory that an opaque marker hides',
+      [
+        [dir('d'), dir('d/e', { mode: 0o700 })],
+        [dir('d'), opaque('d'), file('d/e/x')],
+      ],
+      ['1 directory-attributes /d/e'],
+    ],
+    [
+      'a lower directory, when the entry comes after a child',
+      [[dir('d', marked)], [file('d/x'), dir('d')]],
+      ['1 directory-attributes /d'],
+    ],
+    ['an earlier entry of the layer', [[dir('d', marked), dir('d')]], ['0 directory-attributes /d']],
+    ['nowhere else', [[dir('d', marked)], [dir('d'), file('d/x')]], []],
+  ])('tells when a directory has attributes of %s', (_title, layers, rules) => {
+    expect(rulesOf(layers)).toEqual(rules)
+  })
+
   test('tells of single engines where the others agree', () => {
     expect(rulesOf([[file('n', '1'), file('n', '2')]])).toEqual(['0 duplicate /n'])
     expect(rulesOf([BASE, [dir('d', { xattrs: { 'trusted.overlay.opaque': 'y' } })]])).toEqual([
