@@ -102,8 +102,8 @@ export class LocalImages implements Images, ImagePresence {
     image: ResolvedImage,
     signal: AbortSignal,
   ): Promise<PreparedImage> {
-    // By now the status names the digest, which keeps it from then on; the lease covers the time up to that.
-    const lease = await new Leases(this.#options.paths.leases).take(namesOf(image), signal)
+    // The status names the digest by now. A collector may have looked before that.
+    const lease = await new Leases(this.#options.paths.leases).takePinned(namesOf(image), signal)
     try {
       await this.#keepRecord(app, image)
       return await this.#prepareHeld(app, stored, image, signal)

@@ -7,6 +7,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ExpectedError } from '../../../errors.ts'
 import { ingestName, isWriterAlive } from '../../../registry/ingest-name.ts'
 import { diskError, isMissing, listFolder } from '../disk.ts'
 
@@ -35,13 +36,26 @@ export class Leases {
     const path = await this.#write('', JSON.stringify(names))
     const lease = { release: () => rm(path, { force: true }) }
     try {
-      while (await this.#isCollecting()) await sleep(LOOK_AGAIN_MS, undefined, { signal })
+      await this.#collectorsGone(signal)
     } catch (error) {
       await lease.release()
-      signal.throwIfAborted()
       throw error
     }
     return lease
+  }
+
+  /**
+   * The same for what an app's status names already, which keeps it from every collector that begins now. So a disk that
+   * takes no lease, being full or read-only, does not keep what is there from being used.
+   */
+  async takePinned(names: readonly string[], signal: AbortSignal): Promise<Lease> {
+    try {
+      return await this.take(names, signal)
+    } catch (error) {
+      if (signal.aborted || !isOfTheDisk(error)) throw error
+      await this.#collectorsGone(signal)
+      return { release: () => Promise.resolve() }
+    }
   }
 
   /** Says that a collector decides now. Only one at a time: the caller holds the collectors' lock. */
@@ -67,6 +81,15 @@ export class Leases {
     }
   }
 
+  async #collectorsGone(signal: AbortSignal): Promise<void> {
+    try {
+      while (await this.#isCollecting()) await sleep(LOOK_AGAIN_MS, undefined, { signal })
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    }
+  }
+
   async #isCollecting(): Promise<boolean> {
     for (const file of await this.#files())
       if (file.startsWith(COLLECTOR) && (await isWriterAlive(writerOf(file)))) return true
@@ -82,7 +105,7 @@ export class Leases {
       await writeFile(unfinished, content, { flag: 'wx', mode: 0o600 })
       await rename(unfinished, path)
     } catch (error) {
-      await rm(unfinished, { force: true })
+      await rm(unfinished, { force: true }).catch(() => undefined)
       throw diskError(error, this.#dir)
     }
     return path
@@ -102,6 +125,12 @@ export class Leases {
   async #files(): Promise<readonly string[]> {
     return listFolder(this.#dir)
   }
+}
+
+/** Whatever the system says: of a read-only disk Node reports that a folder to make is missing. */
+function isOfTheDisk(error: unknown): boolean {
+  const isFull = error instanceof ExpectedError && error.reason === 'DiskFull'
+  return isFull || (error as NodeJS.ErrnoException).errno !== undefined
 }
 
 function writerOf(file: string): string {

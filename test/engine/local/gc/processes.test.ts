@@ -1,9 +1,12 @@
 /** The collector beside processes that use the store, and killed at every step. */
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { appendFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Leases } from '../../../../src/engine/local/gc/leases.ts'
+import { namesOf } from '../../../../src/engine/local/image-store.ts'
 import { withLock } from '../../../../src/engine/local/lock.ts'
 import { ingestName } from '../../../../src/registry/ingest-name.ts'
 import { firstLine, runToEnd, start, temporaryFolder } from '../temporary.ts'
@@ -25,6 +28,34 @@ describe('beside processes that pull, unpack and pin', () => {
     expect(collected.some(({ stdout }) => /collected [1-9]/.test(stdout))).toBe(true)
   })
 })
+
+describe.skipIf(!IS_ROOT)('a disk that takes no lease', () => {
+  test.each([
+    ['full', (dir: string) => fillUp(join(dir, 'filler'))],
+    ['read-only', (dir: string) => execFileSync('mount', ['-o', 'remount,ro', dir])],
+  ])('because it is %s keeps nobody from using what is pinned', async (_how, wreck) => {
+    const dir = await temporaryFolder()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', dir])
+    try {
+      const store = new AStore(dir)
+      const image = await store.add('there')
+      await store.pin(ONE, image)
+      wreck(dir)
+      const leases = new Leases(store.paths.leases)
+      await expect(leases.take(namesOf(image), SIGNAL)).rejects.toThrow(/no space|EROFS|ENOENT/)
+      await (await leases.takePinned(namesOf(image), SIGNAL)).release()
+    } finally {
+      execFileSync('umount', [dir])
+    }
+  })
+})
+
+/** Until the disk has not a byte left. */
+function fillUp(file: string): void {
+  expect(() => {
+    for (;;) appendFileSync(file, Buffer.alloc(4096))
+  }).toThrow('ENOSPC')
+}
 
 describe.skipIf(!IS_ROOT)('a mount', () => {
   test('of a mount namespace that is not ours keeps its tree', async () => {
