@@ -28,7 +28,7 @@ export function resolveInUpper(
   let names = path
   for (let links = 0; ;) {
     budget.spend(names.length + 1)
-    const pass = replaceLinks(root, names)
+    const pass = replaceLinks(root, names, budget)
     if ('problem' in pass) return pass
     if (pass.links === 0) return { names: pass.names }
     links += pass.links
@@ -41,6 +41,7 @@ export function resolveInUpper(
 function replaceLinks(
   root: TreeNode,
   path: readonly ByteString[],
+  budget: WorkBudget,
 ): { readonly names: readonly ByteString[]; readonly links: number } | UpperPathProblem {
   const names: ByteString[] = []
   // Where `names` lead, as long as that is known without a walk.
@@ -52,15 +53,16 @@ function replaceLinks(
       continue
     }
     if (place !== undefined && place.children === undefined) return { problem: 'not-directory', names }
-    const found: TreeNode | undefined | 'not-directory' =
-      links === 0 ? place?.children?.get(name) : lookUp(root, names)
-    if (found === 'not-directory') return { problem: found, names }
+    const found: TreeNode | undefined | UpperPathProblem['problem'] =
+      links === 0 ? place?.children?.get(name) : lookUp(root, names, budget)
+    if (typeof found === 'string') return { problem: found, names }
     place = links === 0 ? found : undefined
     if (found?.inode.type !== 'symlink') continue
     links += 1
     place = undefined
     names.pop()
     const { linkTarget } = found.inode
+    budget.spend(linkTarget.length)
     if (linkTarget.startsWith('/')) names.length = 0
     for (const part of linkTarget.split('/')) push(names, part)
   }
@@ -75,11 +77,21 @@ function push(names: ByteString[], name: ByteString): boolean {
   return false
 }
 
-/** Behind a replaced link: the names in front may be links themselves. */
-function lookUp(root: TreeNode, names: readonly ByteString[]): TreeNode | undefined | 'not-directory' {
-  const parent = walkTo(root, names.slice(0, -1))
-  if ('problem' in parent) return parent.problem === 'not-directory' ? 'not-directory' : undefined
-  return parent.node.children?.get(names.at(-1) ?? '')
+/** Behind a replaced link: the names in front may be links themselves, which the kernel follows. */
+function lookUp(
+  root: TreeNode,
+  names: readonly ByteString[],
+  budget: WorkBudget,
+): TreeNode | undefined | UpperPathProblem['problem'] {
+  budget.spend(names.length)
+  const parent = walkTo(root, names.slice(0, -1), {
+    follow: ({ inode }) => {
+      budget.spend(inode.linkTarget.length)
+      return true
+    },
+  })
+  if (!('problem' in parent)) return parent.node.children?.get(names.at(-1) ?? '')
+  return parent.problem === 'missing' ? undefined : parent.problem
 }
 
 /** The node of exactly these names. */

@@ -28,6 +28,7 @@ test('an image that cannot be unpacked is the first thing to say', () => {
 
 test('names of images reach no message as they are', () => {
   const text = divergenceText([{ ...LINK, path: `/a\n\u001b[31m${'x'.repeat(5000)}` }])
-  expect(text).not.toMatch(/[\n\u001b]/)
+  expect(text).not.toContain('\n')
+  expect(text).not.toContain('\u001b')
   expect(text?.length).toBeLessThan(500)
 })

@@ -359,6 +359,12 @@ describe('under overlayfs', () => {
     )
   })
 
+  test('a symlink that leads to itself is found out at once', () => {
+    const layers = [[symlink('l', 'l/l/l'), file('l/x', '')]]
+    const options = { semantics: 'overlayfs', budget: new WorkBudget(200) } as const
+    expect(failureOf(() => flatten(layers, {}, options))).toContain('its parent is a loop of symlinks')
+  })
+
   test('what nodes cannot unpack is merged by the specification where that is allowed', () => {
     const layers = [BASE, [hardlink('h', 'f')], [file('lib/y', 'y')]]
     const { tree, report } = flatten(layers, {}, { semantics: 'overlayfs', fallsBack: true })
