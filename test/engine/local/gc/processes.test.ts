@@ -50,6 +50,22 @@ describe.skipIf(!IS_ROOT)('a disk that takes no lease', () => {
   })
 })
 
+test.skipIf(!IS_ROOT)('a full disk is what a collector is for', async () => {
+  const dir = await temporaryFolder()
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', dir])
+  try {
+    const store = new AStore(dir)
+    await store.pin(ONE, await store.add('pinned'))
+    const unused = await store.add('unused')
+    fillUp(join(dir, 'filler'))
+    expect((await store.collect()).freedBytes).toBeGreaterThan(0)
+    expect(store.has(unused)).toBe(false)
+    appendFileSync(join(dir, 'filler'), Buffer.alloc(4096))
+  } finally {
+    execFileSync('umount', [dir])
+  }
+})
+
 /** Until the disk has not a byte left. */
 function fillUp(file: string): void {
   expect(() => {
