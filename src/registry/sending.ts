@@ -35,18 +35,34 @@ export async function sendPatiently(
   call: Call,
   signal: AbortSignal,
 ): Promise<Answer> {
+  const { request, identity } = call
+  const line = JSON.stringify([request.url.origin, identity, request.lane ?? 'question'])
   for (let tries = 1; ; tries++) {
-    await waitForTurn(session, call, signal)
-    let why = 'to try again'
-    const answer = await sendOnce(session, call, signal).catch((error: unknown) => {
-      if (!isRetryable(error) || tries >= MAX_TRIES) throw error
-      why = `${why}, because ${error.message}`
-      return undefined
-    })
-    if (answer !== undefined && !isTransientStatus(answer.status)) return answer
-    if (answer !== undefined) await noteTransient(session, call, answer, tries)
-    await pause(session, call, backoffMs(tries, session.effects.random), why, signal)
+    // Who waits for a connection must hear of a pause that begins meanwhile: so the line is before the look at the clock.
+    const outcome = await session.turns.during(line, signal, () => tryOnce(session, call, tries, signal))
+    if (typeof outcome !== 'string') return outcome
+    await pause(session, call, backoffMs(tries, session.effects.random), outcome, signal)
   }
+}
+
+/** The answer, or why to try again. */
+async function tryOnce(
+  session: RegistrySession,
+  call: Call,
+  tries: number,
+  signal: AbortSignal,
+): Promise<Answer | string> {
+  await waitForTurn(session, call, signal)
+  let answer: Answer
+  try {
+    answer = await sendOnce(session, call, signal)
+  } catch (error) {
+    if (!isRetryable(error) || tries >= MAX_TRIES) throw error
+    return `to try again, because ${error.message}`
+  }
+  if (!isTransientStatus(answer.status)) return answer
+  await noteTransient(session, call, answer, tries)
+  return 'to try again'
 }
 
 async function sendOnce(session: RegistrySession, call: Call, signal: AbortSignal): Promise<Answer> {
@@ -98,14 +114,19 @@ async function waitForTurn(session: RegistrySession, call: Call, signal: AbortSi
   const { request, host, identity, isBackground } = call
   const { origin } = request.url
   if (isBackground) session.pacing.refuseBackground(origin, identity, host)
-  const ms = session.pacing.parkedMs(origin, identity)
-  if (ms === 0) return
-  if (ms <= MAX_RETRY_AFTER_MS) return pause(session, call, ms, 'as the registry asked', signal)
-  throw new ExpectedError(
-    'RegistryUnavailable',
-    `${printable(host)} asked to be left alone; next try at ${timeOf(session.effects.now() + ms)}`,
-    { retry: 'backoff' },
-  )
+  // Somebody else may have been told to wait longer meanwhile.
+  for (;;) {
+    const ms = session.pacing.parkedMs(origin, identity)
+    if (ms === 0) return
+    if (ms > MAX_RETRY_AFTER_MS) {
+      throw new ExpectedError(
+        'RegistryUnavailable',
+        `${printable(host)} asked to be left alone; next try at ${timeOf(session.effects.now() + ms)}`,
+        { retry: 'backoff' },
+      )
+    }
+    await pause(session, call, ms, 'as the registry asked', signal)
+  }
 }
 
 function pause(

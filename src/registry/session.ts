@@ -10,6 +10,7 @@ import { Flights } from './flights.ts'
 import type { Network } from './addresses.ts'
 import { Pacing } from './pacing.ts'
 import { Transport } from './transport.ts'
+import { Turns } from './turns.ts'
 import { DEFAULT_TIMEOUTS } from './types.ts'
 import type { Effects, Timeouts } from './types.ts'
 
@@ -36,6 +37,8 @@ export interface RegistryFact {
 }
 
 const MAX_HOSTS = 1000
+/** At once, of one login to one host. */
+const MAX_QUESTIONS = 6
 const MAX_TOKENS = 1000
 const MAX_WARNINGS = 1000
 const MAX_TAGS = 20_000
@@ -48,6 +51,8 @@ export class RegistrySession {
   readonly timeouts: Timeouts
   readonly transport: Transport
   readonly pacing: Pacing
+  /** Requests on their way, by origin, login and lane: no more than there are connections for. */
+  readonly turns = new Turns(MAX_QUESTIONS)
   /** By realm, service, scopes and the credential's identity: never shared between credentials (rule A8). */
   readonly tokens = new BoundedMap<Promise<CachedToken>>(MAX_TOKENS)
   /** By origin. */
