@@ -27,6 +27,11 @@ const BENCHMARKS: readonly (readonly [title: string, file: string, about: string
   ],
   ['References', 'reference.ts', 'Parsing image references, ordinary and adversarial.'],
   [
+    'From a tag to a digest',
+    'resolve.ts',
+    'Times against a real registry on loopback; requests, memory and manners against one of the tests. `crane` and `skopeo` are a process for each tag, as scripts use them.',
+  ],
+  [
     'The controller on a cluster',
     'cluster-scale.ts',
     'A real API server on etcd without nodes; Deployments become available by a process that patches their status. Each resource has an image (ten of them, in a registry on loopback), five variables and a port: a Deployment and a Service. The controller is compiled JavaScript with the arguments of `manifests/`, a service account and the memory limit of its pod. API server, etcd, registry and that process share the machine with it. The plain loop sends the same writes, as many at a time as the controller has workers.',
