@@ -75,12 +75,12 @@ function comparable({ tree }: Flattened): readonly string[] {
   return fullLinesOf(tree).map((line) => line.replace(/^([^=>|]*\/ \d+ \d+:\d+) -?\d+\+\d+/, '$1'))
 }
 
-/** No tree can have a name without a file, and times of directories are not among the lines that are compared. */
-function isInvisible({ rule, overlayfs }: Divergence, isSame: boolean): boolean {
-  return overlayfs.startsWith('a name that is listed') || (rule === 'negative-mtime' && isSame)
+/** Two kinds may not be seen in lines: a name without a file that the merged tree does not have either, and times of directories. */
+function canBeInvisible({ rule, overlayfs }: Divergence): boolean {
+  return overlayfs.startsWith('a name that is listed') || rule === 'negative-mtime'
 }
 
-const RUNS = { numRuns: 3000 }
+const RUNS = { numRuns: 1000 }
 
 describe('for any layers', () => {
   test('the model is never spared where something differs', () => {
@@ -111,7 +111,7 @@ describe('for any layers', () => {
         if (nodes === undefined) return
         expect(divergencesOf(nodes)).toEqual(told)
         const isSame = comparable(spec).join('\n') === comparable(nodes).join('\n')
-        expect(isSame).toBe(told.every((divergence) => isInvisible(divergence, isSame)))
+        expect(isSame).toBe(isSame ? told.every(canBeInvisible) : told.length === 0)
         counts[isSame ? 'same' : 'different'] += 1
       }),
       RUNS,
