@@ -185,6 +185,11 @@ describe('nodes cannot unpack', () => {
     ['a whiteout after its entry', [BASE, [file('f', 'n'), whiteout('f')]], '1 whiteout-after-entry /f'],
     ['a whiteout after its directory', [BASE, [dir('d'), whiteout('d')]], '1 whiteout-after-entry /d'],
     ['two whiteouts of one name', [BASE, [whiteout('f'), whiteout('f')]], '1 whiteout-after-entry /f'],
+    [
+      'a hard link in place of the directory that its target is in',
+      [[file('t/x', 'x'), hardlink('t', 't/x')]],
+      '0 hard-link-to-lower-file /t',
+    ],
     ['a hard link to a lower file', [BASE, [hardlink('h', 'f')]], '1 hard-link-to-lower-file /h'],
     [
       'a hard link behind a lower symlink',
@@ -286,6 +291,17 @@ describe('the report', () => {
 
   test('does not compare the time of directories without entries: it is another one on every node', () => {
     expect(rulesOf([[dir('d', { mtime: 5 })], [file('d/e/f', 'x'), whiteout('d/nope')]])).toEqual([])
+  })
+
+  test('compares the time of a directory only where the layer has an entry for it', () => {
+    expect(rulesOf([[file('d/x'), dir('d', { mtime: -5 })]])).toEqual(['0 negative-mtime /d'])
+    expect(rulesOf([[dir('d', { mtime: -5 })], [file('d/x')]])).toEqual([])
+  })
+
+  test('follows absolute symlinks of the layer itself from the root', () => {
+    const layers = [BASE, [dir('q'), symlink('q/l', '/d'), file('q/l/y', 'y')]]
+    expect(rulesOf(layers)).toEqual([])
+    expect(linesOf(flatten(layers, {}, { semantics: 'overlayfs' }).tree)).toContain('d/y=y')
   })
 
   const marked = { xattrs: { 'user.a': '1' } }
