@@ -1,6 +1,6 @@
 module fairlead.dev/test/conformance/registry/regctl
 
-go 1.26.8
+go 1.26.6
 
 tool github.com/regclient/regclient/cmd/regctl
 
