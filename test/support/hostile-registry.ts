@@ -14,10 +14,6 @@ import type { Behaviour, RecordedRequest } from './registry/recorded.ts'
 import { basicGate, tokenEndpoint, tokenGate } from './registry/tokens.ts'
 import type { TokenServer } from './registry/tokens.ts'
 
-export type { Behaviour, RecordedRequest } from './registry/recorded.ts'
-export type { Document } from './registry/content.ts'
-export type { TokenServer } from './registry/tokens.ts'
-
 export interface HostileRegistry {
   /** `127.0.0.1:PORT` */
   readonly host: string
