@@ -79,9 +79,18 @@ export async function flattenLayers(
   const usage = input.usage ?? noUsage()
   const { semantics = 'spec', fallsBack, limits = DEFAULT_LIMITS } = input
   const merge = new LayerMerge({ semantics, fallsBack, limits, usage, reports })
-  const inOrder = new InOrder<readonly LayerEntry[]>((entries, layer) => merge.add(entries, layer))
+  const failures = new LayerFailures(input.signal)
+  const inOrder = new InOrder<readonly LayerEntry[]>((entries, layer) => {
+    if (failures.isAbove(layer)) return
+    try {
+      merge.add(entries, layer)
+    } catch (error) {
+      failures.note(layer, error)
+    }
+  })
   const add = inOrder.add.bind(inOrder)
-  await readLayers(input, { reports, usage, read, width, add })
+  await readLayers(input, { reports, usage, read, width, add, failures })
+  failures.throwLowest()
   const tree = merge.finish()
   return {
     tree,
@@ -97,40 +106,74 @@ interface Reading {
   readonly read: LayerReader
   readonly width: number
   readonly add: (layer: number, entries: readonly LayerEntry[]) => void
+  readonly failures: LayerFailures
 }
 
+/** Every reader has ended when this returns: the caller removes what the sink wrote. */
 async function readLayers(
   input: FlattenRequest,
-  { reports, usage, read, width, add }: Reading,
+  { reports, usage, read, width, add, failures }: Reading,
 ): Promise<void> {
   const { dropXattrs, onUsage, limits = DEFAULT_LIMITS } = input
-  const failure = new AbortController()
-  const signal = AbortSignal.any([input.signal, failure.signal])
   const tell = progress(input.manifest.layers, input.onProgress)
-  const onRead = (bytes: number): void => {
-    signal.throwIfAborted()
-    tell(bytes)
-  }
   const queue = input.manifest.layers.entries()
-  const work = async (): Promise<void> => {
-    for (const [layer, descriptor] of queue) {
-      const diffId = input.config.diffIds[layer]
-      const report = reports[layer]
-      invariant(diffId !== undefined && report !== undefined, 'every layer has a DiffID and a report')
+  const readOne = async (layer: number, descriptor: Descriptor): Promise<void> => {
+    const signal = failures.begin(layer)
+    if (signal === undefined) return
+    const diffId = input.config.diffIds[layer]
+    const report = reports[layer]
+    invariant(diffId !== undefined && report !== undefined, 'every layer has a DiffID and a report')
+    const onRead = (bytes: number): void => {
       signal.throwIfAborted()
-      const blob = input.source.blob(descriptor, signal)
-      const job = { blob, descriptor, diffId, layer, dropXattrs, limits, usage, report, onRead, onUsage }
-      add(layer, await read(job))
+      tell(bytes)
     }
+    signal.throwIfAborted()
+    const blob = input.source.blob(descriptor, signal)
+    const job = { blob, descriptor, diffId, layer, dropXattrs, limits, usage, report, onRead, onUsage }
+    add(layer, await read(job))
   }
-  // Every worker must have ended before this returns: the caller removes what the sink wrote.
-  const workers = Array.from({ length: width }, () =>
-    work().catch((error: unknown) => {
-      if (!failure.signal.aborted) failure.abort(error)
-    }),
-  )
-  await Promise.all(workers)
-  if (failure.signal.aborted) throw failure.signal.reason
+  const work = async (): Promise<void> => {
+    for (const [layer, descriptor] of queue)
+      await readOne(layer, descriptor).catch((error: unknown) => failures.note(layer, error))
+  }
+  await Promise.all(Array.from({ length: width }, work))
+}
+
+/**
+ * Of several bad layers the lowest is told, whichever is found first, so that one image always fails with one error:
+ * what lies above a bad layer is given up, what lies below it is read to its end.
+ */
+class LayerFailures {
+  readonly #signal: AbortSignal
+  readonly #reading = new Map<number, AbortController>()
+  #lowest: { readonly layer: number; readonly error: unknown } | undefined
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+  }
+
+  /** What ends the reading of the layer early; undefined when it need not begin, since a lower one has failed. */
+  begin(layer: number): AbortSignal | undefined {
+    if (this.isAbove(layer)) return undefined
+    const given = new AbortController()
+    this.#reading.set(layer, given)
+    return AbortSignal.any([this.#signal, given.signal])
+  }
+
+  /** Whether the layer does not count any more. */
+  isAbove(layer: number): boolean {
+    return this.#lowest !== undefined && layer >= this.#lowest.layer
+  }
+
+  note(layer: number, error: unknown): void {
+    if (this.isAbove(layer)) return
+    this.#lowest = { layer, error }
+    for (const [above, given] of this.#reading) if (above > layer) given.abort(error)
+  }
+
+  throwLowest(): void {
+    if (this.#lowest !== undefined) throw this.#lowest.error
+  }
 }
 
 /** Passes values on in the order of their numbers, as soon as all before them are there. */

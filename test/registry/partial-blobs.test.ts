@@ -42,7 +42,8 @@ beforeEach(async () => {
 afterEach(async () => {
   await source.close()
   await registry.stop()
-  await rm(dir, { recursive: true, force: true })
+  // A fetch that its caller left still gives its beginning back.
+  await rm(dir, { recursive: true, force: true, maxRetries: 20 })
 })
 
 const ingest = () => readdir(join(dir, 'ingest')).catch(() => [])

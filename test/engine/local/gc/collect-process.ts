@@ -1,9 +1,14 @@
-/** Collects in a process of its own. Arguments: the store's folder, how often. Says `collected` after each time. */
+/**
+ * Collects in a process of its own, once, or until a file is there. Arguments: the store's folder, the file. Says
+ * `collected` after each time.
+ */
+import { existsSync } from 'node:fs'
 import { AStore } from './a-store.ts'
 
-const [dir = '', times = '1'] = process.argv.slice(2)
+const [dir = '', until] = process.argv.slice(2)
 const store = new AStore(dir)
-for (let time = 0; time < Number(times); time++) {
+for (let isLast = false; !isLast;) {
+  isLast = until === undefined || existsSync(until)
   const { removed } = await store.collect()
   process.stdout.write(`collected ${removed.length}\n`)
 }

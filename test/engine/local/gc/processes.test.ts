@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Leases } from '../../../../src/engine/local/gc/leases.ts'
@@ -20,8 +20,11 @@ describe('beside processes that pull, unpack and pin', () => {
   test.skipIf(!IS_ROOT)('nothing vanishes that they use', async () => {
     const dir = await temporaryFolder()
     const users = ['one', 'two'].map((name) => runToEnd([...script('prepare-process.ts'), dir, '40', name]))
-    const collectors = [1, 2].map(() => runToEnd([...script('collect-process.ts'), dir, '40']))
-    for (const { stdout, stderr } of await Promise.all(users)) expect(stderr + stdout).toBe('done\n')
+    const done = join(await temporaryFolder(), 'done')
+    const collectors = [1, 2].map(() => runToEnd([...script('collect-process.ts'), dir, done]))
+    const ends = await Promise.all(users)
+    await writeFile(done, '')
+    for (const { stdout, stderr } of ends) expect(stderr + stdout).toBe('done\n')
     const collected = await Promise.all(collectors)
     for (const { stdout, stderr } of collected) expect(stderr + stdout).toMatch(WORDS)
     // Else it would hold because nothing was ever collected.
