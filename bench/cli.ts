@@ -1,5 +1,5 @@
 /**
- * Start of the command line against `node -e 0`, in the same run: `node bench/cli.ts [rounds]`. The target is 4 × with a
+ * Start of the command line against `node -e 0`, in the same run: `npx node bench/cli.ts [rounds]`. The target is 4 × with a
  * warm compile cache; `bin/fairlead` is measured as users run it, shell included.
  */
 import { spawnSync } from 'node:child_process'

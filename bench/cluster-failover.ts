@@ -1,7 +1,7 @@
 /**
  * Two controllers and one Lease, while a user edits all the time: how long nobody writes after the leader was killed
  * and after it was asked to end, and whether there ever were two writers. By the API server's audit log, in which each
- * controller has a name of its own. Prints a markdown table. `node bench/cluster-failover.ts [ROUNDS]`, root only.
+ * controller has a name of its own. Prints a markdown table. `npx node bench/cluster-failover.ts [ROUNDS]`, root only.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { CONTAINER_APPS } from '../src/engine/kubernetes/resources.ts'

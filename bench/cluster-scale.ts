@@ -1,7 +1,7 @@
 /**
  * The controller with 0, 1,000 and 10,000 resources: memory, cold convergence against a plain loop of the same writes,
  * a restart, a user's edit during a resync. Prints markdown tables. Root only (a mount namespace for the service
- * account's files). `node bench/cluster-scale.ts [--seed] [NUMBER…]`; with --seed a few apps converge and all others
+ * account's files). `npx node bench/cluster-scale.ts [--seed] [NUMBER…]`; with --seed a few apps converge and all others
  * are copied, so that only what follows is measured. FAIRLEAD_BENCH_SECONDS shortens the minute of memory.
  */
 import { compiledMain } from './lib/compiled.ts'

@@ -63,7 +63,7 @@ function main(): void {
     })
     if (result.status !== 0) throw new Error(`${file} ended with ${String(result.status)}`)
     process.stdout.write(`${result.stdout}\n`)
-    return `## ${title}\n\n${about} Command: \`node bench/${file}\`.\n\n${result.stdout.trim()}\n`
+    return `## ${title}\n\n${about} Command: \`npx node bench/${file}\`.\n\n${result.stdout.trim()}\n`
   })
   writeFileSync(join(ROOT, 'docs/performance.md'), [header(), ...sections].join('\n'))
 }

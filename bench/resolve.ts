@@ -1,5 +1,5 @@
 /**
- * What it takes to find out which digest a tag names: requests, time, memory, manners. `node bench/resolve.ts [rounds]
+ * What it takes to find out which digest a tag names: requests, time, memory, manners. `npx node bench/resolve.ts [rounds]
  * [tags]`. The registry of the times is Debian's docker-registry on loopback; that of the counts is one of the tests'.
  */
 import { spawn } from 'node:child_process'

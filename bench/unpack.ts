@@ -1,7 +1,7 @@
 /**
  * Unpacking on a tmpfs, where the disk does not decide, and on a disk: a generated image of 1.26 GiB and 60,000 entries as
  * gzip and as zstd, the real PostgreSQL image, and a second image that shares nine tenths of its layers with the first;
- * by Fairlead, umoci, buildah, containerd and gzip + tar. As root: `node bench/unpack.ts [rounds] [tmpfs|disk]`.
+ * by Fairlead, umoci, buildah, containerd and gzip + tar. As root: `npx node bench/unpack.ts [rounds] [tmpfs|disk]`.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs'

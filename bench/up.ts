@@ -1,6 +1,6 @@
 /**
  * `up` of an image that is already here, until it runs, with `runc run` of the same bundle as the floor, and what the
- * controller keeps in memory. `node bench/up.ts [rounds]`, as root.
+ * controller keeps in memory. `npx node bench/up.ts [rounds]`, as root.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'

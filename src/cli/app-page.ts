@@ -150,7 +150,8 @@ function conditionLines(status: AppStatus | undefined, width: number, paint: Pai
   const lines = conditions.flatMap((condition) => [
     paint(
       WARNINGS.has(condition.type) ? 'warn' : 'bad',
-      `${printable(condition.type)}: ${printable(condition.reason)}`,
+      // Some have one reason only, which goes by the same name.
+      [...new Set([condition.type, condition.reason])].map((word) => printable(word)).join(': '),
     ),
     ...wrapText(printable(condition.message, 4000), width - 2).map((line) => `  ${line}`),
   ])

@@ -19,20 +19,33 @@ export function goneCondition(image: ImageStatus | undefined, name: string): Nex
   if (image === undefined || gone.length === 0) return []
   const isPinGone = gone.some(({ digest }) => digest === image.digest)
   const loss = isPinGone ? LOST_PIN : LOST_TARGET
-  const help = gone.length === 1 ? HELP_ONE : HELP_MANY
-  const wayOut = isPinGone ? `, or move on with: fairlead rebuild ${name}` : ''
-  const message = `${gone.map((one) => words(one, image)).join('; ')}; ${loss}; ${help}${wayOut}`
+  const wayOut = isPinGone ? `; ${wayOutOf(image, name)}` : ''
+  const message = `${gone.map((one) => words(one, image)).join('; ')}; ${loss}; ${helpOf(gone)}${wayOut}`
   return [{ type: PINNED_IMAGE_GONE, status: 'True', reason: 'PinnedImageGone', message }]
 }
 
 const LOST_PIN = 'what runs goes on; but whoever does not have the image yet can no longer pull it'
 const LOST_TARGET = 'what runs goes on; only the way back to it may be lost'
-const HELP_ONE = 'push it again or name a mirror that still has it'
-const HELP_MANY = 'push them again or name a mirror that still has them'
+/** Layouts have no mirrors, and nobody pushes to them. */
+const LAYOUT = /^oci(?:-archive)?:/
+
+function helpOf(gone: readonly GoneImage[]): string {
+  const it = gone.length === 1 ? 'it' : 'them'
+  return gone.some(({ host }) => LAYOUT.test(host))
+    ? `put ${it} back there`
+    : `push ${it} again or name a mirror that still has ${it}`
+}
+
+/** Whoever deletes a manifest deletes its tags: asking for the same tag again helps only where it names another digest. */
+function wayOutOf({ availableDigest, gone = [] }: ImageStatus, name: string): string {
+  return availableDigest === undefined || gone.some(({ digest }) => digest === availableDigest)
+    ? 'if it is not coming back, name another image in spec.image'
+    : `or take what the tag names now: fairlead rebuild ${name}`
+}
 
 function words({ digest, host, since }: GoneImage, image: ImageStatus): string {
   const role = digest === image.digest ? 'what this app is pinned to' : 'a rollback target'
-  return `${host} has not had ${digest} (${role}) since ${since}`
+  return `${host} no longer has ${digest} (${role}; noticed ${since})`
 }
 
 /** For telling transitions: which digests are gone, whatever the words. */

@@ -147,7 +147,7 @@ describe('one app', () => {
             'spec.probes: is not run by the local engine yet',
           ),
           condition('ImageOutdated', 'True', 'TagMoved', `example/app:1 now is ${DIGEST_B}`),
-          condition('PinnedImageGone', 'True', 'PinnedImageGone', `docker.io has not had ${DIGEST_A}`),
+          condition('PinnedImageGone', 'True', 'PinnedImageGone', `docker.io no longer has ${DIGEST_A}`),
         ],
       }),
     )
@@ -173,8 +173,8 @@ describe('one app', () => {
         '  spec.probes: is not run by the local engine yet',
         'ImageOutdated: TagMoved',
         `  example/app:1 now is ${DIGEST_B}`,
-        'PinnedImageGone: PinnedImageGone',
-        `  docker.io has not had ${DIGEST_A}`,
+        'PinnedImageGone',
+        `  docker.io no longer has ${DIGEST_A}`,
         '',
       ].join('\n'),
     )

@@ -127,7 +127,7 @@ describe('a digest that the registry has lost', () => {
     expect(answer.status).toBe(202)
     await eventually('it is told', async () => gone(await sandbox.status('gone')) !== undefined)
     const told = await sandbox.status('gone')
-    expect(gone(told)?.message).toContain(`${registry.host} has not had ${digest}`)
+    expect(gone(told)?.message).toContain(`${registry.host} no longer has ${digest}`)
     expect(told.conditions?.find(({ type }) => type === 'Ready')).toEqual(
       before.conditions?.find(({ type }) => type === 'Ready'),
     )

@@ -1,8 +1,8 @@
 /**
  * `make fuzz`: all targets for FUZZ_SECONDS (600), or one of them; or one input again.
  *
- *     node test/fuzz/run.ts [TARGET]
- *     node test/fuzz/run.ts TARGET FILE
+ *     npx node test/fuzz/run.ts [TARGET]
+ *     npx node test/fuzz/run.ts TARGET FILE
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -54,7 +54,7 @@ function saved(target: Target, { input }: Find): string {
   mkdirSync(FINDS, { recursive: true })
   const file = join(FINDS, `${target.name}-${hexOf(digestOf(input)).slice(0, 12)}`)
   writeFileSync(file, input)
-  return `node test/fuzz/run.ts ${target.name} ${file}`
+  return `npx node test/fuzz/run.ts ${target.name} ${file}`
 }
 
 await main()

@@ -33,10 +33,29 @@ describe('PinnedImageGone', () => {
       SINCE,
       'ush it again',
       'mirror',
-      'fairlead rebuild mattermost',
+      'noticed',
+      'name another image in spec.image',
     ])
       expect(condition?.message).toContain(words)
+    expect(condition?.message).not.toContain('rebuild')
     expect(status.image?.gone).toEqual(gone(IMAGE.digest))
+  })
+
+  test('advises a rebuild only where the tag names a digest that is there', () => {
+    const movedTo = { digest: TARGET }
+    const message = (changes: Partial<Facts>) =>
+      before({ movedTo, ...changes }).conditions?.find(({ type }) => type === 'PinnedImageGone')?.message
+    expect(message({ gone: gone(IMAGE.digest) })).toContain('names now: fairlead rebuild mattermost')
+    const both = { previous: withHistory(), gone: [...gone(IMAGE.digest), ...gone(TARGET)] }
+    expect(message(both)).toContain('push them again or name a mirror that still has them')
+    expect(message(both)).not.toContain('rebuild')
+  })
+
+  test.each(['oci:/srv/images', 'oci-archive:/srv/app.tar'])('of %s names no mirror', (host) => {
+    const status = before({ gone: [{ digest: IMAGE.digest, host, since: SINCE }] })
+    const message = status.conditions?.find(({ type }) => type === 'PinnedImageGone')?.message ?? ''
+    expect(message).toContain('put it back there')
+    expect(message).not.toMatch(/mirror|push/)
   })
 
   test('of a rollback target says that only the way back is lost', () => {

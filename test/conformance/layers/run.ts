@@ -1,9 +1,9 @@
 /**
  * The suite of layers against any unpacker; needs root. README.md tells how to read what it prints.
  *
- *     node test/conformance/layers/run.ts --tool umoci|buildah-vfs|buildah-overlay|containerd|fairlead
- *     node test/conformance/layers/run.ts --tool 'COMMAND {layout} {tag} {out}' --case 11 --case 35 -o json
- *     node test/conformance/layers/run.ts --update      (writes expected-divergences.json and the page made of
+ *     npx node test/conformance/layers/run.ts --tool umoci|buildah-vfs|buildah-overlay|containerd|fairlead
+ *     npx node test/conformance/layers/run.ts --tool 'COMMAND {layout} {tag} {out}' --case 11 --case 35 -o json
+ *     npx node test/conformance/layers/run.ts --update      (writes expected-divergences.json and the page made of
  *                                                      it; with --case only what these cases change)
  *
  * Exit code: 0 all cases are right, 1 some are not, 2 wrong usage.

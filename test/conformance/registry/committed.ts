@@ -57,7 +57,7 @@ function head(cases: readonly Case[]): string {
   const rules = new Set(cases.map(ruleOf)).size
   return `# How registry clients behave
 
-Written by \`node test/conformance/registry/publish.ts\`; do not edit. The list has ${cases.length} cases for ${rules} rules: a
+Written by \`npx node test/conformance/registry/publish.ts\`; do not edit. The list has ${cases.length} cases for ${rules} rules: a
 registry that is slow, broken, unusual or hostile, and what a client must do then. A case is passed when the client
 gives the right answer, or refuses where that is right, and does nothing forbidden meanwhile: no password to another
 host, no connection to a metadata service, no question before the time that the registry asked for is over, no answer

@@ -1,7 +1,7 @@
 /**
  * Runs the whole list against all tools and writes docs/registry-score.md (some ten minutes on a quiet machine):
  *
- *     node test/conformance/registry/publish.ts [--tool NAME]... [--case ID|RULE|GROUP]...
+ *     npx node test/conformance/registry/publish.ts [--tool NAME]... [--case ID|RULE|GROUP]...
  *
  * With `--tool` the other tools' results stay as they are, with `--case` those of the other cases.
  */

@@ -1,7 +1,7 @@
 /**
  * Runs the list against a tool and prints the score:
  *
- *     node test/conformance/registry/run.ts --tool fairlead|crane|skopeo|regctl|'COMMAND {ref}' [--case ID|RULE|GROUP]... [-o table|json]
+ *     npx node test/conformance/registry/run.ts --tool fairlead|crane|skopeo|regctl|'COMMAND {ref}' [--case ID|RULE|GROUP]... [-o table|json]
  *
  * Exit code 0 when every case that the tool can be asked is passed, 1 when one is not, 2 for wrong usage.
  */

@@ -1,8 +1,8 @@
 /**
  * Serves one case on 127.0.0.1, for a client that is started by hand, and prints what it asks until Ctrl-C:
  *
- *     node test/conformance/registry/serve.ts                                  lists the cases
- *     node test/conformance/registry/serve.ts --case ID [--port 5000] [--tls]
+ *     npx node test/conformance/registry/serve.ts                                  lists the cases
+ *     npx node test/conformance/registry/serve.ts --case ID [--port 5000] [--tls]
  *
  * The case's other hosts are other ports. Addresses that no client may be sent to stay as they are: play those cases with
  * care, or with run.ts, whose network leads nowhere.
