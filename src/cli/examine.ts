@@ -17,12 +17,14 @@ import { localLayerIssues, localSemantics } from '../reconcile/layer-issues.ts'
 import { localSupportIssues } from '../reconcile/local-support.ts'
 import type { Sources } from '../reconcile/ports.ts'
 import type { Desired } from '../reconcile/types.ts'
+import { openSource } from '../registry/open.ts'
 import type { FileTree } from '../rootfs/types.ts'
 import type { CliContext } from './context.ts'
-import { openImageSource } from './image-source.ts'
+import { openSourceOptions } from './image-source.ts'
 import type { InputApp } from './input-documents.ts'
 import type { InputSources } from './input-sources.ts'
 import { withReadImage } from './read-image.ts'
+import { withTagHint } from './repository-questions.ts'
 
 export interface ExamineInput {
   readonly context: CliContext
@@ -51,17 +53,21 @@ export async function withExaminedApp<T>(
   const config = readConfig()
   const support = refuseErrors(localSupportIssues(app))
   const keychain = await appKeychain(app, input.sources)
-  const source = openImageSource(context, parseReference(app.spec.image), document.baseDir, config, keychain)
+  const reference = parseReference(app.spec.image)
+  const options = openSourceOptions(context, document.baseDir, config, keychain)
+  const source = openSource(reference, options)
   const { limits } = config
   const semantics = localSemantics(app)
-  return withReadImage(
-    { context, document, source, limits, pin: pinOf(document), merging: { semantics } },
-    async ({ image, tree, divergence }) => {
-      const { warnings, ...judgement } = await judged(input, image, tree)
-      const layers = localLayerIssues(semantics, divergence)
-      return use({ image, tree, ...judgement, warnings: [...support, ...layers, ...warnings] })
-    },
-  )
+  const read = () =>
+    withReadImage(
+      { context, document, source, limits, pin: pinOf(document), merging: { semantics } },
+      async ({ image, tree, divergence }) => {
+        const { warnings, ...judgement } = await judged(input, image, tree)
+        const layers = localLayerIssues(semantics, divergence)
+        return use({ image, tree, ...judgement, warnings: [...support, ...layers, ...warnings] })
+      },
+    )
+  return withTagHint(context, reference, read, () => Promise.resolve(options))
 }
 
 /** The digest of the document's own status, as long as it belongs to the reference that the spec has now. */

@@ -10,6 +10,7 @@ import type { Step } from '../registry/steps.ts'
 import type { Keychain } from '../registry/types.ts'
 import type { CliContext } from './context.ts'
 import { packageVersion } from './package-version.ts'
+import { withTagHint } from './repository-questions.ts'
 
 export interface ImageQuestion {
   /** `namespace/name`, where the image is an app's. */
@@ -77,16 +78,21 @@ async function find(
   onStep: (step: Step) => void,
 ): Promise<ExplainedResult> {
   try {
-    const source = openSource(reference, {
+    const options = {
       baseDir,
       registries: settings.registries,
       lenientLayouts: settings.lenientLayouts,
       keychain: await keychain(),
       userAgent: `fairlead/${packageVersion()}`,
       session,
-      onStep,
-    })
-    const image = await source.resolve(platform, context.signal)
+    }
+    const source = openSource(reference, { ...options, onStep })
+    const image = await withTagHint(
+      context,
+      reference,
+      () => source.resolve(platform, context.signal),
+      () => Promise.resolve(options),
+    )
     const { digest, manifestDigest, config } = image
     return { digest, platform: formatPlatform(config.platform), manifestDigest, source: image.source }
   } catch (error) {

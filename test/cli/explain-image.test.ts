@@ -41,7 +41,7 @@ async function explained(...args: readonly string[]): Promise<Answer['images'][n
 }
 
 /** An app with a pull secret that holds these logins. */
-function appFile(logins: readonly string[]): string {
+function appFile(logins: readonly string[], tag = '1.2'): string {
   const auths = Object.fromEntries(
     logins.map((pair, index) => {
       const [username, password] = pair.split(':')
@@ -59,7 +59,7 @@ function appFile(logins: readonly string[]): string {
     apiVersion: 'fairlead.dev/v1alpha1',
     kind: 'ContainerApp',
     metadata: { name: 'web' },
-    spec: { image: `${registry.host}/team/app:1.2`, pullSecrets: [{ name: 'login' }] },
+    spec: { image: `${registry.host}/team/app:${tag}`, pullSecrets: [{ name: 'login' }] },
   }
   mkdirSync(join(desk.dir, 'files'), { recursive: true })
   const path = join(desk.dir, 'files', 'app.yaml')
@@ -190,15 +190,39 @@ describe('inspect of a repository', () => {
     const { code, stderr } = await desk.run(['inspect', 'oci:./x', '--tags'])
     expect([code, stderr]).toEqual([2, expect.stringContaining('only registries list tags')])
   })
+})
 
-  test('an unknown tag is answered with those that look like it, on a terminal and for one request', async () => {
+describe('an unknown tag', () => {
+  const tagged = (...tags: readonly string[]) =>
+    registry.on(/tags\/list/, respond(200, {}, JSON.stringify({ name: 'team/app', tags })))
+  const lists = () => registry.requests.filter(({ path }) => path.includes('tags/list'))
+
+  const image13 = () => `${registry.host}/team/app:1.3`
+  test.each<[string, 'stdout' | 'stderr', () => readonly string[]]>([
+    ['resolve', 'stderr', () => ['resolve', image13()]],
+    ['inspect', 'stderr', () => ['inspect', image13()]],
+    ['explain', 'stdout', () => ['explain', image13()]],
+    ['check', 'stdout', () => ['check', '-f', appFile(['a:b'], '1.3')]],
+    [
+      'check for a cluster',
+      'stdout',
+      () => ['check', '--engine', 'kubernetes', '-f', appFile(['a:b'], '1.3')],
+    ],
+  ])('is answered by %s with those that look like it, for one request', async (_name, where, args) => {
     tagged('1.2', '1.2.1', '11.2', 'latest')
-    const args = ['resolve', `${registry.host}/team/app:1.3`]
-    const shown = await desk.run(args, { errorIsTerminal: true })
-    expect(shown.stderr).toContain('tags that look like it: 1.2, 11.2')
-    expect(registry.requests.filter(({ path }) => path.includes('tags/list'))).toHaveLength(1)
-    const piped = await desk.run(args)
-    expect(piped.stderr).not.toContain('look like')
-    expect(registry.requests.filter(({ path }) => path.includes('tags/list'))).toHaveLength(1)
+    const { code, ...shown } = await desk.run(args())
+    expect(code).toBe(1)
+    expect(shown[where].replaceAll(/\s+/g, ' ')).toContain('tags that look like it: 1.2, 11.2')
+    expect(lists()).toHaveLength(1)
+  })
+
+  test('is not guessed when the tag is there and something else of the image is missing', async () => {
+    tagged('1.2', '1.3')
+    expect((await desk.run(['resolve', image13()])).stderr).not.toContain('look like')
+  })
+
+  test('is told as it is when tags may not be listed', async () => {
+    registry.on(/tags\/list/, respond(403))
+    expect((await desk.run(['resolve', image13()])).stderr).toMatch(/^ImageNotFound: (?!.*look like)/)
   })
 })

@@ -22,11 +22,13 @@ import type { ObservedClaim, RenderedCluster } from '../../reconcile/kubernetes/
 import type { Desired } from '../../reconcile/types.ts'
 import { pullSecretKeychain } from '../../registry/docker-config.ts'
 import { combineKeychains } from '../../registry/keychain.ts'
+import type { SourceOptions } from '../../registry/open.ts'
 import type { Keychain } from '../../registry/types.ts'
 import type { CliContext } from '../context.ts'
 import type { InputApp } from '../input-documents.ts'
 import { packageVersion } from '../package-version.ts'
 import { platformOf, withReadImage, type ReadImage } from '../read-image.ts'
+import { withTagHint } from '../repository-questions.ts'
 import type { RenderSettings } from './render-options.ts'
 
 export interface ClusterExamineInput {
@@ -52,8 +54,8 @@ export async function examineForCluster(input: ClusterExamineInput): Promise<Clu
   const { app } = document
   const { limits } = readConfig()
   const source = await openImage(input, app.spec.image)
-  try {
-    return await withReadImage(
+  const read = () =>
+    withReadImage(
       {
         context,
         document,
@@ -62,8 +64,10 @@ export async function examineForCluster(input: ClusterExamineInput): Promise<Clu
         pin: pinOf(app, context.now()),
         merging: { semantics: 'overlayfs', fallsBack: true },
       },
-      (read) => Promise.resolve(judged(input, read)),
+      (image) => Promise.resolve(judged(input, image)),
     )
+  try {
+    return await withTagHint(context, pullableReference(app.spec.image), read, () => sourceOptions(input))
   } catch (error) {
     throw askedFromHere(error)
   }
@@ -85,21 +89,27 @@ export async function readDocuments(
 }
 
 async function openImage(
-  { context, document, settings, secrets }: Omit<ClusterExamineInput, 'claims'>,
+  input: Omit<ClusterExamineInput, 'claims'>,
   reference: string,
 ): Promise<ImageSource> {
-  const { layouts, registries = readConfig().registries } = settings
-  return openPlace(
-    pullableReference(reference),
-    { layouts },
-    {
-      baseDir: document.baseDir,
-      registries,
-      keychain: await keychainOf(document.app, secrets),
-      userAgent: `fairlead/${packageVersion()}`,
-      onWarning: (text) => context.stderr.write(`${text}\n`),
-    },
-  )
+  const { layouts } = input.settings
+  return openPlace(pullableReference(reference), { layouts }, await sourceOptions(input))
+}
+
+async function sourceOptions({
+  context,
+  document,
+  settings,
+  secrets,
+}: Omit<ClusterExamineInput, 'claims'>): Promise<SourceOptions> {
+  const { registries = readConfig().registries } = settings
+  return {
+    baseDir: document.baseDir,
+    registries,
+    keychain: await keychainOf(document.app, secrets),
+    userAgent: `fairlead/${packageVersion()}`,
+    onWarning: (text) => context.stderr.write(`${text}\n`),
+  }
 }
 
 /** The cluster may well reach a registry that this machine does not, and the other way round. */
