@@ -1,5 +1,5 @@
 /** An app as answers show it: the resource with its status, and the lines of the tables. Pure. */
-import { findCondition, READY, type Condition } from '../crd/conditions.ts'
+import { findCondition, IMAGE_OUTDATED, PINNED_IMAGE_GONE, READY, type Condition } from '../crd/conditions.ts'
 import type { AppStatus } from '../crd/status.ts'
 import { printable } from '../errors.ts'
 import { appId, type AppKey } from '../reconcile/names.ts'
@@ -59,11 +59,28 @@ const COLUMNS: readonly Column[] = [
   { title: 'RESTARTS', align: 'right' },
 ]
 
+/** Only where there is something to note: a line has little room. */
+const NOTES: Column = { title: 'NOTES', cut: 'end' }
+
 export function appsTable(apps: readonly StoredApp[], width: number, paint: Paint): string {
-  return renderTable(COLUMNS, apps.map(appRow), width, paint)
+  const notes = apps.map(notesOf)
+  if (notes.every((text) => text === '')) return renderTable(COLUMNS, apps.map(appRow), width, paint)
+  const rows = apps.map((stored, index) => [
+    ...appRow(stored),
+    { text: notes[index] ?? '', style: 'warn' as const },
+  ])
+  return renderTable([...COLUMNS, NOTES], rows, width, paint)
 }
 
-export function appRow(stored: StoredApp): readonly Cell[] {
+/** What is no trouble yet and would not be seen in the state: by the names of its conditions, the graver first. */
+function notesOf({ status }: StoredApp): string {
+  const conditions = status?.conditions ?? []
+  return [PINNED_IMAGE_GONE, IMAGE_OUTDATED]
+    .filter((type) => findCondition(conditions, type)?.status === 'True')
+    .join(', ')
+}
+
+function appRow(stored: StoredApp): readonly Cell[] {
   const ready = readyOf(stored.status)?.status ?? 'Unknown'
   return [
     shortName(stored.key),

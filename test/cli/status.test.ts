@@ -55,6 +55,30 @@ describe('the table', () => {
     )
   })
 
+  test('notes what the state does not show, in a line of 80', async () => {
+    const running = condition('Ready', 'True', 'Running')
+    const outdated = condition('ImageOutdated', 'True', 'TagMoved', `example/app:1 now is ${DIGEST_B}`)
+    const gone = condition(
+      'PinnedImageGone',
+      'True',
+      'PinnedImageGone',
+      `docker.io no longer has ${DIGEST_A}`,
+    )
+    await storeApp(desk.state, 'both', runningStatus({ conditions: [running, outdated, gone] }))
+    await storeApp(desk.state, 'old', runningStatus({ conditions: [running, outdated] }))
+    await storeApp(desk.state, 'web', runningStatus())
+    const { stdout } = await desk.run(['status'], { env: { COLUMNS: '80' } })
+    expect(stdout).toBe(
+      [
+        'NAME  IMAGE          DIGEST        READY  STATE    RESTARTS  NOTES',
+        'both  example/app:1  aaaaaaaaaaaa  True   Running         2  PinnedImageGone, I…',
+        'old   example/app:1  aaaaaaaaaaaa  True   Running         2  ImageOutdated',
+        'web   example/app:1  aaaaaaaaaaaa  True   Running         2',
+        '',
+      ].join('\n'),
+    )
+  })
+
   test.each([
     ['a terminal of 40', 40, { columns: 40, outputIsTerminal: true, env: { NO_COLOR: '1' } }],
     ['a terminal of 120', 120, { columns: 120, outputIsTerminal: true, env: { NO_COLOR: '1' } }],

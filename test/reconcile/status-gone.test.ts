@@ -61,7 +61,7 @@ describe('PinnedImageGone', () => {
   test('of a rollback target says that only the way back is lost', () => {
     const status = before({ previous: withHistory(), gone: gone(TARGET) })
     const message = status.conditions?.find(({ type }) => type === 'PinnedImageGone')?.message ?? ''
-    expect(message).toContain(`${TARGET} (a rollback target)`)
+    expect(message).toContain(`${TARGET} (a rollback target;`)
     expect(message).not.toContain('rebuild')
   })
 
