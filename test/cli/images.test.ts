@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { geteuid } from 'node:process'
 import { parseAllDocuments } from 'yaml'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { respond, startHostileRegistry, type HostileRegistry } from '../support/hostile-registry.ts'
@@ -402,6 +403,32 @@ describe('render', () => {
     })
   })
 })
+
+test.each([
+  ['missing/report.json', 'its folder does not exist'],
+  ['file/report.json', 'is no folder'],
+  ['.', 'is a folder'],
+])('unpack refuses the report %s before it writes anything', async (report, words) => {
+  await layout()
+  writeFileSync(join(desk.dir, 'file'), '')
+  const { code, stderr } = await desk.run(['unpack', 'oci:layout:one', 'out', '--report', report])
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(words) as string })
+  expect(existsSync(join(desk.dir, 'out'))).toBe(false)
+})
+
+test.skipIf(geteuid?.() !== 0)(
+  'unpack writes its report where it is asked to, into its own folder too',
+  async () => {
+    await layout()
+    for (const [out, report] of [
+      ['a', 'report.json'],
+      ['b', 'b/report.json'],
+    ] as const) {
+      expect((await desk.run(['unpack', 'oci:layout:one', out, '--report', report])).code).toBe(0)
+      expect(JSON.parse(readFileSync(join(desk.dir, report), 'utf8'))).toHaveProperty('dropped')
+    }
+  },
+)
 
 test('unpack refuses a folder that holds something', async () => {
   await layout()

@@ -13,15 +13,17 @@ import { layerSemanticsOf } from '../layer-semantics.ts'
 import { referenceOf, withImage, type OpenImage } from '../image-source.ts'
 import { issueLine } from '../print-error.ts'
 import { pullProgress } from '../pull-progress.ts'
+import { requireReportFile, writeReport } from '../report-file.ts'
 import { sizeOf } from '../ages.ts'
 
 export const unpack: RunCommand = async (context, call) => {
   const reference = referenceOf(call.args[0])
   const dir = resolve(context.cwd, call.args[1] ?? '')
+  const named = call.options.text('report')
+  const file = named === undefined ? undefined : resolve(context.cwd, named)
+  if (file !== undefined) await requireReportFile(file, dir)
   const report = await withImage(context, call, reference, (open) => unpackTo(context, call, open, dir))
-  const file = call.options.text('report')
-  if (file !== undefined)
-    await writeFile(resolve(context.cwd, file), `${JSON.stringify(report, undefined, 2)}\n`)
+  if (file !== undefined) await writeReport(file, report)
   const shown = printable(join(dir, 'rootfs'), 500)
   context.stdout.write(`${shown}: ${report.entries} entries, ${sizeOf(report.bytes)}\n`)
   if (file !== undefined) return
