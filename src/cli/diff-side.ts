@@ -24,6 +24,11 @@ const FOLDER = /^(?:\/|\.{1,2}(?:\/|$))/
 /** Other tools name folders so; here it would be the tag of an image `dir`. */
 const OTHER_WORDS = /^(?:dir|app|volume):(?!\/\/)/
 
+/** Whether an argument can only be meant as an image. */
+export function isImageText(text: string): boolean {
+  return !FOLDER.test(text) && !text.startsWith(APP) && !text.startsWith(VOLUME)
+}
+
 /** One argument of `diff`; UsageError for what is none of the four. */
 export function diffSideOf(call: CommandCall, text: string): DiffSide {
   if (FOLDER.test(text)) return { kind: 'folder', path: text }

@@ -141,9 +141,20 @@ describe('directories of which only the time differs', () => {
     expect(await desk.run(['diff', './a', './b', '--exit-code', ...options])).toMatchObject({ code, stdout })
   })
 
-  test('are always in the whole answer', async () => {
-    expect((await answer('./a', './b')).tree).toMatchObject([{ path: '/d', fields: ['mtime'] }])
+  test('are in the answer for programs exactly where they count', async () => {
+    expect((await answer('./a', './b')).tree).toEqual([])
+    expect((await answer('./a', './b', '--times')).tree).toMatchObject([{ path: '/d', fields: ['mtime'] }])
   })
+})
+
+test.each(['fol/rootfs', 'Fol'])('an image with the name of a folder, %s, is told from it', async (name) => {
+  await layout()
+  mkdirSync(join(desk.dir, name), { recursive: true })
+  const note = `note: ${name} is taken for an image; the folder of that name is ./${name}\n`
+  // Nothing is asked: the other side is not there.
+  const { stderr } = await desk.run(['diff', 'oci:layout:none', name])
+  expect(stderr.startsWith(note)).toBe(true)
+  expect((await desk.run(['diff', 'oci:layout:none', `./${name}`])).stderr).not.toContain('note')
 })
 
 describe('the exit code', () => {

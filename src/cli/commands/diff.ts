@@ -1,11 +1,14 @@
 /** `fairlead diff`: images, folders, roots of running apps and volumes, by content and every attribute. */
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { printable } from '../../errors.ts'
 import { withoutFolderTimes } from '../../rootfs/diff.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { diffAnswer, type DiffAnswer } from '../diff-answer.ts'
 import { diffPage } from '../diff-page.ts'
 import { readOwnImage, readSide } from '../diff-read.ts'
-import { diffSideOf } from '../diff-side.ts'
+import { diffSideOf, isImageText } from '../diff-side.ts'
 import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
 import { EXIT_DIFF_FAILED, EXIT_DIFFERENT, printError } from '../print-error.ts'
 import { painter } from '../styles.ts'
@@ -29,20 +32,34 @@ export const diff: RunCommand = async (context, call) => {
 /** Whether there are differences. */
 async function compare(context: CliContext, call: CommandCall): Promise<boolean> {
   const format = outputFormat(call)
-  const answer = await answerOf(context, call)
-  const counted = call.options.flag('times') ? answer.tree : withoutFolderTimes(answer.tree)
+  for (const text of call.args) await noteFolder(context, text)
+  const read = await answerOf(context, call)
+  // People and programs are told the same, and the exit code is about no more than that.
+  const answer = call.options.flag('times') ? read : { ...read, tree: withoutFolderTimes(read.tree) }
   if (format === 'table') for (const note of answer.notes) context.stderr.write(`note: ${note}\n`)
   await writeAnswer(context, format, answer, () =>
-    diffPage(
-      { tree: counted, config: answer.config },
-      {
-        width: lineWidth(context),
-        limit: call.options.count('limit') ?? (context.stdout.isTerminal ? TERMINAL_LIMIT : Infinity),
-        paint: painter(context, context.stdout),
-      },
-    ),
+    diffPage(answer, {
+      width: lineWidth(context),
+      limit: call.options.count('limit') ?? (context.stdout.isTerminal ? TERMINAL_LIMIT : Infinity),
+      paint: painter(context, context.stdout),
+    }),
   )
-  return counted.length > 0 || answer.config.length > 0
+  return answer.tree.length > 0 || answer.config.length > 0
+}
+
+/** Said before a registry is asked, which may take its time and knows an image of that name or not. */
+async function noteFolder(context: CliContext, text: string): Promise<void> {
+  if (!isImageText(text) || !(await isFolder(resolve(context.cwd, text)))) return
+  const shown = printable(text, 300)
+  context.stderr.write(`note: ${shown} is taken for an image; the folder of that name is ./${shown}\n`)
+}
+
+/** Whatever can't be looked at is no folder that anybody meant. */
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  )
 }
 
 async function answerOf(context: CliContext, call: CommandCall): Promise<DiffAnswer> {

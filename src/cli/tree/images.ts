@@ -97,7 +97,10 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
       { name: '[b]', description: 'the same: what it has become', kind: 'compared' },
     ],
     options: [
-      { flags: '--times', description: 'also show directories of which only the time differs' },
+      {
+        flags: '--times',
+        description: 'also count and show, with -o json too, directories of which only the time differs',
+      },
       {
         flags: '--limit <count>',
         description: 'at most so many lines of files (default: 200 on a terminal, else all)',
