@@ -1,4 +1,7 @@
-/** Where what overlayfs shows differs from the merged tree: the topmost names only, everything below goes without saying. */
+/**
+ * Where what overlayfs shows differs from the merged tree: the topmost names only, everything below goes without saying
+ * but for names that can't be opened.
+ */
 import type { ByteString } from '../image/bytes.ts'
 import type { OverlayfsModel } from './overlayfs.ts'
 import { changedAttributes, hasSameContent } from './overlayfs-same.ts'
@@ -62,11 +65,31 @@ class Comparison {
   ): void {
     if (merged === undefined || shown === undefined || merged.inode.type !== shown.inode.type) {
       this.#tell({ names: [...names], merged, shown, isGhost, changed: [] })
+      if (shown !== undefined && this.#model.ghosts.size > 0) this.#ghostsBelow(shown, names)
       return
     }
     const changed = this.#changes(merged.inode, shown.inode)
     if (changed.length > 0) this.#tell({ names: [...names], merged, shown, isGhost, changed })
     if (merged.children !== undefined) this.directories(merged, shown, names)
+  }
+
+  /** In a directory that only nodes show, its files go without saying; a name that can't be opened does not. */
+  #ghostsBelow(shown: TreeNode, names: ByteString[]): void {
+    this.#budget.spend(1)
+    const tell = (name: ByteString): void =>
+      this.#tell({
+        names: [...names, name],
+        merged: undefined,
+        shown: undefined,
+        isGhost: true,
+        changed: [],
+      })
+    for (const name of this.#model.ghosts.get(shown) ?? []) tell(name)
+    for (const [name, child] of shown.children ?? []) {
+      names.push(name)
+      this.#ghostsBelow(child, names)
+      names.pop()
+    }
   }
 
   #changes(merged: Inode, shown: Inode): readonly string[] {

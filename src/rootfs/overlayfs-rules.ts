@@ -81,7 +81,7 @@ function extra({ names }: Difference, shown: TreeNode, facts: LayerFacts): Findi
     return { rule: 'aufs-metadata', overlayfs: `${kind}: files of AUFS are kept` }
   if (shown.inode.layer < facts.layer) return reappeared(names, kind, facts)
   if (isBare(shown))
-    return { rule: 'whiteout-of-missing-path', overlayfs: `${kind}, made for the whiteout in it` }
+    return { rule: 'whiteout-of-missing-path', overlayfs: `${kind}, made for a whiteout below it` }
   return { rule: 'parent-symlink', overlayfs: `${kind}: symlinks of lower layers are not followed` }
 }
 

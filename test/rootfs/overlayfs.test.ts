@@ -61,7 +61,11 @@ describe('over the base, nodes show and the report says', () => {
       'what a whiteout behind a lower symlink should hide',
       [whiteout('lib/x')],
       based(['lib -> usr/lib'], ['lib/']),
-      ['1 whiteout-through-symlink /lib', '1 whiteout-through-symlink /usr/lib/x'],
+      [
+        '1 whiteout-through-symlink /lib',
+        '1 whiteout-of-missing-path /lib/x',
+        '1 whiteout-through-symlink /usr/lib/x',
+      ],
     ],
     [
       'the same behind an opaque marker',
@@ -70,16 +74,16 @@ describe('over the base, nodes show and the report says', () => {
       ['1 whiteout-through-symlink /lib', '1 whiteout-through-symlink /usr/lib/x'],
     ],
     [
-      'directories that are made for a whiteout',
+      'directories that are made for a whiteout, with a name that has no file',
       [whiteout('no/such/x')],
       based([], ['no/', 'no/such/']),
-      ['1 whiteout-of-missing-path /no'],
+      ['1 whiteout-of-missing-path /no', '1 whiteout-of-missing-path /no/such/x'],
     ],
     [
       'a directory in place of a file for a whiteout below it',
       [whiteout('f/x')],
       based(['f=base'], ['f/']),
-      ['1 whiteout-of-missing-path /f'],
+      ['1 whiteout-of-missing-path /f', '1 whiteout-of-missing-path /f/x'],
     ],
     [
       'a name without a file where a whiteout lies in a new directory',
