@@ -4,7 +4,7 @@ import path from 'node:path'
 import { expect, test } from 'vitest'
 import { ROOT } from './source-files.ts'
 
-/** `node bench/x.ts`, also after a variable of the environment; `${…}` is a file's name in a message. */
+/** A file of ours, also one whose name a message puts in. */
 const BARE = /(?<!npx )\bnode (?:src|test|bench|scripts)\/[^\s`]*\.ts|(?<!npx )\bnode bench\/\$\{/g
 
 /** Pages, and everything that prints or explains a command. */
