@@ -1,7 +1,7 @@
 /** What the collector did, for people. Pure. */
 import type { CollectReport } from '../engine/local/gc/collect.ts'
 import { STORED_KINDS, type StoredKind } from '../engine/local/gc/inventory.ts'
-import { changeWords, type VerifyReport } from '../engine/local/verify/verify-store.ts'
+import { changeWords, type DamagedItem, type VerifyReport } from '../engine/local/verify/verify-store.ts'
 import { printable } from '../errors.ts'
 import { sizeOf } from './ages.ts'
 import { renderTable } from './table.ts'
@@ -61,11 +61,24 @@ function counted(items: readonly { readonly kind: StoredKind }[]): string {
 
 /** What a check found: a line for each damaged thing, a line for each path that differs, and a sentence at the end. */
 export function damageLines({ checked, damaged, unverified }: VerifyReport): string {
-  const lines = damaged.flatMap(({ kind, path, problem, inUse, changes }) => [
-    `damaged ${kind} ${printable(path, 500)}: ${problem}${inUse ? '; it is in use and stays' : ''}`,
-    ...changes.map((change) => `  ${change.path}: ${changeWords(change)}`),
+  const lines = damaged.flatMap((item) => [
+    `damaged ${item.kind} ${printable(item.path, 500)}: ${item.problem}${stays(item)}`,
+    ...item.changes.map((change) => `  ${change.path}: ${changeWords(change)}`),
   ])
-  const notChecked = unverified.map(({ name, why }) => `not checked: tree ${name}: ${why}`)
-  const counts = `checked ${checked.blobs} blobs, ${checked.layers} unpacked layers and ${checked.trees} merged trees: ${damaged.length === 0 ? 'no damage' : `${damaged.length} damaged`}`
+  const notChecked = unverified.map(({ name, why }) => `not checked: tree ${printable(name)}: ${why}`)
+  const found = damaged.length === 0 ? 'no damage' : `${damaged.length} damaged`
+  const left = unverified.length === 0 ? '' : `; not checked: ${unverified.length}`
+  const counts = `checked ${checked.blobs} blobs, ${checked.layers} unpacked layers and ${checked.trees} merged trees: ${found}${left}`
   return [...lines, ...notChecked, counts].map((line) => `${line}\n`).join('')
+}
+
+/** A container's files can't be changed below it, and the next container of the image would get the same ones. */
+function stays({ inUse, usedBy }: DamagedItem): string {
+  if (!inUse) return ''
+  if (usedBy.length === 0) return '; it is in use and stays: run this again when nothing uses it any more'
+  const steps = usedBy.map((app) => {
+    const name = printable(app)
+    return `"fairlead status ${name} -o yaml > FILE", "fairlead down ${name}" (volumes are kept), this check again, "fairlead up -f FILE" (the digest is kept)`
+  })
+  return `; it is in use and stays, and a restart does not mend it; what does: ${steps.join('; ')}`
 }

@@ -1,10 +1,13 @@
 import { truncateSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CollectReport } from '../../src/engine/local/gc/collect.ts'
 import { appPaths } from '../../src/engine/local/paths.ts'
-import { AStore, ONE } from '../engine/local/gc/a-store.ts'
+import { AStore, ONE, smallImage } from '../engine/local/gc/a-store.ts'
 import { Desk } from './run.ts'
+
+const TWO = { namespace: 'default', name: 'two' }
 
 let desk: Desk
 let store: AStore
@@ -63,8 +66,37 @@ describe('fairlead gc', () => {
     const { code, stdout } = await desk.run(['gc', '--verify'])
     expect(code).toBe(1)
     expect(stdout).toContain(`damaged blob ${store.blobs.pathOf(blob)}: its 3 bytes have digest`)
-    expect(stdout).toMatch(/checked 3 blobs, 0 unpacked layers and \d merged trees: \d damaged\n/)
+    expect(stdout).toMatch(
+      /checked 3 blobs, 0 unpacked layers and \d merged trees: \d damaged; not checked: \d\n/,
+    )
     expect(await store.blobs.list()).not.toContain(blob)
+  })
+
+  test('with --verify says of a tree in use what heals it', async () => {
+    const image = await store.add('running')
+    await store.instance(ONE, image)
+    await writeFile(join(store.treeDir(image), 'rootfs', 'running'), 'changed')
+    const { code, stdout } = await desk.run(['gc', '--verify'])
+    expect(code).toBe(1)
+    expect(stdout).toContain(
+      'does: "fairlead status default/one -o yaml > FILE", "fairlead down default/one"',
+    )
+  })
+
+  test('with --verify says how many trees were not checked, and that this is no damage', async () => {
+    const tree = await store.add('bare')
+    await store.pin(TWO, tree)
+    await store.blobs.remove(tree.manifest.layers[1]?.digest ?? tree.digest)
+    for (const name of ['used', 'unused'])
+      await rm(store.treeDir(smallImage(name).image), { recursive: true })
+    const { code, stdout } = await desk.run(['gc', '--verify'])
+    expect({ code, lines: stdout.split('\n').slice(0, 2) }).toEqual({
+      code: 0,
+      lines: [
+        expect.stringMatching(/^not checked: tree \w{32}-v\d+: layer .* is not in the store; it is pulled/),
+        'checked 3 blobs, 0 unpacked layers and 0 merged trees: no damage; not checked: 1',
+      ],
+    })
   })
 
   test('needs root', async () => {

@@ -9,7 +9,7 @@ export const HOST_COMMANDS: readonly CommandSpec[] = [
     name: 'gc',
     summary: 'remove images that no app needs from the state folder',
     details:
-      'Kept are what every app is pinned to, the digests that it could be rolled back to, and what a container or the controller uses. Volumes are never touched. It may run at any time, also beside a controller that pulls. With --verify, what is damaged is told by path and goes as well, unless it is in use; the exit code is then 1.',
+      'Kept are what every app is pinned to, the digests that it could be rolled back to, and what a container or the controller uses. Volumes are never touched. It may run at any time, also beside a controller that pulls. With --verify, what is damaged is told by path and goes as well, unless it is in use; the exit code is then 1. What went comes again when its image is unpacked next: files that are whole are used on without the layers that they came from.',
     options: [
       { flags: '--dry-run', description: 'only say what would be removed' },
       {
@@ -25,7 +25,7 @@ export const HOST_COMMANDS: readonly CommandSpec[] = [
       { words: 'gc', says: 'free it' },
       {
         words: 'gc --verify',
-        says: 'take away damaged images as well, so that the next start brings them anew',
+        says: 'look for damage, and take away what is damaged as well',
       },
     ],
     needsRoot: true,

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseStatus } from '../../../crd/status.ts'
 import { ExpectedError } from '../../../errors.ts'
 import type { Digest, ResolvedImage } from '../../../image/types.ts'
+import { appId } from '../../../reconcile/names.ts'
 import { namesOf, treeKeys } from '../image-store.ts'
 import { InstanceStore } from '../instance-store.ts'
 import { isMissing, listFolder, readJson, readText } from '../disk.ts'
@@ -20,6 +21,8 @@ export interface References {
   why(name: string): string | undefined
   /** Used by a container, its next start or a living process: not even when it is damaged may it be taken away. */
   isInUse(name: string): boolean
+  /** The apps, `namespace/name`, whose containers use it. */
+  usersOf(name: string): readonly string[]
   /** What could not be read. While there is one, nobody knows what else is needed. */
   readonly problems: readonly ExpectedError[]
 }
@@ -35,27 +38,37 @@ export async function readReferences(paths: StatePaths, trees: readonly string[]
   return found
 }
 
+/** How strong a need is. Of several the strongest is told: what runs before what could run. */
+const IN_USE = 2
+const PINNED = 1
+const ROLLBACK = 0
+
 class Found implements References {
   readonly problems: ExpectedError[] = []
   readonly #paths: StatePaths
-  readonly #needs = new Map<string, string>()
-  readonly #used = new Set<string>()
+  readonly #needs = new Map<string, { readonly why: string; readonly strength: number }>()
+  readonly #users = new Map<string, Set<string>>()
 
   constructor(paths: StatePaths) {
     this.#paths = paths
   }
 
   why(name: string): string | undefined {
-    return this.#needs.get(name)
+    return this.#needs.get(name)?.why
   }
 
   isInUse(name: string): boolean {
-    return this.#used.has(name)
+    return this.#needs.get(name)?.strength === IN_USE
   }
 
-  /** The first reason stands. */
-  #need(name: string, why: string): void {
-    if (!this.#needs.has(name)) this.#needs.set(name, why)
+  usersOf(name: string): readonly string[] {
+    return [...(this.#users.get(name) ?? [])].sort()
+  }
+
+  /** Of equal ones the first stands. */
+  #need(name: string, why: string, strength: number): void {
+    const known = this.#needs.get(name)
+    if (known === undefined || known.strength < strength) this.#needs.set(name, { why, strength })
   }
 
   /** Pin and rollback targets. An app that is being removed may still run: it counts until its folder is gone. */
@@ -68,9 +81,9 @@ class Found implements References {
       const status = parseStatus(written)
       if (status === undefined) throw corrupt(file, 'does not have the form of a status')
       if (status.image === undefined) return
-      await this.#image(status.image.digest, `pinned by ${name}`)
+      await this.#image(status.image.digest, `pinned by ${name}`, PINNED)
       for (const { digest } of status.image.history ?? [])
-        await this.#image(digest, `rollback target of ${name}`)
+        await this.#image(digest, `rollback target of ${name}`, ROLLBACK)
     })
   }
 
@@ -79,7 +92,7 @@ class Found implements References {
     const files = instancePaths(this.#paths, id)
     await this.#told(async () => {
       const record = await new InstanceStore(this.#paths).read(id)
-      if (record !== undefined) await this.#image(record.digest, `used by instance ${id}`, true)
+      if (record !== undefined) await this.#running(record.digest, id, appId(record.key))
       this.#inText((await readText(files.script)) ?? '', trees, `used by instance ${id}`)
     })
   }
@@ -104,18 +117,32 @@ class Found implements References {
   }
 
   use(name: string, why: string): void {
-    this.#used.add(name)
-    this.#need(name, why)
+    this.#need(name, why, IN_USE)
   }
 
-  async #image(digest: Digest, why: string, inUse = false): Promise<void> {
-    this.#need(digest, why)
+  async #image(digest: Digest, why: string, strength: number): Promise<void> {
+    this.#need(digest, why, strength)
+    for (const image of await this.#images(digest))
+      for (const name of namesOf(image)) this.#need(name, why, strength)
+  }
+
+  /** A container reads its tree and nothing else of its image: the rest may go when it is damaged. */
+  async #running(digest: Digest, id: string, app: string): Promise<void> {
+    const why = `used by instance ${id}`
+    await this.#image(digest, why, PINNED)
+    for (const key of (await this.#images(digest)).flatMap(treeKeys)) {
+      this.use(key, why)
+      this.#users.set(key, (this.#users.get(key) ?? new Set()).add(app))
+    }
+  }
+
+  async #images(digest: Digest): Promise<readonly ResolvedImage[]> {
+    const images: ResolvedImage[] = []
     for (const file of await recordsOf(this.#paths, digest)) {
       const image = await readResolved(file)
-      if (image === undefined) continue
-      for (const name of namesOf(image)) this.#need(name, why)
-      if (inUse) for (const key of treeKeys(image)) this.use(key, why)
+      if (image !== undefined) images.push(image)
     }
+    return images
   }
 
   async #told(work: () => Promise<void>): Promise<void> {

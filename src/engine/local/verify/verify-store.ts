@@ -3,7 +3,7 @@
  * nothing; what was found damaged can then be given to the collector, which takes it away unless it is in use.
  */
 import { access } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { printable } from '../../../errors.ts'
 import type { Digest, ResolvedImage } from '../../../image/types.ts'
 import { isDigest } from '../../../image/digest.ts'
@@ -37,12 +37,14 @@ export interface DamagedItem {
   readonly changes: readonly Pick<TreeChange, 'path' | 'change' | 'fields'>[]
   /** A container or a process uses it: it is told and left alone. */
   readonly inUse: boolean
+  /** Of a tree: the apps, `namespace/name`, whose containers use it. */
+  readonly usedBy: readonly string[]
 }
 
 export interface VerifyReport {
   readonly checked: { readonly blobs: number; readonly trees: number; readonly layers: number }
   readonly damaged: readonly DamagedItem[]
-  /** Trees that could not be compared with anything. */
+  /** Trees that could not be compared with anything, by the names of their folders. */
   readonly unverified: readonly { readonly name: string; readonly why: string }[]
 }
 
@@ -73,6 +75,7 @@ class Verifier {
   readonly #references: References
   readonly #blobs: BlobStore
   readonly #sound = new Set<string>()
+  readonly #damagedBlobs = new Set<string>()
   readonly #images = new Map<string, ResolvedImage>()
   readonly #damaged: DamagedItem[] = []
   readonly #unverified: VerifyReport['unverified'][number][] = []
@@ -125,7 +128,7 @@ class Verifier {
     const image = this.#images.get(item.name)
     const why = image === undefined ? 'no record says which layers it has' : this.#missing(image)
     if (image === undefined || why !== undefined) {
-      this.#unverified.push({ name: item.name, why: why ?? '' })
+      this.#unverified.push({ name: basename(item.path), why: why ?? '' })
       return
     }
     this.#input.onProgress?.(item.name, 0)
@@ -151,12 +154,15 @@ class Verifier {
     }
   }
 
-  /** A layout's layers are where the layout is, and damaged ones prove nothing. */
-  #missing({ manifest }: ResolvedImage): string | undefined {
+  /** Damaged ones prove nothing. A tree that is whole without them is not damaged: it only can't be compared. */
+  #missing({ manifest, source }: ResolvedImage): string | undefined {
     const missing = manifest.layers.find(({ digest }) => !isDigest(digest) || !this.#sound.has(digest))
-    return missing === undefined
-      ? undefined
-      : `layer ${printable(missing.digest)} is not in the store, or damaged`
+    if (missing === undefined) return undefined
+    const layer = `layer ${printable(missing.digest)}`
+    if (this.#damagedBlobs.has(missing.digest)) return `${layer} is damaged`
+    return source.kind === 'registry'
+      ? `${layer} is not in the store; it is pulled when the image is unpacked next`
+      : `its layers are not in the store, but where ${source.kind}:${printable(source.path, 500)} is`
   }
 
   /** Collectors and `down` go on meanwhile. */
@@ -172,7 +178,9 @@ class Verifier {
       .slice(0, MAX_CHANGES)
       .map((one) => ({ path: printable(one.path, 500), change: one.change, fields: one.fields }))
     const inUse = this.#references.isInUse(name)
-    this.#damaged.push({ kind, name, path, problem, changes: shown, inUse })
+    const usedBy = this.#references.usersOf(name)
+    this.#damaged.push({ kind, name, path, problem, changes: shown, inUse, usedBy })
+    if (kind === 'blob') this.#damagedBlobs.add(name)
   }
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { link, mkdir, readdir, rename, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Leases } from '../../../../src/engine/local/gc/leases.ts'
 import { namesOf, treeKey } from '../../../../src/engine/local/image-store.ts'
@@ -9,6 +9,8 @@ import type { ResolvedImage } from '../../../../src/image/types.ts'
 import { ingestName } from '../../../../src/registry/ingest-name.ts'
 import { temporaryFolder } from '../temporary.ts'
 import { AStore, ONE, SIGNAL } from './a-store.ts'
+
+const TWO = { namespace: 'default', name: 'two' }
 
 let store: AStore
 beforeEach(async () => {
@@ -71,6 +73,19 @@ describe('is kept', () => {
     const why = kept.map(({ kind, why }) => `${kind} ${why}`)
     expect(why).toContain('tree pinned by default/one')
     expect(why.filter((words) => words === 'tree rollback target of default/one')).toHaveLength(2)
+  })
+
+  test('by its strongest reason: what runs before what is pinned, and that before a way back', async () => {
+    const [pinned, target] = [await store.add('pinned'), await store.add('target')]
+    await store.pin(ONE, pinned, target)
+    await store.pin(TWO, target, pinned)
+    await store.instance(TWO, target)
+    const { kept } = await store.collect()
+    const why = (kind: string, name: string) =>
+      kept.find((item) => item.kind === kind && item.name === name)?.why
+    expect(why('record', target.digest)).toBe('pinned by default/two')
+    expect(why('tree', basename(store.treeDir(target)))).toBe('used by instance default_two_r1')
+    expect(why('tree', basename(store.treeDir(pinned)))).toBe('pinned by default/one')
   })
 
   test('what an app uses that is being removed', async () => {

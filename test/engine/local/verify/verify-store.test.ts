@@ -8,8 +8,8 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { mkdir, open, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { cp, mkdir, open, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { unpackImage } from '../../../../src/engine/local/unpack/unpack-image.ts'
@@ -95,8 +95,27 @@ test('a damaged record goes: it is asked for anew', async () => {
 test('a tree without its layers is told as not checked', async () => {
   await store.blobs.remove(layerOf(image, 0))
   const { unverified, damaged } = await verify()
-  expect(unverified[0]?.why).toContain('is not in the store')
+  expect(unverified[0]?.why).toContain('is not in the store; it is pulled when the image is unpacked next')
   expect(damaged).toEqual([])
+})
+
+test('a tree with a damaged layer is told as not checked because of it', async () => {
+  await rot(store.blobs.pathOf(layerOf(image, 0)), 600)
+  expect((await verify()).unverified[0]?.why).toMatch(/^layer sha256:[0-9a-f]+ is damaged$/)
+})
+
+test('of an image in a layout it is told where the layers are', async () => {
+  await store.blobs.remove(layerOf(image, 0))
+  const source = { kind: 'oci', path: '/srv/images', indexDigest: image.digest } as const
+  await writeFile(store.recordFile(image.digest), JSON.stringify({ ...image, source }))
+  expect((await verify()).unverified[0]?.why).toContain('where oci:/srv/images is')
+})
+
+test('trees that were not checked go by their folders: an image may have several', async () => {
+  await cp(store.treeDir(image), `${store.treeDir(image)}-overlayfs`, { recursive: true })
+  await store.blobs.remove(layerOf(image, 0))
+  const name = basename(store.treeDir(image))
+  expect((await verify()).unverified.map((one) => one.name).sort()).toEqual([name, `${name}-overlayfs`])
 })
 
 describe('an unpacked layer', () => {
@@ -202,7 +221,7 @@ describe.skipIf(!IS_ROOT)('a merged tree', () => {
     await store.instance(ONE, image)
     await rot(join(dir, 'rootfs', 'app'), 0)
     const report = await verify()
-    expect(report.damaged).toMatchObject([{ kind: 'tree', inUse: true }])
+    expect(report.damaged).toMatchObject([{ kind: 'tree', inUse: true, usedBy: ['default/one'] }])
     await removeDamaged(report)
     expect(store.has(image)).toBe(true)
   })
