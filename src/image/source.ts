@@ -40,6 +40,11 @@ export interface ImageSource {
    * wrong, so a consumer that publishes only after the stream ended never publishes unverified bytes.
    */
   blob(descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /**
+   * Names whom blobs are asked of and as who: sources with equal names get the same from them. Absent where nothing is
+   * won by sharing a download. Holds no secret.
+   */
+  place?(signal: AbortSignal): Promise<string>
   /** What comes after `kept`, verified together with it. Absent where it would save nothing. */
   blobAfter?(kept: KeptBytes, descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>
   close(): Promise<void>

@@ -14,21 +14,15 @@ import { isWriterAlive } from './ingest-name.ts'
 import { isWorthKeeping, leaveBeginning, newBeginning, takeBeginning } from './partial-blobs.ts'
 import type { Beginning } from './partial-blobs.ts'
 import { openRegular, readRange } from './read-file.ts'
+import { Downloads, type Listener } from './downloads.ts'
 
 const INGEST = 'ingest'
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 const OWN_FILE = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW
 
-interface Download {
-  readonly path: Promise<string>
-  readonly abort: AbortController
-  readonly listeners: Set<(bytes: number) => void>
-  waiting: number
-}
-
 export class BlobStore {
   readonly #dir: string
-  readonly #downloads = new Map<Digest, Download>()
+  readonly #downloads = new Downloads()
 
   /** `dir` is created when first written to. */
   constructor(dir: string) {
@@ -57,35 +51,23 @@ export class BlobStore {
   }
 
   /**
-   * The blob's path, downloaded when it is not there. Concurrent calls for one digest share a download, which ends early
-   * only when all of them gave up. `onBytes` hears how many bytes came with each chunk.
+   * The blob's path, downloaded when it is not there. Concurrent calls for one digest and size share a download when
+   * they ask the same place as the same user; it ends early only when all of them gave up. Nobody waits for another
+   * place's download; but whichever of them is whole first serves all. `onBytes` hears how many bytes came with each
+   * chunk.
    */
   async fetch(
     source: ImageSource,
     descriptor: Descriptor,
     signal: AbortSignal,
-    onBytes: (bytes: number) => void = () => undefined,
+    onBytes: Listener = () => undefined,
   ): Promise<string> {
     signal.throwIfAborted()
-    const { digest, size } = descriptor
-    const present = await sizeOf(this.pathOf(digest))
-    if (present === size) return this.pathOf(digest)
-    if (present !== undefined) {
-      throw new ExpectedError(
-        'DigestMismatch',
-        `blob ${digest} has ${present} bytes; its descriptor says ${size}`,
-      )
-    }
-    const download = this.#downloads.get(digest) ?? this.#start(source, descriptor)
-    download.listeners.add(onBytes)
-    download.waiting += 1
-    try {
-      return await abortable(download.path, signal)
-    } finally {
-      download.listeners.delete(onBytes)
-      download.waiting -= 1
-      if (download.waiting === 0) this.#abandon(digest, download)
-    }
+    const present = await this.#present(descriptor)
+    if (present !== undefined) return present
+    return this.#downloads.join(source, descriptor, { signal, onBytes }, (stop, tell) =>
+      this.#download(source, descriptor, stop, tell),
+    )
   }
 
   /** The blob's bytes in chunks of up to 1 MiB. Throws NotFound, or DigestMismatch when the size changed. */
@@ -144,39 +126,24 @@ export class BlobStore {
     return removed
   }
 
-  #start(source: ImageSource, descriptor: Descriptor): Download {
-    const { digest } = descriptor
-    const abort = new AbortController()
-    const listeners = new Set<(bytes: number) => void>()
-    const path = this.#download(source, descriptor, abort.signal, listeners)
-    const download: Download = { path, abort, listeners, waiting: 0 }
-    this.#downloads.set(digest, download)
-    const forget = () => this.#forget(digest, download)
-    // Everyone may have left before it fails.
-    path.then(forget, forget)
-    return download
-  }
-
-  /** Nobody waits any more: who comes now must not join a download that is being stopped. */
-  #abandon(digest: Digest, download: Download): void {
-    this.#forget(digest, download)
-    download.abort.abort()
-  }
-
-  #forget(digest: Digest, download: Download): void {
-    if (this.#downloads.get(digest) === download) this.#downloads.delete(digest)
+  /** Where the blob is. Throws DigestMismatch when it has another size than the caller's descriptor says. */
+  async #present({ digest, size }: Descriptor): Promise<string | undefined> {
+    const present = await sizeOf(this.pathOf(digest))
+    if (present === undefined || present === size)
+      return present === undefined ? undefined : this.pathOf(digest)
+    throw new ExpectedError(
+      'DigestMismatch',
+      `blob ${digest} has ${present} bytes; its descriptor says ${size}`,
+    )
   }
 
   async #download(
     source: ImageSource,
     descriptor: Descriptor,
     signal: AbortSignal,
-    listeners: ReadonlySet<(bytes: number) => void>,
+    tell: Listener,
   ): Promise<string> {
     const { digest, size } = descriptor
-    const tell = (bytes: number) => {
-      for (const listener of listeners) listener(bytes)
-    }
     const once = (beginning: Beginning | undefined) =>
       this.#ingest(digest, beginning?.path, async (handle) => {
         if (beginning !== undefined) tell(beginning.kept.size)
@@ -226,7 +193,8 @@ export class BlobStore {
   async #leave(digest: Digest, temporary: string, error: unknown): Promise<void> {
     const isLineTrouble =
       error instanceof ExpectedError ? error.reason === 'RegistryUnavailable' : isAbort(error)
-    if (isLineTrouble) await leaveBeginning(this.#ingestDir, digest, temporary)
+    // Another place's download, or another process's, may have been whole first.
+    if (isLineTrouble && !(await this.has(digest))) await leaveBeginning(this.#ingestDir, digest, temporary)
     else await rm(temporary, { force: true })
   }
 
@@ -253,20 +221,6 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.length;) {
     const { bytesWritten } = await handle.write(bytes, written)
     written += bytesWritten
-  }
-}
-
-/** The shared promise, or the caller's own abort, whichever is first. */
-async function abortable<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
-  // A listener on a signal that is aborted already would never be called.
-  signal.throwIfAborted()
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([shared, promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }
 

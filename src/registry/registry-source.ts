@@ -108,6 +108,10 @@ export class RegistrySource implements ImageSource {
     return this.#verifiedBlob(descriptor, signal, kept)
   }
 
+  place(signal: AbortSignal): Promise<string> {
+    return flightKeyOfAll(this.#clientsFor('pull'), 'blobs', signal)
+  }
+
   close(): Promise<void> {
     if (this.#options.ownsSession) this.#session.close()
     return Promise.resolve()
