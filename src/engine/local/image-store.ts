@@ -45,7 +45,7 @@ export interface LocalImagesOptions {
 const MAX_PULLS = 3
 
 /** Part of every tree's key: raise it when flattening gives another result for the same layers. */
-const SEMANTICS_VERSION = 1
+const SEMANTICS_VERSION = 2
 
 export class LocalImages implements Images, ImagePresence {
   readonly #options: LocalImagesOptions
@@ -241,9 +241,16 @@ export class LocalImages implements Images, ImagePresence {
   }
 }
 
-/** Folder name of a merged tree: the chain of layers and how they were merged, nothing else (oci.md §10). */
-export function treeKey(image: ResolvedImage, semantics: LayerSemantics = 'spec'): string {
-  const key = `${shortHash(image.config.diffIds.join('\n'), 32)}-v${SEMANTICS_VERSION}`
+/**
+ * Folder name of a merged tree: its blobs with the DiffIDs that they were proved to have, and how they were merged. A
+ * DiffID alone is but a claim of the image's config, and would give one image the files of another that it names.
+ */
+export function treeKey(
+  { manifest, config }: Pick<ResolvedImage, 'manifest' | 'config'>,
+  semantics: LayerSemantics = 'spec',
+): string {
+  const blobs = manifest.layers.map(({ mediaType, digest, size }) => [mediaType, digest, size])
+  const key = `${shortHash(JSON.stringify([blobs, config.diffIds]), 32)}-v${SEMANTICS_VERSION}`
   return semantics === 'spec' ? key : `${key}-${semantics}`
 }
 
@@ -259,8 +266,8 @@ export function semanticsOfTree(key: string): LayerSemantics {
 
 /** What an image needs of the store, by the names that a lease takes. */
 export function namesOf(image: ResolvedImage): readonly string[] {
-  const { digest, manifest, config } = image
-  return [digest, ...treeKeys(image), ...manifest.layers.map((layer) => layer.digest), ...config.diffIds]
+  const { digest, manifest } = image
+  return [digest, ...treeKeys(image), ...manifest.layers.map((layer) => layer.digest)]
 }
 
 /** Where the store keeps what a digest was resolved to: one file a digest and platform. */

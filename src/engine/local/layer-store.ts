@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { ExpectedError } from '../../errors.ts'
 import { crashPoint } from '../../host/crash-point.ts'
 import { hexOf } from '../../image/digest.ts'
-import type { Digest } from '../../image/types.ts'
+import type { Descriptor, Digest } from '../../image/types.ts'
 import { shortHash } from '../../reconcile/names.ts'
 import type { LayerJob } from '../../rootfs/read-layer.ts'
 import type { LayerLimits } from '../../rootfs/types.ts'
@@ -20,7 +20,7 @@ import type { OwnerPolicy } from './unpack/owners.ts'
 import { makeStaging, publish, removeStaging } from './unpack/staging.ts'
 
 /** Part of every key: raise it when the same layer would be stored in another way. */
-const STORE_VERSION = 1
+const STORE_VERSION = 2
 /** Of the media type, which the next image may have right: it is no matter of the layer's content. */
 const OF_THE_BLOB = 'media-type'
 
@@ -41,9 +41,19 @@ interface Opened {
   readonly isNew: boolean
 }
 
-/** Folder name of a stored layer: the DiffID's hex digits, then a hash of the settings. */
-export function layerKey(diffId: Digest, { policy, limits }: LayerSettings): string {
-  return `${hexOf(diffId)}-${shortHash(JSON.stringify([STORE_VERSION, policy, limits]), 8)}`
+/** What was proved of a stored layer: this blob has this DiffID. */
+export interface LayerIdentity {
+  readonly descriptor: Pick<Descriptor, 'digest' | 'size'>
+  readonly diffId: Digest
+}
+
+/**
+ * Folder name of a stored layer: the blob's hex digits, then a hash of all else. The blob belongs to it, since any image
+ * may claim any DiffID; and the hash is too long for an image to be made that meets another one's by chance.
+ */
+export function layerKey({ descriptor, diffId }: LayerIdentity, { policy, limits }: LayerSettings): string {
+  const { digest, size } = descriptor
+  return `${hexOf(digest)}-${shortHash(JSON.stringify([STORE_VERSION, digest, size, diffId, policy, limits]), 32)}`
 }
 
 export class LayerStore {
@@ -58,7 +68,7 @@ export class LayerStore {
 
   /** The layer, read and stored when it is not there or damaged. Throws what `reader` throws, or DiskFull. */
   async get(job: LayerJob, settings: LayerSettings, reader: LayerFilesReader): Promise<StoredLayer> {
-    const dir = join(this.#dir, layerKey(job.diffId, settings))
+    const dir = join(this.#dir, layerKey(job, settings))
     for (let others = this.#opening.get(dir); others !== undefined; others = this.#opening.get(dir)) {
       // When the attempt for another image fails, this one makes its own.
       const opened = await others.catch(() => undefined)
@@ -77,8 +87,8 @@ export class LayerStore {
   }
 
   /** Makes room for reading the layer again: one of its files is gone. */
-  async discard(diffId: Digest, settings: LayerSettings): Promise<void> {
-    await removeFolder(join(this.#dir, layerKey(diffId, settings)))
+  async discard(layer: LayerIdentity, settings: LayerSettings): Promise<void> {
+    await removeFolder(join(this.#dir, layerKey(layer, settings)))
   }
 
   async #open(dir: string, job: LayerJob, reader: LayerFilesReader): Promise<Opened> {

@@ -1,8 +1,7 @@
 /** The content of one image's layers in the layer store. */
 import { invariant } from '../../errors.ts'
 import type { LayerReader } from '../../rootfs/flatten-image.ts'
-import type { Digest } from '../../image/types.ts'
-import type { LayerSettings, LayerStore } from './layer-store.ts'
+import type { LayerIdentity, LayerSettings, LayerStore } from './layer-store.ts'
 import type { LayerContent } from './unpack/layer-content.ts'
 import type { LayerFilesReader } from './unpack/layer-files.ts'
 
@@ -11,7 +10,7 @@ export class StoredContent implements LayerContent {
   readonly #store: LayerStore
   readonly #settings: LayerSettings
   readonly #reader: LayerFilesReader
-  readonly #layers = new Map<number, { readonly diffId: Digest; readonly dir: string }>()
+  readonly #layers = new Map<number, { readonly identity: LayerIdentity; readonly dir: string }>()
 
   constructor(store: LayerStore, settings: LayerSettings, reader: LayerFilesReader) {
     this.#store = store
@@ -21,7 +20,8 @@ export class StoredContent implements LayerContent {
 
   readonly read: LayerReader = async (job) => {
     const { entries, contentDir } = await this.#store.get(job, this.#settings, this.#reader)
-    this.#layers.set(job.layer, { diffId: job.diffId, dir: contentDir })
+    const { descriptor, diffId } = job
+    this.#layers.set(job.layer, { identity: { descriptor, diffId }, dir: contentDir })
     return entries
   }
 
@@ -34,10 +34,10 @@ export class StoredContent implements LayerContent {
   }
 
   async forget(layer: number): Promise<void> {
-    await this.#store.discard(this.#layer(layer).diffId, this.#settings)
+    await this.#store.discard(this.#layer(layer).identity, this.#settings)
   }
 
-  #layer(layer: number): { readonly diffId: Digest; readonly dir: string } {
+  #layer(layer: number): { readonly identity: LayerIdentity; readonly dir: string } {
     const found = this.#layers.get(layer)
     invariant(found !== undefined, 'content is asked for after its layer was read')
     return found

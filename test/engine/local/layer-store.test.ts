@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { ExpectedError } from '../../../src/errors.ts'
 import { layerKey, LayerStore } from '../../../src/engine/local/layer-store.ts'
 import { StoredContent } from '../../../src/engine/local/stored-content.ts'
@@ -169,20 +169,28 @@ describe('two images with a layer', () => {
 
 describe('an attempt that fails', () => {
   test('leaves nothing, and whoever waited for it makes its own', async () => {
-    const { unpack, layers } = bed()
+    const { unpack, layers, folder } = bed()
+    const begun = Promise.withResolvers<void>()
     const failing = {
       blob: async function* () {
+        begun.resolve()
         yield BASE.subarray(0, 512)
+        await vi.waitFor(() =>
+          expect(readdirSync(folder)).toContainEqual(expect.stringMatching(/^\.two\.staging-/)),
+        )
         throw new Error('cut')
       },
     }
-    const attempts = await Promise.allSettled([
-      unpack('one', [BASE], { source: failing }),
-      unpack('two', [BASE]),
-    ])
+    const one = unpack('one', [BASE], { source: failing })
+    // Whoever comes first reads: it must be the one that fails.
+    await Promise.race([begun.promise, one])
+    const attempts = await Promise.allSettled([one, unpack('two', [BASE])])
     expect(attempts.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
     expect(readdirSync(layers)).toEqual([
-      layerKey(diffIdOf(BASE), { policy: { keepIds: IS_ROOT }, limits: DEFAULT_LIMITS }),
+      layerKey(
+        { descriptor: { digest: diffIdOf(BASE), size: BASE.length }, diffId: diffIdOf(BASE) },
+        { policy: { keepIds: IS_ROOT }, limits: DEFAULT_LIMITS },
+      ),
     ])
   })
 

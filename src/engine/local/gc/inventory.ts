@@ -16,7 +16,7 @@ export type StoredKind = (typeof STORED_KINDS)[number]
 
 export interface StoredItem {
   readonly kind: StoredKind
-  /** As leases and references name it: a digest, a layer's DiffID, or a tree's key. */
+  /** As leases and references name it: a digest (of a layer: its blob's), or a tree's key. */
   readonly name: string
   readonly path: string
 }
@@ -24,8 +24,9 @@ export interface StoredItem {
 const RECORD_FILE = /^([0-9a-f]{64}|[0-9a-f]{128})_[a-z0-9._-]+\.json$/
 /** A word at the end says that layers were merged in another way than usual; the tree belongs to the same image. */
 const TREE_FOLDER = /^([0-9a-f]{32}-v\d+)(?:-[a-z]+)?$/
-const LAYER_FOLDER = /^([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}$/
-const LAYER_STAGING = /^\.([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}\.staging-[A-Za-z0-9]{6}$/
+/** Eight digits after the name are of an older version, whose folders nobody needs. */
+const LAYER_FOLDER = /^([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}(?:[0-9a-f]{24})?$/
+const LAYER_STAGING = /^\.([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}(?:[0-9a-f]{24})?\.staging-[A-Za-z0-9]{6}$/
 const TREE_STAGING = /^\.([0-9a-f]{32}-v\d+)(?:-[a-z]+)?\.staging-[A-Za-z0-9]{6}$/
 
 /** Everything in the store, but for what a collector has moved aside already. */
@@ -56,7 +57,7 @@ async function recordItems(paths: StatePaths): Promise<readonly StoredItem[]> {
   })
 }
 
-/** Under the layer's DiffID, whatever the settings that it was read with. */
+/** Under the digest of the layer's blob, whatever the settings that it was read with. */
 async function layerItems(paths: StatePaths): Promise<readonly StoredItem[]> {
   return (await listFolder(paths.layers)).flatMap((folder): readonly StoredItem[] => {
     const path = join(paths.layers, folder)

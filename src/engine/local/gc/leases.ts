@@ -30,7 +30,7 @@ export class Leases {
 
   /**
    * From when this returns until it is released (or the process ends, however it ends), no collector takes what has one
-   * of these names: digests of images and blobs, DiffIDs, keys of merged trees.
+   * of these names: digests of images and blobs, keys of merged trees.
    */
   async take(names: readonly string[], signal: AbortSignal): Promise<Lease> {
     const path = await this.#write('', JSON.stringify(names))

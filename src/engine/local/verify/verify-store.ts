@@ -79,7 +79,7 @@ class Verifier {
   readonly #images = new Map<string, ResolvedImage>()
   readonly #damaged: DamagedItem[] = []
   readonly #unverified: VerifyReport['unverified'][number][] = []
-  /** By DiffID, until somebody finds something wrong with them. */
+  /** By their blob's digest, until somebody finds something wrong with them. */
   readonly #layers = new Map<string, StoredItem[]>()
   readonly #checked = { blobs: 0, trees: 0, layers: 0 }
 
@@ -146,11 +146,11 @@ class Verifier {
   }
 
   /** Its files may be those of the unpacked layers, by hard links: the next tree would have the same damage. */
-  #noteTree(item: StoredItem, { config }: ResolvedImage, changes: readonly TreeChange[]): void {
+  #noteTree(item: StoredItem, { manifest }: ResolvedImage, changes: readonly TreeChange[]): void {
     this.#note(item, countWords(changes), changes)
-    for (const diffId of new Set(config.diffIds)) {
-      for (const layer of this.#layers.get(diffId) ?? []) this.#note(layer, 'a damaged tree shares its files')
-      this.#layers.delete(diffId)
+    for (const { digest } of manifest.layers) {
+      for (const layer of this.#layers.get(digest) ?? []) this.#note(layer, 'a damaged tree shares its files')
+      this.#layers.delete(digest)
     }
   }
 

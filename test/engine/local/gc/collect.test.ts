@@ -243,7 +243,9 @@ describe('leftovers', () => {
 
 describe('unpacked layers', () => {
   async function unpacked(image: ResolvedImage): Promise<readonly string[]> {
-    const dirs = image.config.diffIds.map((diffId) => join(store.paths.layers, `${diffId.slice(7)}-0123abcd`))
+    const dirs = image.manifest.layers.map(({ digest }) =>
+      join(store.paths.layers, `${digest.slice(7)}-${'0123abcd'.repeat(4)}`),
+    )
     for (const dir of dirs) {
       await mkdir(join(dir, 'content'), { recursive: true })
       await writeFile(join(dir, 'content', 'f'), Buffer.alloc(1 << 20, 1))

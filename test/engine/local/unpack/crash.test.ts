@@ -60,9 +60,9 @@ describe('a kill', () => {
   )
 
   test.each<['reading' | 'publishing', readonly RegExp[]]>([
-    ['reading', [/^\.[0-9a-f]{64}-[0-9a-f]{8}\.staging-/]],
+    ['reading', [/^\.[0-9a-f]{64}-[0-9a-f]{32}\.staging-/]],
     // The layer is whole by then, and stays for the next attempt.
-    ['publishing', [/^[0-9a-f]{64}-[0-9a-f]{8}$/]],
+    ['publishing', [/^[0-9a-f]{64}-[0-9a-f]{32}$/]],
   ])('while %s leaves the layer store whole', async (place, names) => {
     const folder = privateFolder()
     const layers = join(folder, 'layers')

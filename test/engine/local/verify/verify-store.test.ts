@@ -121,7 +121,7 @@ test('trees that were not checked go by their folders: an image may have several
 describe('an unpacked layer', () => {
   async function unpackedLayer(): Promise<string> {
     const content = Buffer.from('as it was')
-    const dir = join(store.paths.layers, `${layerOf(image, 1).slice(7)}-0123abcd`)
+    const dir = join(store.paths.layers, `${layerOf(image, 1).slice(7)}-${'0123abcd'.repeat(4)}`)
     await mkdir(join(dir, 'content', 'd'), { recursive: true })
     await writeFile(join(dir, 'content', 'd', 'f'), content)
     const entry = {
