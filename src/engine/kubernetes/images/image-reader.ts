@@ -10,7 +10,7 @@ import { ExpectedError } from '../../../errors.ts'
 import { Errands } from './errands.ts'
 import { isLarge, LargeTurn } from './large-turn.ts'
 import { Places, type Leave } from './places.ts'
-import { DEFAULT_PACE, ReadPace, type PaceLimits } from './read-pace.ts'
+import { DEFAULT_PACE, ReadPace, type PaceLimits } from '../../../registry/read-pace.ts'
 import { CLUSTER_LAYER_LIMITS, readTree, type SeenImage } from './read-tree.ts'
 import { WeightedCache } from './weighted-cache.ts'
 

@@ -7,7 +7,7 @@ import {
   NO_IMAGES_CONFIG,
   type ImagesConfig,
 } from '../../../../src/engine/kubernetes/images/image-settings.ts'
-import { DEFAULT_PACE, type PaceLimits } from '../../../../src/engine/kubernetes/images/read-pace.ts'
+import { DEFAULT_PACE, type PaceLimits } from '../../../../src/registry/read-pace.ts'
 import type { SecretReader } from '../../../../src/engine/kubernetes/images/secret-reader.ts'
 import type { AppStatus } from '../../../../src/crd/status.ts'
 import type { App } from '../../../../src/crd/types.ts'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { ReadPace } from '../../../../src/engine/kubernetes/images/read-pace.ts'
+import { ReadPace } from '../../src/registry/read-pace.ts'
 
 const LIMITS = { graceMs: 1000, bytesPerSecond: 100, maxMs: 60_000 }
 

@@ -2,7 +2,7 @@
  * How slowly an image's layers may come: a place for reading is never held by a registry that sends a byte now and then.
  * Only time in which we wait for the registry counts; what we do ourselves, and waiting for others, is not its fault.
  */
-import { ExpectedError } from '../../../errors.ts'
+import { ExpectedError } from '../errors.ts'
 
 export interface PaceLimits {
   /** Free of any demand: logging in, redirects, a cold cache behind the registry. */
