@@ -30,10 +30,11 @@ const LOST_TARGET = 'what runs goes on; only the way back to it may be lost'
 const LAYOUT = /^oci(?:-archive)?:/
 
 function helpOf(gone: readonly GoneImage[]): string {
-  const it = gone.length === 1 ? 'it' : 'them'
-  return gone.some(({ host }) => LAYOUT.test(host))
-    ? `put ${it} back there`
-    : `push ${it} again or name a mirror that still has ${it}`
+  const isOne = gone.length === 1
+  if (gone.some(({ host }) => LAYOUT.test(host))) return isOne ? 'put it back there' : 'put them back there'
+  return isOne
+    ? 'push it again or name a mirror that still has it'
+    : 'push them again or name a mirror that still has them'
 }
 
 /** Whoever deletes a manifest deletes its tags: asking for the same tag again helps only where it names another digest. */
