@@ -7,6 +7,7 @@ import {
   READY,
   RECONCILING,
   RENDERED,
+  RENDERED_WITH_WARNINGS,
   type Condition,
 } from '../crd/conditions.ts'
 import type { AppStatus, ImageStatus, VolumeStatus } from '../crd/status.ts'
@@ -169,7 +170,7 @@ function matters(condition: Condition, ready: Condition | undefined): boolean {
   if (ONLY_WHEN_TRUE.some((type) => type === condition.type)) return condition.status === 'True'
   return condition.status === 'False'
     ? ready?.reason !== 'Suspended'
-    : condition.reason === 'RenderedWithWarnings'
+    : condition.reason === RENDERED_WITH_WARNINGS
 }
 
 function byOrder(a: Condition, b: Condition): number {

@@ -1,6 +1,7 @@
 /** The end of a command that waited: the result on stdout, failures and what is still open on stderr. */
 import { LocalAppStore } from '../engine/local/app-store.ts'
 import type { StatePaths } from '../engine/local/paths.ts'
+import { findCondition, RENDERED, RENDERED_WITH_WARNINGS } from '../crd/conditions.ts'
 import { printable } from '../errors.ts'
 import type { AppKey } from '../reconcile/names.ts'
 import type { StoredApp } from '../reconcile/ports.ts'
@@ -32,6 +33,23 @@ export function reportVerdicts(
       context.stderr.write(`TimedOut: ${name} is not ready yet: ${printable(verdict.reason)}: ${message}\n`)
   }
   return exitCode
+}
+
+/** What was left out or runs otherwise than somebody may think, of those that got there: nothing else tells it. */
+export async function reportWarnings(
+  context: CliContext,
+  paths: StatePaths,
+  apps: readonly WaitedApp[],
+): Promise<void> {
+  const store = new LocalAppStore(paths)
+  for (const { expected, verdict } of apps) {
+    if (verdict.kind !== 'ready') continue
+    const conditions = (await store.read(expected.key))?.status?.conditions ?? []
+    const rendered = findCondition(conditions, RENDERED)
+    if (rendered?.reason !== RENDERED_WITH_WARNINGS) continue
+    const message = printable(rendered.message, 4000)
+    context.stderr.write(`Warning: ${shortName(expected.key)}: ${message}\n`)
+  }
 }
 
 /** The apps as they are now: a table, or data as `status` gives it. */

@@ -5,6 +5,8 @@
 export const READY = 'Ready'
 export const IMAGE_RESOLVED = 'ImageResolved'
 export const RENDERED = 'Rendered'
+/** Reason of `Rendered` when it is true, and its message tells warnings. */
+export const RENDERED_WITH_WARNINGS = 'RenderedWithWarnings'
 export const VOLUMES_READY = 'VolumesReady'
 export const VOLUMES_EXECUTABLE = 'VolumesExecutable'
 export const WORKLOAD_AVAILABLE = 'WorkloadAvailable'

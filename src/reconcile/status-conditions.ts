@@ -78,7 +78,7 @@ export function renderedCondition(facts: Facts): NextCondition {
   if (broken && facts.error !== undefined)
     return condition(RENDERED, 'False', facts.error.reason, facts.error.message)
   if (facts.desired === undefined) return condition(RENDERED, 'Unknown', 'Pending', 'waits for the image')
-  const warnings = facts.warnings.map(({ path, message }) => `${path}: ${message}`)
+  const warnings = facts.warnings.map(({ reason, path, message }) => `${reason}: ${path}: ${message}`)
   return condition(
     RENDERED,
     'True',

@@ -24,6 +24,10 @@ const DONE = `${paths.root}/fake-done`
 const CONDITIONS: Readonly<Record<string, readonly (readonly [string, 'True' | 'False', string, string])[]>> =
   {
     ready: [['Ready', 'True', 'Suspended', 'suspended']],
+    warning: [
+      ['Ready', 'True', 'Suspended', 'suspended'],
+      ['Rendered', 'True', 'RenderedWithWarnings', 'LayersDiverge: spec.image: nodes show something else'],
+    ],
     refused: [
       ['Ready', 'False', 'ExecNotFound', 'spec.command[0]: /none is not there'],
       ['Stalled', 'True', 'ExecNotFound', 'spec.command[0]: /none is not there'],

@@ -69,6 +69,12 @@ describe('up', () => {
     expect(starts()).toEqual([`controller --engine local --exit-when-idle --state ${desk.state}`])
   })
 
+  test('tells the warnings of what got there, with their reasons', async () => {
+    const { code, stderr } = await up('warning')
+    expect(code).toBe(0)
+    expect(stderr.split('\n')).toContain('Warning: web: LayersDiverge: spec.image: nodes show something else')
+  })
+
   test('uses the controller that runs', async () => {
     await up('ready')
     const first = controller()

@@ -192,7 +192,7 @@ describe('conditions of', () => {
     ]
     const status = statusOf(facts({ warnings }))
     expect(conditions(status)['Rendered']).toBe('True/RenderedWithWarnings')
-    expect(message(status, 'Rendered')).toBe('spec.probes: is not run')
+    expect(message(status, 'Rendered')).toBe('UnsupportedField: spec.probes: is not run')
   })
 
   test('a crash loop says when it starts next', () => {

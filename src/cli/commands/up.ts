@@ -11,7 +11,7 @@ import { ensureController, refuseOtherRuntime } from '../controller-process.ts'
 import type { Expectation } from '../expectation.ts'
 import { requireInput, type InputDocuments } from '../input-documents.ts'
 import { outputFormat } from '../output.ts'
-import { printApps, reportVerdicts } from '../report-apps.ts'
+import { printApps, reportVerdicts, reportWarnings } from '../report-apps.ts'
 import { requireApp } from '../require-app.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { sourceDocuments, submissionOf } from '../submission.ts'
@@ -27,6 +27,7 @@ export const up: RunCommand = async (context, call) => {
   if (!call.options.flag('wait')) return announce(context, call, paths, input)
   const { apps, interrupted } = await waitForApps(context, call, paths, expectations)
   const exitCode = reportVerdicts(context, apps, interrupted)
+  await reportWarnings(context, paths, apps)
   await printApps(
     context,
     call,
