@@ -75,7 +75,7 @@ class Found implements References {
   async app(folder: string): Promise<void> {
     const name = folder.replace('_', '/')
     const file = join(this.#paths.apps, folder, 'status.json')
-    await this.#told(async () => {
+    await this.#told(file, async () => {
       const written = await readJson(file)
       if (written === undefined) return
       const status = parseStatus(written)
@@ -90,7 +90,7 @@ class Found implements References {
   /** Also one whose app is gone but whose container still runs. Scripts name trees of instances without a record. */
   async instance(id: string, trees: readonly string[]): Promise<void> {
     const files = instancePaths(this.#paths, id)
-    await this.#told(async () => {
+    await this.#told(files.dir, async () => {
       const record = await new InstanceStore(this.#paths).read(id)
       if (record !== undefined) await this.#running(record.digest, id, appId(record.key))
       this.#inText((await readText(files.script)) ?? '', trees, `used by instance ${id}`)
@@ -145,12 +145,12 @@ class Found implements References {
     return images
   }
 
-  async #told(work: () => Promise<void>): Promise<void> {
+  /** Whatever keeps it from being read, one app's or instance's state must not end the look at all others. */
+  async #told(path: string, work: () => Promise<void>): Promise<void> {
     try {
       await work()
     } catch (error) {
-      if (!(error instanceof ExpectedError)) throw error
-      this.problems.push(error)
+      this.problems.push(unreadable(path, error))
     }
   }
 }
@@ -159,13 +159,21 @@ class Found implements References {
 export async function readResolved(file: string): Promise<ResolvedImage | undefined> {
   const image = (await readJson(file).catch((error: unknown) => {
     if (isMissing(error)) return undefined
-    throw error
+    throw unreadable(file, error)
   })) as Partial<ResolvedImage> | undefined
   if (image === undefined) return undefined
   const { digest, manifest, config } = image
   if (typeof digest === 'string' && Array.isArray(manifest?.layers) && Array.isArray(config?.diffIds))
     return image as ResolvedImage
   throw corrupt(file, 'does not say which layers the image has')
+}
+
+/** Folders in place of files, disks that fail and the like. Throws what is no matter of the file. */
+function unreadable(path: string, error: unknown): ExpectedError {
+  if (error instanceof ExpectedError) return error
+  const { code } = error as NodeJS.ErrnoException
+  if (code === undefined) throw error
+  return corrupt(path, `cannot be read (${code})`)
 }
 
 function corrupt(path: string, what: string): ExpectedError {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { link, mkdir, readdir, rename, symlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Leases } from '../../../../src/engine/local/gc/leases.ts'
@@ -156,11 +156,31 @@ describe('state that cannot be read', () => {
     ['a status that is no JSON', async () => writeFile(appPaths(store.paths, ONE).status, '{"image":')],
     ['a status of the wrong form', async () => writeFile(appPaths(store.paths, ONE).status, wrongForm)],
     [
+      'a status that is a folder',
+      async () => {
+        await rm(appPaths(store.paths, ONE).status)
+        await mkdir(appPaths(store.paths, ONE).status)
+      },
+    ],
+    [
+      'the script of an instance',
+      async () => mkdir(instancePaths(store.paths, 'default_one_r1').script, { recursive: true }),
+    ],
+    [
       'an instance',
       async () => {
         const files = instancePaths(store.paths, 'default_one_r1')
         await mkdir(files.dir, { recursive: true })
         await writeFile(files.record, '{}')
+      },
+    ],
+    [
+      'a record that is a folder',
+      async () => {
+        const image = await store.add('pin')
+        await store.pin(ONE, image)
+        await rm(store.recordFile(image.digest))
+        await mkdir(store.recordFile(image.digest))
       },
     ],
     [
@@ -171,7 +191,8 @@ describe('state that cannot be read', () => {
         await writeFile(store.recordFile(image.digest), '{"digest":"x"}')
       },
     ],
-  ])('%s keeps everything, and is told', async (_what, damage) => {
+  ])('%s keeps everything, and is told', async (what, damage) => {
+    const place = what.includes('record') ? /\/resolved\// : /\/default_one/
     const unused = await store.add('unused')
     await store.pin(ONE, await store.add('other'))
     await damage()
@@ -179,6 +200,7 @@ describe('state that cannot be read', () => {
     expect(removed).toEqual([])
     expect(store.has(unused)).toBe(true)
     expect(problems.map(({ reason }) => reason)).toEqual(['StateCorrupt'])
+    expect(problems[0]?.path).toMatch(place)
     expect(kept.map(({ why }) => why)).toContain('perhaps needed by what could not be read')
   })
 
