@@ -111,6 +111,25 @@ describe('fairlead gc', () => {
     await sandbox.ok(['rollback', 'rotten'])
     expect(await word(sandbox, 'rotten')).toBe('first')
   })
+
+  test('what it says of a damaged tree in use heals it, with the same digest', async () => {
+    await using sandbox = await Sandbox.create()
+    await pushImage(registry.host, 'gc/healed', 'v1', saying('sound'))
+    await sandbox.mustUp([app('healed', `${registry.host}/gc/healed:v1`)])
+    const [tree = ''] = trees(sandbox)
+    await writeFile(path.join(sandbox.state, 'rootfs', tree, 'rootfs/say/word'), 'stale')
+    const { stdout } = await sandbox.cli(['gc', '--verify'])
+    expect(stdout).toContain('"fairlead down default/healed"')
+    const before = await sandbox.status('healed')
+    await pushImage(registry.host, 'gc/healed', 'v1', saying('another'))
+    const kept = path.join(sandbox.dir, 'kept.yaml')
+    await writeFile(kept, await sandbox.ok(['status', 'default/healed', '-o', 'yaml']))
+    await sandbox.ok(['down', 'default/healed'])
+    expect((await sandbox.cli(['gc', '--verify'])).code).toBe(1)
+    await sandbox.ok(['up', '-f', kept])
+    expect(await word(sandbox, 'healed')).toBe('sound')
+    expect((await sandbox.status('healed')).image?.digest).toBe(before.image?.digest)
+  })
 })
 
 describe('a digest that the registry has lost', () => {
