@@ -22,7 +22,10 @@ function onePage(image: ExplainedImage, width: number, paint: Paint): string {
     width,
   )
   const steps = image.steps.flatMap((step) => stepLines(step, width, paint))
-  const states = image.registries.flatMap((state) => indented(stateWords(state), width))
+  const states = image.registries
+    .map(stateWords)
+    .filter((words) => words !== '')
+    .flatMap((words) => indented(words, width))
   return [
     head,
     ...(steps.length === 0 ? [] : ['\n', ...lines(steps)]),
@@ -100,17 +103,17 @@ function quotaWords({ remaining, limit }: { readonly remaining: number; readonly
   return limit === undefined ? String(remaining) : `${remaining} of ${limit}`
 }
 
+/** Pauses are left out: they end with this command, a controller has its own. */
 function stateWords(state: RegistryState): string {
-  const { origin, remaining, limit, nextTry, backgroundNextTry, problem } = state
+  const { origin, remaining, limit, problem } = state
   const parts = [
     remaining === undefined
       ? ''
       : `${quotaWords({ remaining, ...(limit === undefined ? {} : { limit }) })} left`,
     problem === undefined ? '' : 'does not answer',
-    nextTry === undefined ? '' : `next try at ${nextTry}`,
-    backgroundNextTry === undefined ? '' : `moved tags are looked for again at ${backgroundNextTry}`,
   ]
-  return `${printable(origin)}: ${parts.filter((part) => part !== '').join(', ')}`
+  const words = parts.filter((part) => part !== '').join(', ')
+  return words === '' ? '' : `${printable(origin)}: ${words}`
 }
 
 function resultLines(result: ExplainedResult, width: number, paint: Paint): string {

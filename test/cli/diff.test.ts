@@ -164,6 +164,7 @@ describe('the exit code', () => {
     ['is 1 for a failure', ['oci:layout:one', 'oci:layout:none'], 1],
     ['is 3 for a failure under --exit-code', ['oci:layout:one', 'oci:layout:none', '--exit-code'], 3],
     ['is 2 for wrong words', ['oci:layout:one', 'NoImage', '--exit-code'], 2],
+    ['is 2 for a limit that hides all', ['oci:layout:one', 'oci:layout:two', '--limit', '0'], 2],
     ['is 2 for a count that is none', ['oci:layout:one', 'oci:layout:two', '--limit', 'x'], 2],
     ['is 1 for an app that is not there', ['oci:layout:one', 'app://nobody'], 1],
     ['is 1 for a volume that is not there', ['oci:layout:one', 'volume://nobody:/data'], 1],

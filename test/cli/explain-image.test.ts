@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { explainImagePage } from '../../src/cli/explain-image-page.ts'
 import { respond, startHostileRegistry, type HostileRegistry } from '../support/hostile-registry.ts'
 import { file, layer } from '../support/layer.ts'
 import { buildImage, hostPlatform } from '../support/layout.ts'
@@ -225,4 +226,16 @@ describe('an unknown tag', () => {
     registry.on(/tags\/list/, respond(403))
     expect((await desk.run(['resolve', image13()])).stderr).toMatch(/^ImageNotFound: (?!.*look like)/)
   })
+})
+
+test('the page has no times of a pause, which ends with the command', () => {
+  const nextTry = '2026-01-01T12:00:00.000Z'
+  const origin = 'http://dead:5000'
+  const rest = { origin, nextTry, backgroundNextTry: nextTry }
+  const state = { reference: 'dead:5000/x', canonical: 'dead:5000/x:latest', steps: [] }
+  const result = { reason: 'RegistryUnavailable', message: 'it is off' } as const
+  const page = (registries: readonly (typeof rest & { readonly problem?: string })[]) =>
+    explainImagePage([{ ...state, registries, result }], 80, (_style, text) => text)
+  expect(page([{ ...rest, problem: 'off' }])).toContain(`${origin}: does not answer\n`)
+  expect(page([rest])).not.toContain(origin)
 })

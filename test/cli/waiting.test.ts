@@ -188,7 +188,7 @@ describe('down', () => {
     const { code, stdout } = await run(['down', 'chat/web'], 'removes')
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      /^chat\/web removed\nkept its volume; .*\n {2}fairlead volumes rm chat\/web \/data\n$/,
+      /^chat\/web removed\nkept its volume; 'up' finds it again, this deletes it for good:\n {2}fairlead volumes rm chat\/web \/data\n$/,
     )
   })
 

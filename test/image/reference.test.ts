@@ -9,6 +9,23 @@ const SHA256 = `sha256:${HEX}`
 const SHA512 = `sha512:${'a'.repeat(128)}`
 const ID = '1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a'
 
+describe('a login in a reference', () => {
+  test.each([
+    ['http://user:pw123@localhost:5901/x', 'http://…@localhost:5901/x'],
+    ['user:pw123@localhost:5901/x:1', '…@localhost:5901/x:1'],
+    ['https://user:pw1/2@3@quay.io/x', 'https://…@quay.io/x'],
+    ['https://pw123@quay.io', 'https://…@quay.io'],
+  ])('%s is told without it', async (text, shown) => {
+    const message = await failureOf(() => parseReference(text))
+    expect(message).toContain(`reference ${JSON.stringify(shown)} has a login before its host`)
+    expect(message).not.toContain('pw1')
+  })
+
+  test.each(['nginx:1.27@sha256:bad', 'http://quay.io/x:1'])('is none in %s', async (text) => {
+    expect(await failureOf(() => parseReference(text))).not.toContain('login')
+  })
+})
+
 describe('registry references', () => {
   const read = (text: string) => {
     const reference = parseReference(text)

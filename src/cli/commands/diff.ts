@@ -12,6 +12,7 @@ import { diffSideOf, isImageText } from '../diff-side.ts'
 import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
 import { EXIT_DIFF_FAILED, EXIT_DIFFERENT, printError } from '../print-error.ts'
 import { painter } from '../styles.ts'
+import { UsageError } from '../usage-error.ts'
 
 /** Lines of files on a terminal: a few pages. */
 const TERMINAL_LIMIT = 200
@@ -32,6 +33,7 @@ export const diff: RunCommand = async (context, call) => {
 /** Whether there are differences. */
 async function compare(context: CliContext, call: CommandCall): Promise<boolean> {
   const format = outputFormat(call)
+  const limit = limitOf(call)
   for (const text of call.args) await noteFolder(context, text)
   const read = await answerOf(context, call)
   // People and programs are told the same, and the exit code is about no more than that.
@@ -40,7 +42,7 @@ async function compare(context: CliContext, call: CommandCall): Promise<boolean>
   await writeAnswer(context, format, answer, () =>
     diffPage(answer, {
       width: lineWidth(context),
-      limit: call.options.count('limit') ?? (context.stdout.isTerminal ? TERMINAL_LIMIT : Infinity),
+      limit: limit ?? (context.stdout.isTerminal ? TERMINAL_LIMIT : Infinity),
       paint: painter(context, context.stdout),
     }),
   )
@@ -73,4 +75,11 @@ async function answerOf(context: CliContext, call: CommandCall): Promise<DiffAns
   }
   const a = await readSide(reader, first)
   return diffAnswer(a, await readSide(reader, second))
+}
+
+/** UsageError for 0, which would hide every name. */
+function limitOf(call: CommandCall): number | undefined {
+  const limit = call.options.count('limit')
+  if (limit === 0) throw new UsageError('found "0"; must be a whole number above 0', '--limit')
+  return limit
 }

@@ -116,7 +116,7 @@ async function reportGone(context: CliContext, paths: StatePaths, key: AppKey): 
   context.stdout.write(`${name} removed\n`)
   if (kept.length === 0) return
   context.stdout.write(
-    `kept ${kept.length === 1 ? 'its volume' : `its ${kept.length} volumes`}; 'up' finds them again, this deletes them for good:\n`,
+    `kept ${kept.length === 1 ? 'its volume' : `its ${kept.length} volumes`}; 'up' finds ${kept.length === 1 ? 'it' : 'them'} again, this deletes ${kept.length === 1 ? 'it' : 'them'} for good:\n`,
   )
   for (const { record } of kept)
     context.stdout.write(`  fairlead volumes rm ${name} ${printable(record.path, 500)}\n`)

@@ -25,12 +25,14 @@ export const unpack: RunCommand = async (context, call) => {
   const report = await withImage(context, call, reference, (open) => unpackTo(context, call, open, dir))
   if (file !== undefined) await writeReport(file, report)
   const shown = printable(join(dir, 'rootfs'), 500)
-  context.stdout.write(`${shown}: ${report.entries} entries, ${sizeOf(report.bytes)}\n`)
-  if (file !== undefined) return
-  if (report.dropped.length > 0)
-    context.stderr.write(`${report.dropped.length} entries were left out; --report says which and why\n`)
+  context.stdout.write(`${shown}: ${entryWords(report.entries)}, ${sizeOf(report.bytes)}\n`)
+  const where = file === undefined ? '--report' : 'the report'
+  if (report.dropped.length > 0) {
+    const left = `${entryWords(report.dropped.length)} ${report.dropped.length === 1 ? 'was' : 'were'} left out`
+    context.stderr.write(`${left}; ${where} says which and why\n`)
+  }
   const divergence = divergenceText(report.divergences)
-  if (divergence !== undefined) context.stderr.write(`${divergence}; --report lists all\n`)
+  if (divergence !== undefined) context.stderr.write(`${divergence}; ${where} lists all\n`)
 }
 
 async function unpackTo(
@@ -64,4 +66,8 @@ async function writeBundle(context: CliContext, image: ResolvedImage, staging: s
   const { spec, warnings } = plainBundle(image, hostTree(join(staging, 'rootfs')))
   for (const issue of warnings) context.stderr.write(`${issueLine(issue)}\n`)
   await writeFile(join(staging, 'config.json'), `${JSON.stringify(spec, undefined, 2)}\n`)
+}
+
+function entryWords(count: number): string {
+  return count === 1 ? '1 entry' : `${count} entries`
 }
