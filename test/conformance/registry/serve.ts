@@ -25,6 +25,12 @@ const { values } = parseArgs({
   },
 })
 
+// Whoever reads only the first lines has what he wanted.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
+
 const one = CASES.find(({ id }) => id === values.case)
 if (one !== undefined) await serve(one)
 else if (values.case === undefined)
