@@ -28,7 +28,6 @@ const { values } = parseArgs({
 // Whoever reads only the first lines has what he wanted.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
-  process.exit()
 })
 
 const one = CASES.find(({ id }) => id === values.case)
