@@ -9,24 +9,35 @@ import { layerError, type LayerReason } from './layer-error.ts'
 import type { LayerNotes } from './layer-notes.ts'
 import { namesOf, type Addition } from './layer-plan.ts'
 import { MAX_TARGET_BYTES } from './limits.ts'
+import type { LinkBudget } from './link-budget.ts'
 import { canBeWritten, cleanName } from './names.ts'
-import { impliedDirectory, walkTo, type WalkEnd } from './tree.ts'
+import { impliedDirectory, walkTo, type WalkEnd, type WalkProblem } from './tree.ts'
 import type { Inode, LayerEntry, LayerLimits, TreeNode } from './types.ts'
 import { hasOverlayMarker, keepXattrs } from './xattr-filter.ts'
+
+interface AdditionsOptions {
+  readonly limits: LayerLimits
+  readonly usage: { entries: number }
+  readonly links: LinkBudget
+}
 
 export class Additions {
   readonly #root: TreeNode
   readonly #notes: LayerNotes
   readonly #limits: LayerLimits
   readonly #usage: { entries: number }
+  readonly #links: LinkBudget
+  /** Where entries of one directory go, which mostly stand together; forgotten when anything could change it. */
+  #last: { readonly directory: readonly ByteString[]; readonly end: WalkEnd } | undefined
   /** Names that this layer gave to files of lower layers: of all others the inode tells whose they are. */
   readonly #linksToLower = new Set<TreeNode>()
 
-  constructor(root: TreeNode, notes: LayerNotes, limits: LayerLimits, usage: { entries: number }) {
+  constructor(root: TreeNode, notes: LayerNotes, { limits, usage, links }: AdditionsOptions) {
     this.#root = root
     this.#notes = notes
     this.#limits = limits
     this.#usage = usage
+    this.#links = links
   }
 
   add(addition: Addition): void {
@@ -46,9 +57,7 @@ export class Additions {
   }
 
   #parentOf(entry: LayerEntry, names: readonly ByteString[]): WalkEnd {
-    const end = walkTo(this.#root, names.slice(0, -1), {
-      create: (place) => this.#implied(entry, place.at(-1) ?? ''),
-    })
+    const end = this.#walkToParent(entry, names.slice(0, -1))
     if ('problem' in end) {
       if (end.problem === 'loop') return this.#fail('InvalidLayer', entry, 'its parent is a loop of symlinks')
       return this.#fail(
@@ -58,6 +67,16 @@ export class Additions {
       )
     }
     this.#checkPlace(entry, end.names, names.at(-1) ?? '')
+    return end
+  }
+
+  #walkToParent(entry: LayerEntry, directory: readonly ByteString[]): WalkEnd | WalkProblem {
+    if (this.#last !== undefined && isSamePath(this.#last.directory, directory)) return this.#last.end
+    const end = walkTo(this.#root, directory, {
+      create: (place) => this.#implied(entry, place.at(-1) ?? ''),
+      onLink: (link) => this.#links.follow(link, this.#notes.layer, entry.path),
+    })
+    this.#last = 'problem' in end ? undefined : { directory, end }
     return end
   }
 
@@ -116,7 +135,9 @@ export class Additions {
     const target = cleanName(entry.linkTarget).names
     const shown = text(target)
     const targetName = target.at(-1)
-    const end = walkTo(this.#root, target.slice(0, -1))
+    const end = walkTo(this.#root, target.slice(0, -1), {
+      onLink: (link) => this.#links.follow(link, this.#notes.layer, entry.path),
+    })
     const node = 'problem' in end || targetName === undefined ? undefined : end.node.children?.get(targetName)
     if (node === undefined) {
       return this.#fail(
@@ -135,6 +156,8 @@ export class Additions {
   }
 
   #put(parent: TreeNode, name: ByteString, node: TreeNode): void {
+    // A new name changes no way that was found without it.
+    if (parent.children?.has(name) === true) this.#last = undefined
     parent.children?.set(name, node)
   }
 
@@ -174,6 +197,10 @@ export class Additions {
   #fail(reason: LayerReason, entry: LayerEntry, message: string): never {
     throw layerError(reason, this.#notes.layer, entry.path, message)
   }
+}
+
+function isSamePath(one: readonly ByteString[], other: readonly ByteString[]): boolean {
+  return one.length === other.length && one.every((name, at) => name === other[at])
 }
 
 function text(names: readonly ByteString[]): string {

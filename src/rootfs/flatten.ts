@@ -6,6 +6,7 @@ import { Additions } from './additions.ts'
 import { LayerNotes, type FlattenReport } from './layer-notes.ts'
 import { planLayer } from './layer-plan.ts'
 import { DEFAULT_LIMITS } from './limits.ts'
+import { LinkBudget } from './link-budget.ts'
 import { applyWhiteouts } from './removals.ts'
 import type { LayerEntry, LayerLimits, TreeNode } from './types.ts'
 
@@ -13,6 +14,8 @@ export interface ApplyOptions {
   readonly limits?: LayerLimits
   /** Entries and implied parents over all layers, bounded by `maxEntries`. */
   readonly usage?: { entries: number }
+  /** One for all layers of an image. */
+  readonly links?: LinkBudget
 }
 
 /**
@@ -24,12 +27,12 @@ export function applyLayer(
   entries: readonly LayerEntry[],
   layer: number,
   report: FlattenReport,
-  { limits = DEFAULT_LIMITS, usage = { entries: 0 } }: ApplyOptions = {},
+  { limits = DEFAULT_LIMITS, usage = { entries: 0 }, links = new LinkBudget(limits) }: ApplyOptions = {},
 ): void {
   const notes = new LayerNotes(layer, report)
   const plan = planLayer(entries, notes)
-  applyWhiteouts(tree, plan, layer)
-  const additions = new Additions(tree, notes, limits, usage)
+  applyWhiteouts(tree, plan, layer, links)
+  const additions = new Additions(tree, notes, { limits, usage, links })
   for (const addition of plan.additions) additions.add(addition)
   notes.finish()
 }

@@ -19,7 +19,12 @@ export const DEFAULT_LIMITS: LayerLimits = {
   maxXattrs: 64,
   // A million entries with names and times written out take about half of it.
   maxMetadataBytes: 256 * MIB,
+  // Half a second of work. Real images need next to none: hardly any entry's own path leads through a link.
+  maxLinkBytes: 16 * MIB,
 }
+
+/** What following one symlink costs besides the bytes of its target: many short ones must not be the cheap ones. */
+export const LINK_COST_BYTES = 8
 
 /** What an extended attribute takes in memory besides its own bytes: many tiny ones must not be the cheap ones. */
 export const XATTR_COST_BYTES = 128

@@ -7,6 +7,7 @@ import type { LayerSemantics } from '../image/layer-semantics.ts'
 import { applyLayer } from './flatten.ts'
 import { layerError } from './layer-error.ts'
 import type { FlattenReport } from './layer-notes.ts'
+import { LinkBudget } from './link-budget.ts'
 import { BudgetSpent, type WorkBudget } from './overlayfs-budget.ts'
 import { OverlayfsSurvey } from './overlayfs-survey.ts'
 import { OverlayfsWatch } from './overlayfs-watch.ts'
@@ -32,6 +33,7 @@ export interface MergeOptions {
 
 export class LayerMerge {
   readonly #options: MergeOptions
+  readonly #links: LinkBudget
   readonly #tree = emptyTree()
   readonly #survey = new OverlayfsSurvey()
   /** Kept until it is known that the model needs them. */
@@ -44,6 +46,7 @@ export class LayerMerge {
 
   constructor(options: MergeOptions) {
     this.#options = options
+    this.#links = new LinkBudget(options.limits)
   }
 
   /**
@@ -99,7 +102,7 @@ export class LayerMerge {
     const report = reports[layer]
     if (report === undefined || this.#refusal !== undefined) return
     try {
-      applyLayer(this.#tree, entries, layer, report, { limits, usage })
+      applyLayer(this.#tree, entries, layer, report, { limits, usage, links: this.#links })
     } catch (error) {
       const isForgiven = error instanceof ExpectedError && error.reason === 'InvalidLayer'
       if (semantics === 'spec' || this.#watch === undefined || !isForgiven) throw error

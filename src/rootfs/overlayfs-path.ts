@@ -3,6 +3,7 @@
  * links of lower layers do not exist for it; a `..` behind a link is taken off the link's text, before that is resolved.
  */
 import type { ByteString } from '../image/bytes.ts'
+import { LINK_COST_BYTES } from './limits.ts'
 import type { WorkBudget } from './overlayfs-budget.ts'
 import { walkTo } from './tree.ts'
 import type { TreeNode } from './types.ts'
@@ -28,20 +29,24 @@ export function resolveInUpper(
   let names = path
   for (let links = 0; ;) {
     budget.spend(names.length + 1)
-    const pass = replaceLinks(root, names, budget)
+    const pass = replaceLinks(root, names, { budget, maxLinks: MAX_LINKS - links })
     if ('problem' in pass) return pass
     if (pass.links === 0) return { names: pass.names }
     links += pass.links
-    if (links > MAX_LINKS) return { problem: 'loop', names: pass.names }
     names = pass.names
   }
+}
+
+interface PassOptions {
+  readonly budget: WorkBudget
+  readonly maxLinks: number
 }
 
 /** Every name that is a symlink replaced by the link's text, once. */
 function replaceLinks(
   root: TreeNode,
   path: readonly ByteString[],
-  budget: WorkBudget,
+  { budget, maxLinks }: PassOptions,
 ): { readonly names: readonly ByteString[]; readonly links: number } | UpperPathProblem {
   const names: ByteString[] = []
   // Where `names` lead, as long as that is known without a walk.
@@ -49,6 +54,7 @@ function replaceLinks(
   let links = 0
   for (const name of path) {
     if (!push(names, name)) {
+      budget.spend(names.length)
       place = nodeAt(root, names)
       continue
     }
@@ -59,10 +65,11 @@ function replaceLinks(
     place = links === 0 ? found : undefined
     if (found?.inode.type !== 'symlink') continue
     links += 1
+    if (links > maxLinks) return { problem: 'loop', names }
     place = undefined
     names.pop()
     const { linkTarget } = found.inode
-    budget.spend(linkTarget.length)
+    budget.spend(linkTarget.length + LINK_COST_BYTES)
     if (linkTarget.startsWith('/')) names.length = 0
     for (const part of linkTarget.split('/')) push(names, part)
   }
@@ -85,10 +92,7 @@ function lookUp(
 ): TreeNode | undefined | UpperPathProblem['problem'] {
   budget.spend(names.length)
   const parent = walkTo(root, names.slice(0, -1), {
-    follow: ({ inode }) => {
-      budget.spend(inode.linkTarget.length)
-      return true
-    },
+    onLink: ({ inode }) => budget.spend(inode.linkTarget.length + LINK_COST_BYTES),
   })
   if (!('problem' in parent)) return parent.node.children?.get(names.at(-1) ?? '')
   return parent.problem === 'missing' ? undefined : parent.problem

@@ -5,6 +5,7 @@
 import type { ByteString } from '../image/bytes.ts'
 import { layerError } from './layer-error.ts'
 import { directoryOf, namesOf, type LayerPlan, type Whiteout } from './layer-plan.ts'
+import type { LinkBudget } from './link-budget.ts'
 import { walkTo } from './tree.ts'
 import type { TreeNode } from './types.ts'
 
@@ -14,11 +15,21 @@ interface Removal {
   readonly name: ByteString | undefined
 }
 
-export function applyWhiteouts(root: TreeNode, plan: LayerPlan, layer: number): void {
+/** Told of every symlink that is followed, and for which entry. */
+type Charge = (link: TreeNode, path: ByteString) => void
+
+interface FindOptions {
+  readonly replaced: ReadonlySet<TreeNode>
+  readonly layer: number
+  readonly charge: Charge
+}
+
+export function applyWhiteouts(root: TreeNode, plan: LayerPlan, layer: number, links: LinkBudget): void {
   if (plan.whiteouts.length === 0) return
-  const replaced = replacedSymlinks(root, plan)
+  const charge = (link: TreeNode, path: ByteString): void => links.follow(link, layer, path)
+  const replaced = replacedSymlinks(root, plan, charge)
   const removals = plan.whiteouts.flatMap((whiteout): Removal[] => {
-    const directory = findDirectory(root, whiteout, replaced, layer)
+    const directory = findDirectory(root, whiteout, { replaced, layer, charge })
     return directory === undefined ? [] : [{ directory, name: whiteout.hidden }]
   })
   for (const { directory, name } of removals) {
@@ -31,28 +42,34 @@ export function applyWhiteouts(root: TreeNode, plan: LayerPlan, layer: number): 
  * Lower symlinks that this layer replaces or hides. A whiteout below such a name means the layer's own new directory,
  * which has no lower children; following the old link would empty a directory that the layer never touched.
  */
-function replacedSymlinks(root: TreeNode, { additions, whiteouts }: LayerPlan): ReadonlySet<TreeNode> {
+function replacedSymlinks(
+  root: TreeNode,
+  { additions, whiteouts }: LayerPlan,
+  charge: Charge,
+): ReadonlySet<TreeNode> {
   const found = new Set<TreeNode>()
-  const check = (directory: readonly ByteString[], name: ByteString | undefined): void => {
-    const end = walkTo(root, directory)
+  const check = (directory: readonly ByteString[], name: ByteString | undefined, path: ByteString): void => {
+    const end = walkTo(root, directory, { onLink: (link) => charge(link, path) })
     const node = 'problem' in end || name === undefined ? undefined : end.node.children?.get(name)
     if (node?.inode.type === 'symlink') found.add(node)
   }
   for (const addition of additions) {
     const names = namesOf(addition)
-    check(names.slice(0, -1), names.at(-1))
+    check(names.slice(0, -1), names.at(-1), addition.entry.path)
   }
-  for (const whiteout of whiteouts) check(directoryOf(whiteout), whiteout.hidden)
+  for (const whiteout of whiteouts) check(directoryOf(whiteout), whiteout.hidden, whiteout.path)
   return found
 }
 
 function findDirectory(
   root: TreeNode,
   whiteout: Whiteout,
-  replaced: ReadonlySet<TreeNode>,
-  layer: number,
+  { replaced, layer, charge }: FindOptions,
 ): TreeNode | undefined {
-  const end = walkTo(root, directoryOf(whiteout), { follow: (link) => !replaced.has(link) })
+  const end = walkTo(root, directoryOf(whiteout), {
+    follow: (link) => !replaced.has(link),
+    onLink: (link) => charge(link, whiteout.path),
+  })
   if (!('problem' in end)) return end.node
   if (end.problem === 'loop')
     throw layerError('InvalidWhiteout', layer, whiteout.path, 'its directory is a loop of symlinks')

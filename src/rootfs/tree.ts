@@ -43,8 +43,10 @@ export interface WalkProblem {
 export interface WalkOptions {
   /** Asked for every name that is missing: a node to put there, or undefined to stop with `missing`. */
   readonly create?: (names: readonly ByteString[]) => TreeNode
-  /** Told of every symlink before it is followed; false stops with `missing`. */
-  readonly follow?: (link: TreeNode, names: readonly ByteString[]) => boolean
+  /** Asked for every symlink; false stops with `missing`. */
+  readonly follow?: (link: TreeNode) => boolean
+  /** Told of every symlink that is followed, before its target is taken to pieces; may throw. */
+  readonly onLink?: (link: TreeNode) => void
 }
 
 /** Walks to a directory, following symlinks inside the root (`/` and `..` stop there), at most 40 of them. */
@@ -76,20 +78,30 @@ export function walkTo(
       children.set(name, node)
     }
     if (node.inode.type === 'symlink') {
-      if (options.follow?.(node, names) === false) return { problem: 'missing', names }
+      if (options.follow?.(node) === false) return { problem: 'missing', names }
       if (++hops > MAX_SYMLINK_HOPS) return { problem: 'loop', names }
+      options.onLink?.(node)
       names.pop()
       if (node.inode.linkTarget.startsWith('/')) {
         names.length = 0
         nodes.length = 1
       }
-      todo.push(...node.inode.linkTarget.split('/').toReversed())
+      pushNames(todo, node.inode.linkTarget)
       continue
     }
     nodes.push(node)
   }
   const node = nodes.at(-1) ?? root
   return node.children === undefined ? { problem: 'not-directory', names } : { node, names }
+}
+
+/** The last name first; without those that lead nowhere else. Long targets are walked very often: no array for each. */
+function pushNames(todo: ByteString[], target: ByteString): void {
+  for (let end = target.length; end > 0;) {
+    const start = target.lastIndexOf('/', end - 1) + 1
+    if (end - start > 1 || (end > start && target[start] !== '.')) todo.push(target.slice(start, end))
+    end = start - 1
+  }
 }
 
 /**

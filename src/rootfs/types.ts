@@ -61,6 +61,8 @@ export interface Inode {
   content: ContentRef | undefined
   /** Number of the layer that it comes from. */
   layer: number
+  /** Set where it has other attributes than the entry that its content came with: what a sink made of that has those. */
+  isAltered?: true
 }
 
 /** A name in the tree. Only directories have children. */
@@ -100,6 +102,8 @@ export interface LayerLimits {
   readonly maxXattrs: number
   /** Names, link targets and extended headers of all layers, and `XATTR_COST_BYTES` for each extended attribute. */
   readonly maxMetadataBytes: number
+  /** Targets of symlinks that paths of all layers lead through, each time; and `LINK_COST_BYTES` for each of them. */
+  readonly maxLinkBytes: number
 }
 
 /** What was read so far of all layers of an image together. */

@@ -359,6 +359,49 @@ describe('a layer is refused', () => {
   })
 })
 
+describe('paths through symlinks', () => {
+  // Each link costs the four bytes of its target and eight.
+  const LINKS = [dir('real'), dir('other'), symlink('l', 'real')]
+
+  test.each<[string, readonly (readonly LayerPart[])[], number]>([
+    ['of entries', [[...LINKS, file('l/a', '')]], 12],
+    ['of all layers', [[...LINKS, file('l/a', '')], [file('l/b', '')]], 24],
+    ['of parents in turn', [[...LINKS, file('l/a', ''), file('other/a', ''), file('l/b', '')]], 24],
+    ['of many entries of one directory just once', [[...LINKS, file('l/a', ''), file('l/b', '')]], 12],
+    ['of hard links and their targets', [[...LINKS, file('real/f', ''), hardlink('l/h', 'l/f')]], 24],
+    // Once to find replaced links, once to find the directory.
+    ['of whiteouts', [[...LINKS, file('real/f', '')], [whiteout('l/f')]], 24],
+    ['of entries beside whiteouts', [[...LINKS], [whiteout('x'), file('l/a', '')]], 24],
+    ['that lead to links', [[...LINKS, symlink('m', 'l'), file('m/a', '')]], 21],
+  ])('%s cost what their links do', (_title, layers, bytes) => {
+    flatten(layers, { maxLinkBytes: bytes })
+    expect(failureOf(() => flatten(layers, { maxLinkBytes: bytes - 1 }))).toMatch(
+      new RegExp(
+        `^LimitExceeded: layer ${layers.length - 1} \\(.+\\): the paths of all layers lead through more than ` +
+          `${bytes - 1} bytes of symlinks \\(maxLinkBytes\\)$`,
+      ),
+    )
+  })
+
+  test('end early where they are made to take for ever', () => {
+    const slow = symlink('l', `${'a/../'.repeat(818)}.`)
+    const files = Array.from({ length: 200 }, (_, at) => file(`${'l/'.repeat(39)}${'ab'[at % 2]}/f${at}`, ''))
+    const layers = [[dir('a'), dir('b'), slow, ...files]]
+    const before = process.cpuUsage()
+    expect(failureOf(() => flatten(layers))).toMatch(/^LimitExceeded: layer 0 .*\(maxLinkBytes\)$/)
+    expect(process.cpuUsage(before).user).toBeLessThan(20e6)
+  })
+
+  test('that lead elsewhere since the entry before are walked again', () => {
+    const one = [dir('a'), dir('b'), symlink('l', 'a'), file('l/x', '1'), symlink('l', 'b'), file('l/x', '2')]
+    expect(linesOf(flatten([one]).tree)).toEqual(['a/', 'a/x=1', 'b/', 'b/x=2', 'l -> b'])
+    const two = [dir('a'), file('a/x', '1'), file('a', ''), file('a/y', '2')]
+    expect(failureOf(() => flatten([two]))).toContain('/a is not a directory')
+    const three = [symlink('l', 'a'), dir('a'), file('l/x', ''), dir('l'), file('l/y', '')]
+    expect(linesOf(flatten([three]).tree)).toEqual(['a/', 'a/x=', 'l/', 'l/y='])
+  })
+})
+
 describe('attributes', () => {
   test('of implied parents and of the root are fixed, whatever the layer says of the root', () => {
     const { tree, report } = flatten([

@@ -385,6 +385,27 @@ describe('under overlayfs', () => {
     expect(failureOf(() => flatten(layers, {}, options))).toContain('its parent is a loop of symlinks')
   })
 
+  // Steps are counted, not seconds: at least so many for what is looked at, and no more than twice that.
+  test.each<[string, LayerPart[], number]>([
+    [
+      'many links, of which 255 are followed',
+      [symlink('l', '.'), hardlink('h', `${'l/'.repeat(9000)}x`)],
+      9000,
+    ],
+    [
+      'long links',
+      [symlink('l', `${'a/../'.repeat(818)}.`), hardlink('h', `${'l/'.repeat(9000)}x`)],
+      900_000,
+    ],
+    ['a way up and down', [hardlink('h', `${'d/'.repeat(800)}${'x/../'.repeat(800)}f`)], 640_000],
+  ])('a hard link through %s costs what is looked at', (_title, parts, least) => {
+    const layers = [[dir('a'), file('n', '', { mtime: -1 }), ...parts]]
+    const refusal = (steps: number): string =>
+      failureOf(() => flatten(layers, {}, { semantics: 'overlayfs', budget: new WorkBudget(steps) }))
+    expect(refusal(least)).toMatch(/^LimitExceeded: layer 0: /)
+    expect(refusal(least * 2)).toMatch(/^InvalidLayer: layer 0 \(h\): /)
+  })
+
   test('what nodes cannot unpack is merged by the specification where that is allowed', () => {
     const layers = [BASE, [hardlink('h', 'f')], [file('lib/y', 'y')]]
     const { tree, report } = flatten(layers, {}, { semantics: 'overlayfs', fallsBack: true })
