@@ -3,6 +3,7 @@ import { ExpectedError, printable } from '../errors.ts'
 import type { Descriptor } from '../image/types.ts'
 import type { RegistryClient } from './client.ts'
 import { describeFailure, failureOf } from './failure.ts'
+import { ReadPace, type PaceLimits } from './read-pace.ts'
 import type { HttpAnswer } from './transport.ts'
 import { passOver } from './verified-stream.ts'
 
@@ -14,41 +15,52 @@ export interface BlobRequest {
   readonly descriptor: Descriptor
   /** Bytes at the beginning that are not needed. */
   readonly offset: number
+  /** Of each host. */
+  readonly pace: PaceLimits
   /** Hears which client the next bytes come from. */
   readonly onAsk: (client: RegistryClient) => void
 }
 
 /** The chunks in order, unverified: the caller hashes them, so it does not matter which host a part came from. */
 export async function* readBlob(
-  { clients, descriptor, offset, onAsk }: BlobRequest,
+  { clients, descriptor, offset, pace: limits, onAsk }: BlobRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const progress = { offset }
   let failure: unknown
   for (const client of clients) {
     onAsk(client)
+    const pace = new ReadPace(limits)
+    const stop = AbortSignal.any([signal, pace.signal])
     let breaks = 0
     while (breaks < MAX_BREAKS) {
       const before = progress.offset
       try {
         const isLast = client === clients.at(-1)
-        yield* fromHost(client, { descriptor, isLast }, progress, signal)
+        yield* fromHost(client, { descriptor, isLast, pace }, progress, stop)
         // A clean end that is too short is the verifier's to report, not ours to repeat.
         return
       } catch (error) {
         if (!(error instanceof ExpectedError)) throw error
         failure = error
         breaks = progress.offset > before ? 1 : breaks + 1
-        if (error.reason !== 'RegistryUnavailable') break
+        // A host that is too slow is not asked for the rest: the next one is.
+        if (error.reason !== 'RegistryUnavailable' || pace.signal.aborted) break
       }
     }
   }
   throw failure
 }
 
+interface Ask {
+  readonly descriptor: Descriptor
+  readonly isLast: boolean
+  readonly pace: ReadPace
+}
+
 async function* fromHost(
   client: RegistryClient,
-  { descriptor, isLast }: { readonly descriptor: Descriptor; readonly isLast: boolean },
+  { descriptor, isLast, pace }: Ask,
   progress: { offset: number },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -75,7 +87,7 @@ async function* fromHost(
     )
   }
   // A host without ranges begins again; what we have is passed over.
-  for await (const chunk of passOver(answer.status === 200 ? offset : 0, answer.body)) {
+  for await (const chunk of passOver(answer.status === 200 ? offset : 0, pace.watched(answer.body))) {
     progress.offset += chunk.length
     yield chunk
   }

@@ -9,6 +9,8 @@ export interface PaceLimits {
   readonly graceMs: number
   /** What must have come after that, on average. */
   readonly bytesPerSecond: number
+  /** What came fast pays for no more slowness than this in advance; without it, for any. */
+  readonly maxAheadMs?: number
   /** Beyond this no image is waited for, however fast it comes. */
   readonly maxMs: number
 }
@@ -20,12 +22,28 @@ export const DEFAULT_PACE: PaceLimits = {
   maxMs: 20 * 60_000,
 }
 
+/**
+ * Of one blob from one host, where nobody else waits for it: a bad line is still waited for, and so is a large blob, but
+ * not a host that sends much at first and then hardly anything.
+ */
+export const BLOB_PACE: PaceLimits = {
+  graceMs: 60_000,
+  bytesPerSecond: 8 * 1024,
+  maxAheadMs: 120_000,
+  maxMs: Infinity,
+}
+
+/** A timer holds at most 2^31-1 ms; looking early is harmless. */
+const TIMER_MAX_MS = 2_147_483_647
+
 export class ReadPace {
   readonly #limits: PaceLimits
   readonly #elapsed: () => number
   readonly #late = new AbortController()
   #bytes = 0
+  /** Waiting so far, and how much of it is allowed by what has come. */
   #waitedMs = 0
+  #allowedMs: number
   /** How many streams wait for their registry now, and since when any did. */
   #pending = 0
   #sinceMs = 0
@@ -35,6 +53,7 @@ export class ReadPace {
   constructor(limits: PaceLimits, elapsed: () => number = () => performance.now()) {
     this.#limits = limits
     this.#elapsed = elapsed
+    this.#allowedMs = Math.min(limits.graceMs, limits.maxMs)
   }
 
   /** Aborted with RegistryUnavailable once it takes too long. */
@@ -50,12 +69,19 @@ export class ReadPace {
         this.#begin()
         const step = await iterator.next().finally(() => this.#end())
         if (step.done === true) return
-        this.#bytes += step.value.byteLength
+        this.#add(step.value.byteLength)
         yield step.value
       }
     } finally {
       await iterator.return?.()
     }
+  }
+
+  #add(bytes: number): void {
+    const { bytesPerSecond, maxAheadMs = Infinity, maxMs } = this.#limits
+    this.#bytes += bytes
+    const bought = this.#allowedMs + (bytes / bytesPerSecond) * 1000
+    this.#allowedMs = Math.min(bought, Math.max(this.#allowedMs, this.#waitedMs + maxAheadMs), maxMs)
   }
 
   #begin(): void {
@@ -76,18 +102,14 @@ export class ReadPace {
   }
 
   #arm(): void {
-    this.#timer = setTimeout(() => this.#check(), Math.max(1, Math.ceil(this.#allowedMs() - this.#waitedMs)))
-  }
-
-  #allowedMs(): number {
-    const { graceMs, bytesPerSecond, maxMs } = this.#limits
-    return Math.min(graceMs + (this.#bytes / bytesPerSecond) * 1000, maxMs)
+    const ms = Math.ceil(this.#allowedMs - this.#waitedMs)
+    this.#timer = setTimeout(() => this.#check(), Math.min(Math.max(1, ms), TIMER_MAX_MS))
   }
 
   #check(): void {
     const waitedMs = this.#waitedMs + this.#elapsed() - this.#sinceMs
     // Bytes came between: they buy more time.
-    if (waitedMs < this.#allowedMs()) return this.#arm()
+    if (waitedMs < this.#allowedMs) return this.#arm()
     this.#late.abort(this.#tooSlow(waitedMs))
   }
 

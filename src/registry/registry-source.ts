@@ -129,6 +129,7 @@ export class RegistrySource implements ImageSource {
         clients: this.#clientsFor('pull', digest),
         descriptor,
         offset: kept?.size ?? 0,
+        pace: this.#session.timeouts.pace,
         onAsk: (client) => {
           asked.client = client
         },

@@ -1,5 +1,6 @@
 /** What is needed to reach registries: configuration, credentials and the few effects that tests replace. */
 import type { LookupFunction } from 'node:net'
+import { BLOB_PACE, type PaceLimits } from './read-pace.ts'
 
 /** A host to ask instead of the registry. */
 export interface MirrorConfig {
@@ -56,8 +57,10 @@ export interface Timeouts {
   readonly connectMs: number
   readonly headersMs: number
   readonly idleMs: number
-  /** For a whole resolve or head; blobs are bounded by `idleMs` only. */
+  /** For a whole resolve or head; blobs are bounded by `idleMs` and `pace`. */
   readonly overallMs: number
+  /** How slowly a blob may come from one host. */
+  readonly pace: PaceLimits
 }
 
 export const DEFAULT_TIMEOUTS: Timeouts = {
@@ -65,6 +68,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   headersMs: 15_000,
   idleMs: 30_000,
   overallMs: 30_000,
+  pace: BLOB_PACE,
 }
 
 /** Effects; production uses the defaults of `effectsOf`. */

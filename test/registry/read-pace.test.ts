@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { ReadPace } from '../../src/registry/read-pace.ts'
+import { ReadPace, type PaceLimits } from '../../src/registry/read-pace.ts'
 
 const LIMITS = { graceMs: 1000, bytesPerSecond: 100, maxMs: 60_000 }
 
@@ -79,4 +79,38 @@ describe('an image is given up', () => {
   ])('%s', async (_, given, expected) => {
     expect(await outcome(given)).toContain(expected)
   })
+
+  test('when much came at first and then hardly anything, where that pays for little in advance', async () => {
+    const read = async (limits: PaceLimits): Promise<string> => {
+      const pace = new ReadPace(limits)
+      const started = performance.now()
+      const chunks = async function* () {
+        yield Buffer.alloc(100_000)
+        yield* drip(1, 500, 1000, pace.signal)
+      }
+      const all = (async () => {
+        for await (const _ of pace.watched(chunks()));
+        return 'read'
+      })().catch(() => `${Math.round((performance.now() - started) / 1000)} s`)
+      await vi.runAllTimersAsync()
+      return all
+    }
+    expect(await read({ ...LIMITS, maxMs: Infinity })).toBe('read')
+    expect(await read({ ...LIMITS, maxMs: Infinity, maxAheadMs: 5000 })).toBe('5 s')
+  })
+})
+
+test('a stream that has paid for months ahead does not make the timer run wild', async () => {
+  const pace = new ReadPace({ graceMs: 1e12, bytesPerSecond: 1, maxMs: Infinity })
+  const ended = Promise.withResolvers<void>()
+  const chunks = async function* () {
+    await ended.promise
+    yield Buffer.alloc(1)
+  }
+  const reading = pace.watched(chunks()).next()
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(timers).not.toHaveBeenCalled()
+  ended.resolve()
+  await reading
 })
