@@ -11,7 +11,7 @@ import { cleanName, WHITEOUT_PREFIX } from './names.ts'
 import type { WorkBudget } from './overlayfs-budget.ts'
 import { nodeAt, resolveInUpper } from './overlayfs-path.ts'
 import type { DivergenceRule } from './overlayfs-rules.ts'
-import { shownTime } from './overlayfs-same.ts'
+import { changedAttributes, shownTime } from './overlayfs-same.ts'
 import { impliedDirectory, type WalkEnd } from './tree.ts'
 import type { Inode, LayerEntry, LayerLimits, TreeNode } from './types.ts'
 import { OPAQUE_NAME } from './whiteout.ts'
@@ -255,14 +255,16 @@ class UpperDirectory implements Upper {
     const { uid, gid, mode, mtime } = entry
     const isLink = inode.type === 'symlink' && entry.type === 'hardlink'
     const kept = keepXattrs({ ...entry, type: inode.type }, this.#notes)
-    if (kept.size > 0) inode.xattrs = new Map([...inode.xattrs, ...kept])
-    Object.assign(inode, {
+    const shown = {
       uid,
       gid,
       mode: isLink ? inode.mode : mode,
       mtime: shownTime(mtime),
-      layer: this.#input.layer,
-    })
+      xattrs: kept.size > 0 ? new Map([...inode.xattrs, ...kept]) : inode.xattrs,
+    }
+    const written = entry.type === 'hardlink' ? inode : { ...entry, xattrs: kept }
+    if (inode.type === 'file' && changedAttributes(shown, written).length > 0) inode.isAltered = true
+    Object.assign(inode, shown, { layer: this.#input.layer })
   }
 
   #fail(rule: DivergenceRule, names: readonly ByteString[], message: string): undefined {

@@ -1,5 +1,5 @@
 /** One image, two apps that want its layers merged in different ways: two trees, and both kept and verified as such. */
-import { existsSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { geteuid } from 'node:process'
 import { expect, test } from 'vitest'
@@ -19,10 +19,19 @@ import { BlobStore } from '../../../src/registry/blob-store.ts'
 import { DEFAULT_LIMITS } from '../../../src/rootfs/limits.ts'
 import { inChunks } from '../../rootfs/flattened.ts'
 import { anApp, anImage, aResource, KEY } from '../../support/builders.ts'
-import { diffIdOf, dir, file, layer, symlink } from '../../support/layer.ts'
+import { diffIdOf, dir, file, hardlink, layer, symlink } from '../../support/layer.ts'
 import { temporaryFolder } from './temporary.ts'
 
-const TARS = [layer([dir('usr'), dir('usr/lib'), symlink('lib', 'usr/lib')]), layer([file('lib/x', 'x')])]
+const TARS = [
+  layer([
+    dir('usr'),
+    dir('usr/lib'),
+    symlink('lib', 'usr/lib'),
+    file('first', 'y', { mode: 0o600, uid: 5 }),
+    hardlink('second', 'first', { mode: 0o755, uid: 7, mtime: '1.5', xattrs: { 'user.k': 'v' } }),
+  ]),
+  layer([file('lib/x', 'x')]),
+]
 const signal = new AbortController().signal
 
 function anOddImage(): ResolvedImage {
@@ -80,6 +89,8 @@ test.skipIf(geteuid?.() !== 0)('apps get the tree that they ask for, and a warni
   expect(existsSync(join(spec.rootfsDir, 'usr/lib/x'))).toBe(true)
   expect(existsSync(join(nodes.rootfsDir, 'usr/lib/x'))).toBe(false)
   expect(existsSync(join(nodes.rootfsDir, 'lib/x'))).toBe(true)
+  expect(lstatSync(join(spec.rootfsDir, 'first'))).toMatchObject({ mode: 0o100600, uid: 5 })
+  expect(lstatSync(join(nodes.rootfsDir, 'first'))).toMatchObject({ mode: 0o100755, uid: 7 })
   for (const { warnings } of [spec, nodes])
     expect(warnings).toMatchObject([{ severity: 'warning', reason: 'LayersDiverge', path: 'spec.image' }])
   for (const { rootfsDir } of [spec, nodes])

@@ -8,8 +8,10 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { ExpectedError } from '../../../src/errors.ts'
@@ -273,6 +275,91 @@ describe('where a file cannot have one more link', () => {
     expect(sameInode).toBe(!isFull)
   })
 })
+
+describe("where nodes give a file the attributes of its hard link's entry", () => {
+  const LINKED = layer([
+    dir('d'),
+    file('d/a', 'content', { mode: 0o600, uid: IS_ROOT ? 5 : 0, mtime: 5 }),
+    hardlink('d/b', 'd/a', { mode: 0o755, uid: IS_ROOT ? 7 : 0, mtime: '6.5', xattrs: { 'user.k': 'v' } }),
+    file('same', 's', { mode: 0o600, mtime: 5 }),
+    hardlink('same-too', 'same', { mode: 0o600, mtime: 5 }),
+    file('early', 'e', { mtime: '-5' }),
+  ])
+  const [OWNERS, LINK_OWNERS] = IS_ROOT ? ['5:0', '7:0'] : [ownIds(), ownIds()]
+  const AS_NODES = [
+    `f 644 ${IS_ROOT ? '0:0' : ownIds()} 0.0000000000 1 ./early`,
+    `f 755 ${LINK_OWNERS} 6.5000000000 2 ./d/a`,
+    `f 755 ${LINK_OWNERS} 6.5000000000 2 ./d/b`,
+  ]
+
+  function linesOf(folder: string): readonly string[] {
+    return found(join(folder, 'rootfs')).filter((line) => !line.includes('same') && !line.startsWith('d '))
+  }
+
+  test('the tree has them on one file, and other trees keep theirs', async () => {
+    const { unpack, folder, ino } = bed()
+    await unpack('one', [LINKED])
+    const before = foundIn(join(folder, 'one'))
+    expect(await unpack('two', [LINKED], { semantics: 'overlayfs' })).toEqual([0])
+    expect(linesOf(join(folder, 'two'))).toEqual(AS_NODES)
+    expect(foundXattrs(join(folder, 'two', 'rootfs'))).toEqual(['d/a user.k=0x76', 'd/b user.k=0x76'])
+    expect(ino('two', 'd/a')).toBe(ino('two', 'd/b'))
+    expect(foundIn(join(folder, 'one'))).toEqual(before)
+    expect(before).toContainEqual(expect.stringMatching(`^f 600 ${OWNERS} 5\\.0+ ./d/a`))
+    expect(foundXattrs(join(folder, 'one', 'rootfs'))).toEqual([])
+    // An entry that says what the file has already costs no copy.
+    expect(ino('two', 'same')).toBe(ino('one', 'same'))
+  })
+
+  test('a tree of its own has them, also when the first name is gone or its folder would be moved', async () => {
+    const { folder } = bed()
+    const options = { keepIds: IS_ROOT, semantics: 'overlayfs' as const }
+    await unpackTars(join(folder, 'both'), [LINKED], options)
+    expect(linesOf(join(folder, 'both'))).toEqual(AS_NODES)
+    await unpackTars(join(folder, 'first'), [LINKED, layer([whiteout('d/b')])], options)
+    expect(linesOf(join(folder, 'first'))).toContain(`f 755 ${LINK_OWNERS} 6.5000000000 1 ./d/a`)
+  })
+})
+
+describe('a file with tens of thousands of names', () => {
+  const EXT = 0xef53
+  const named = (count: number) =>
+    layer([
+      file('f', 'x', { mtime: 1 }),
+      ...Array.from({ length: count - 1 }, (_, index) => hardlink(`l${index}`, 'f', { mtime: 1 })),
+    ])
+
+  test('is one file in each tree, though no file system has room for all names of all trees', async () => {
+    const { unpack, folder, ino } = bed()
+    const tar = named(16_000)
+    await unpack('one', [tar])
+    await unpack('two', [tar, TOP_A])
+    for (const name of ['one', 'two']) {
+      expect(ino(name, 'f')).toBe(ino(name, 'l15998'))
+      const inodes = readdirSync(join(folder, name, 'rootfs')).filter((entry) => entry !== 'a')
+      expect(new Set(inodes.map((entry) => ino(name, entry))).size).toBe(1)
+    }
+    expect(ino('two', 'f')).not.toBe(ino('one', 'f'))
+  })
+
+  test.runIf(statfsSync(tmpdir()).type === EXT)(
+    'is refused in plain words where the file system takes no more',
+    async () => {
+      const { unpack, folder } = bed()
+      const tar = named(65_001)
+      const words = /^layer 0 \(l\d+\): one file has 65001 names by hard links, which is more than/
+      const refused = { reason: 'LimitExceeded', message: expect.stringMatching(words) as string }
+      await expect(unpack('one', [tar])).rejects.toMatchObject(refused)
+      const alone = unpackTars(join(folder, 'alone'), [tar], { keepIds: IS_ROOT })
+      await expect(alone).rejects.toMatchObject(refused)
+      expect(readdirSync(folder)).toEqual(['layers'])
+    },
+  )
+})
+
+function ownIds(): string {
+  return `${process.geteuid?.()}:${process.getegid?.()}`
+}
 
 function tmpfs(options: string): string {
   const folder = privateFolder()

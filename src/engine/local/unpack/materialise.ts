@@ -3,11 +3,12 @@
  * code opened itself, so no symlink of the image is ever followed (rule F4). Order for each inode: owner, mode,
  * extended attributes, times; directories last and from the bottom up, since filling them changes their times.
  */
-import { futimesSync, linkSync, lutimesSync, mkdirSync, renameSync, symlinkSync } from 'node:fs'
+import { futimesSync, lstatSync, lutimesSync, mkdirSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { printable } from '../../../errors.ts'
 import { toBuffer, toText, type ByteString } from '../../../image/bytes.ts'
 import { isPlainTime } from '../../../rootfs/file-time.ts'
+import { layerError } from '../../../rootfs/layer-error.ts'
 import { sortedNames, visitTree } from '../../../rootfs/tree.ts'
 import type { DroppedEntry, Inode, TreeNode } from '../../../rootfs/types.ts'
 import { at, openDirectory, withDirectory } from '../../../host/open-at.ts'
@@ -18,7 +19,7 @@ import { setExactTimes } from './exact-times.ts'
 import { ContentLost, type LayerContent } from './layer-content.ts'
 import { liesIn, movableFolder, type MovableFolder } from './movable-folder.ts'
 import { Scratch } from './scratch.ts'
-import { copyFile, tryLink } from './share-file.ts'
+import { adoptFile, copyFile, tryLink } from './share-file.ts'
 import { setXattrs } from './xattrs.ts'
 
 export interface MaterialiseInput {
@@ -83,6 +84,9 @@ function takeCensus(tree: TreeNode): Census {
   return { linkCounts, fifos, others }
 }
 
+/** Of one file. Fewer than any usual file system allows (ext4: 65,000), so that all names of a tree's file find room. */
+const MAX_SHARED_NAMES = 30_000
+
 class TreeWriter {
   readonly dropped: DroppedEntry[] = []
   /** Files that are no links to their content, which had all attributes. */
@@ -92,6 +96,8 @@ class TreeWriter {
   readonly #scratch: Scratch
   /** Inodes that wait in the scratch folder, with their path there: FIFOs, copies, symlinks with several names. */
   readonly #prepared: Map<Inode, string>
+  /** Of files with several names those that are links to their content. */
+  readonly #shared = new Set<Inode>()
 
   constructor(
     input: MaterialiseInput,
@@ -114,7 +120,8 @@ class TreeWriter {
       if (node === undefined || (present !== undefined && liesIn(present, node.inode))) continue
       path.push(name)
       const target = at(fd, name)
-      if (node.inode.type === 'symlink') links.push(() => this.#placeSymlink(node.inode, target))
+      if (node.inode.type === 'symlink')
+        links.push(() => this.#placeSymlink(node.inode, target, [...path, name]))
       else if (node.inode.type === 'directory') this.#placeDirectory(node, target, path)
       else this.#placeNode(node.inode, target, path)
       path.pop()
@@ -133,38 +140,70 @@ class TreeWriter {
   #placeNode(inode: Inode, target: string | Buffer, names: readonly ByteString[]): void {
     const file = inode.content?.file
     const waiting = this.#prepared.get(inode)
-    if (waiting !== undefined) this.#takeFrom(waiting, inode, target)
+    if (waiting !== undefined) this.#takeFrom(waiting, inode, target, names)
     else if (file === undefined) this.dropped.push(skippedDevice(inode, names))
-    else if (this.#input.content.isShared) this.#share(inode, file, target, names)
-    else this.#takeFrom(pathIn(this.#input.content.dirOf(inode.layer), file), inode, target)
+    else {
+      const source = pathIn(this.#input.content.dirOf(inode.layer), file)
+      if (this.#input.content.isShared) this.#share(inode, source, target, names)
+      else if (inode.isAltered === true) this.#remake(adoptFile, inode, source, target, names)
+      else this.#takeFrom(source, inode, target, names)
+    }
   }
 
-  #takeFrom(waiting: string | Buffer, inode: Inode, target: string | Buffer): void {
-    if (this.#linkCounts.get(inode) === 1) renameSync(waiting, target)
-    else linkSync(waiting, target)
+  #takeFrom(
+    waiting: string | Buffer,
+    inode: Inode,
+    target: string | Buffer,
+    names: readonly ByteString[],
+  ): void {
+    if (this.#countOf(inode) === 1) renameSync(waiting, target)
+    else if (!tryLink(waiting, target)) throw tooManyNames(inode, names, this.#countOf(inode))
   }
 
-  /** A link where the file system allows one more, else a copy with the same attributes. */
-  #share(inode: Inode, file: ByteString, target: string | Buffer, names: readonly ByteString[]): void {
-    const source = pathIn(this.#input.content.dirOf(inode.layer), file)
+  /** A link where the file system allows one more and the file is to be as its content came, else a copy. */
+  #share(inode: Inode, source: string | Buffer, target: string | Buffer, names: readonly ByteString[]): void {
     try {
-      if (tryLink(source, target)) return
+      if (this.#canShare(inode, source) && tryLink(source, target)) {
+        if (this.#countOf(inode) > 1) this.#shared.add(inode)
+        return
+      }
+      // A copy now would make two files of one.
+      if (this.#shared.has(inode)) throw tooManyNames(inode, names, this.#countOf(inode))
+      this.#remake(copyFile, inode, source, target, names)
     } catch (error) {
       throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? new ContentLost(inode.layer) : error
     }
-    const copy = this.#scratch.freePath()
-    copyFile(source, copy, inode, this.#input.policy)
-    this.copied.push({ names: [...names], inode })
-    this.#prepared.set(inode, copy)
-    this.#takeFrom(copy, inode, target)
   }
 
-  #placeSymlink(inode: Inode, target: string | Buffer): void {
+  /** Never where attributes differ: whoever has the file, too, would get them. */
+  #canShare(inode: Inode, source: string | Buffer): boolean {
+    if (inode.isAltered === true) return false
+    const count = this.#countOf(inode)
+    return count === 1 || this.#shared.has(inode) || lstatSync(source).nlink + count <= MAX_SHARED_NAMES
+  }
+
+  /** The file with its own attributes, for all of its names. */
+  #remake(
+    make: typeof copyFile,
+    inode: Inode,
+    source: string | Buffer,
+    target: string | Buffer,
+    names: readonly ByteString[],
+  ): void {
+    const own = this.#scratch.freePath()
+    make(source, own, inode, this.#input.policy)
+    this.copied.push({ names: [...names], inode })
+    this.#prepared.set(inode, own)
+    this.#takeFrom(own, inode, target, names)
+  }
+
+  #countOf(inode: Inode): number {
+    return this.#linkCounts.get(inode) ?? 1
+  }
+
+  #placeSymlink(inode: Inode, target: string | Buffer, names: readonly ByteString[]): void {
     const waiting = this.#prepared.get(inode)
-    if (waiting !== undefined) {
-      linkSync(waiting, target)
-      return
-    }
+    if (waiting !== undefined) return this.#takeFrom(waiting, inode, target, names)
     const isShared = this.#linkCounts.get(inode) !== 1
     const path = isShared ? this.#scratch.freePath() : target
     symlinkSync(toBuffer(inode.linkTarget), path)
@@ -172,8 +211,14 @@ class TreeWriter {
     if (isPlainTime(inode.mtime)) lutimesSync(path, inode.mtime.seconds, inode.mtime.seconds)
     if (!isShared) return
     this.#prepared.set(inode, path.toString())
-    linkSync(path, target)
+    this.#takeFrom(path, inode, target, names)
   }
+}
+
+/** One file stays one file: some of its names on a copy would be another tree than the layers say. */
+function tooManyNames({ layer }: Inode, names: readonly ByteString[], count: number): Error {
+  const message = `one file has ${count} names by hard links, which is more than the file system here takes (ext4: 65,000)`
+  return layerError('LimitExceeded', layer, names.join('/'), message)
 }
 
 /** No device node of an image is ever made: the runtime supplies those that a container may have. */

@@ -1,5 +1,14 @@
 /** A file that several trees have: one inode, or a copy where the file system refuses another link to it. */
-import { closeSync, constants, copyFileSync, futimesSync, linkSync, openSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  futimesSync,
+  linkSync,
+  openSync,
+  renameSync,
+} from 'node:fs'
 import { isPlainTime } from '../../../rootfs/file-time.ts'
 import type { Inode } from '../../../rootfs/types.ts'
 import { applyOwner, type OwnerPolicy } from './owners.ts'
@@ -20,6 +29,18 @@ export function tryLink(source: string | Buffer, target: string | Buffer): boole
 /** With owner, mode and plain times; the rest is set by name later. Shares blocks where the file system can. */
 export function copyFile(source: string | Buffer, target: string, inode: Inode, policy: OwnerPolicy): void {
   copyFileSync(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+  setAttributes(target, inode, policy)
+}
+
+/** As `copyFile`, of a file that nobody else has. Both paths are in private folders of one file system. */
+export function adoptFile(source: string | Buffer, target: string, inode: Inode, policy: OwnerPolicy): void {
+  renameSync(source, target)
+  // Its old mode may keep an owner who is not root from opening it.
+  chmodSync(target, 0o600)
+  setAttributes(target, inode, policy)
+}
+
+function setAttributes(target: string, inode: Inode, policy: OwnerPolicy): void {
   const fd = openSync(target, constants.O_RDONLY | constants.O_NOFOLLOW)
   try {
     applyOwner(fd, inode, policy)
