@@ -35,7 +35,7 @@ export class LayerMerge {
   readonly #options: MergeOptions
   readonly #links: LinkBudget
   readonly #tree = emptyTree()
-  readonly #survey = new OverlayfsSurvey()
+  readonly #survey: OverlayfsSurvey
   /** Kept until it is known that the model needs them. */
   #below: (readonly LayerEntry[])[] = []
   #watch: OverlayfsWatch | undefined
@@ -47,6 +47,7 @@ export class LayerMerge {
   constructor(options: MergeOptions) {
     this.#options = options
     this.#links = new LinkBudget(options.limits)
+    this.#survey = new OverlayfsSurvey(options.limits)
   }
 
   /**

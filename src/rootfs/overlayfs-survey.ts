@@ -7,7 +7,7 @@ import type { ByteString } from '../image/bytes.ts'
 import { cleanName, WHITEOUT_PREFIX } from './names.ts'
 import { isWhiteout } from './overlayfs-upper.ts'
 import { hasSameAttributes, isShownTime } from './overlayfs-same.ts'
-import type { LayerEntry, TreeNode } from './types.ts'
+import type { LayerEntry, LayerLimits, TreeNode } from './types.ts'
 import { OPAQUE_NAME } from './whiteout.ts'
 
 /** A directory that entries of the layer lie in. */
@@ -16,16 +16,25 @@ interface Parent {
   readonly lower: TreeNode | undefined
   /** Below a directory whose lower children the layer hides, or that directory itself. */
   readonly isOpaque: boolean
+  /** A layer so far has hidden it or something above it, or changed what it is. */
+  readonly isChanged: boolean
 }
 
 export class OverlayfsSurvey {
   /** Names that a layer so far has hidden, or made a directory of something else, or the other way round. */
   readonly #changed = new Set<string>()
+  readonly #maxParents: number
+
+  constructor({ maxEntries }: Pick<LayerLimits, 'maxEntries'>) {
+    this.#maxParents = maxEntries
+  }
 
   /** `tree` is what the layers below merge to. To be asked for every layer in order, until the answer is yes. */
   couldDiverge(entries: readonly LayerEntry[], tree: TreeNode, layer: number): boolean {
     const look = new LayerLook(tree, layer, this.#changed)
-    return entries.some((entry) => look.findsMarker(entry)) || entries.some((entry) => look.isOdd(entry))
+    if (entries.some((entry) => look.findsMarker(entry))) return true
+    // More directories than a merge may imply: it is refused, before they all are looked at.
+    return entries.some((entry) => look.isOdd(entry) || look.parents > this.#maxParents)
   }
 }
 
@@ -43,7 +52,12 @@ class LayerLook {
   constructor(tree: TreeNode, layer: number, changed: Set<string>) {
     this.#isFirst = layer === 0
     this.#changed = changed
-    this.#parents.set('', { lower: tree, isOpaque: false })
+    this.#parents.set('', { lower: tree, isOpaque: false, isChanged: false })
+  }
+
+  /** Directories looked at so far, of which the layer may have no entry. */
+  get parents(): number {
+    return this.#parents.size
   }
 
   /** First pass: collects whiteouts, wherever they stand. True for those that are odd by themselves. */
@@ -115,17 +129,12 @@ class LayerLook {
     const found = above.lower?.children?.get(name)
     const lower = found?.children === undefined ? undefined : found
     const isOpaque = above.isOpaque || this.#opaque.has(path)
-    if (own !== undefined) return { lower, isOpaque }
+    const isChanged = above.isChanged || this.#changed.has(path)
+    if (own !== undefined) return { lower, isOpaque, isChanged }
     // Without an entry of its own, the directory's attributes come from somewhere else.
     const isOdd = (found !== undefined && lower === undefined) || above.isOpaque
-    if (isOdd || (lower === undefined && this.#wasChanged(path))) return undefined
-    return { lower, isOpaque }
-  }
-
-  #wasChanged(path: string): boolean {
-    if (this.#changed.size === 0) return false
-    for (let at = path; at !== ''; at = split(at)[0]) if (this.#changed.has(at)) return true
-    return false
+    if (isOdd || (lower === undefined && isChanged)) return undefined
+    return { lower, isOpaque, isChanged }
   }
 }
 

@@ -397,6 +397,8 @@ describe('paths through symlinks', () => {
     expect(linesOf(flatten([one]).tree)).toEqual(['a/', 'a/x=1', 'b/', 'b/x=2', 'l -> b'])
     const two = [dir('a'), file('a/x', '1'), file('a', ''), file('a/y', '2')]
     expect(failureOf(() => flatten([two]))).toContain('/a is not a directory')
+    const onItself = [dir('d'), symlink('d/x', '.'), file('d/x/x', ''), file('d/x/y', '')]
+    expect(failureOf(() => flatten([onItself]))).toContain('(d/x/y): /d/x is not a directory')
     const three = [symlink('l', 'a'), dir('a'), file('l/x', ''), dir('l'), file('l/y', '')]
     expect(linesOf(flatten([three]).tree)).toEqual(['a/', 'a/x=', 'l/', 'l/y='])
   })

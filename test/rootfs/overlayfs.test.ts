@@ -4,18 +4,21 @@
  */
 import { describe, expect, test } from 'vitest'
 import { WorkBudget } from '../../src/rootfs/overlayfs-budget.ts'
+import { OverlayfsSurvey } from '../../src/rootfs/overlayfs-survey.ts'
+import { emptyTree } from '../../src/rootfs/tree.ts'
 import {
   charDevice,
   dir,
   file,
   hardlink,
+  layer,
   opaque,
   paxGlobal,
   symlink,
   whiteout,
   type LayerPart,
 } from '../support/layer.ts'
-import { failureOf, flatten, fullLinesOf, linesOf } from './flattened.ts'
+import { failureOf, flatten, fullLinesOf, linesOf, readTar } from './flattened.ts'
 
 const BASE = [
   dir('d'),
@@ -342,6 +345,16 @@ describe('the report', () => {
     const { divergences } = flatten([files, devices]).report
     expect(divergences).toHaveLength(1001)
     expect(divergences.at(-1)?.overlayfs).toBe('500 more of the same are not listed')
+  })
+
+  test('looks at no more directories than a merge may make', () => {
+    // A layer whose every entry implies hundreds of directories would fill memory before it is refused.
+    const deep = Array.from({ length: 3 }, (_, at) => file(`${at}/${'x/'.repeat(10)}f`, ''))
+    const entries = readTar(layer(deep))
+    const couldDiverge = (maxEntries: number): boolean =>
+      new OverlayfsSurvey({ maxEntries }).couldDiverge(entries, emptyTree(), 0)
+    expect([couldDiverge(33), couldDiverge(34)]).toEqual([true, false])
+    expect(failureOf(() => flatten([deep], { maxEntries: 20 }))).toMatch(/^LimitExceeded: .*\(maxEntries\)$/)
   })
 
   test('gives up on layers that are made to take for ever, and says so', () => {
