@@ -40,7 +40,8 @@ export interface ControllerInfo {
 const PULSE_INTERVAL_MS = 500
 const IDLE_CHECK_MS = 1000
 const GONE_TICK_MS = 30_000
-const WIDTH = 4
+/** A pass that waits for a slow registry takes one of them; what is heavy has fewer places of its own. */
+const WIDTH = 64
 
 /** Returns when asked to stop, or when idle. Throws ControllerRunning when another one has the lock. */
 export async function runController(state: LocalState, options: RunControllerOptions): Promise<void> {

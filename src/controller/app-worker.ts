@@ -39,6 +39,8 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
   readonly #abort = new AbortController()
   readonly #retries: RetryDelays
   readonly #ready = new Map<string, string>()
+  /** By app: ends the pass that is under way. */
+  readonly #passes = new Map<string, AbortController>()
 
   constructor(options: AppWorkerOptions<O, A>) {
     this.#options = options
@@ -63,6 +65,19 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
     await this.queue.stop()
   }
 
+  isUnderWay(id: string): boolean {
+    return this.#passes.has(id)
+  }
+
+  /**
+   * Ends what a pass over the app waits for (a registry, an unpacking), and begins a new one: what it was begun for is
+   * not wanted any more. A step that is being done is finished first.
+   */
+  restart(id: string): void {
+    this.queue.add(id, 'edit')
+    this.#passes.get(id)?.abort(new Error('the app has changed'))
+  }
+
   async #work(id: string): Promise<void> {
     const key = parseAppKey(id)
     if (key === undefined) return
@@ -73,17 +88,22 @@ export class AppWorker<O extends Observed, A extends { readonly kind: string }> 
   }
 
   async #pass(id: string, key: AppKey): Promise<PassResult | undefined> {
+    const pass = new AbortController()
+    this.#passes.set(id, pass)
     try {
       await this.#options.begins?.(key)
-      const outcome = await reconcileApp(this.#options.deps, key, this.#abort.signal)
+      const signal = AbortSignal.any([this.#abort.signal, pass.signal])
+      const outcome = await reconcileApp(this.#options.deps, key, signal)
       this.#settle(id, key, outcome)
       await this.#options.worked?.(key, outcome)
       return resultOf(outcome)
     } catch (error) {
-      if (this.#abort.signal.aborted) return undefined
+      if (this.#abort.signal.aborted || pass.signal.aborted) return undefined
       if (isPassing(error)) return this.#tryAgain(id, error)
       await this.#reportBug(id, key, error)
       return 'bug'
+    } finally {
+      this.#passes.delete(id)
     }
   }
 

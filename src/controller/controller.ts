@@ -2,6 +2,7 @@
  * The loop of the local engine: what wakes an app (a submission, an ended container, a tag that is due) is looked for by
  * a ticker. Holds no state that a restart would miss.
  */
+import { canonicalJson } from '../reconcile/canonical-json.ts'
 import { appId, type AppKey } from '../reconcile/names.ts'
 import type { Logger } from '../log.ts'
 import type { Observed, Step } from '../reconcile/types.ts'
@@ -33,6 +34,8 @@ export class Controller {
    * for known, and nobody would look again. So a pass that changes something is followed by one that finds nothing to do.
    */
   readonly #pulses = new Map<string, string>()
+  /** What the pass that is under way was begun for. */
+  readonly #begun = new Map<string, string>()
   #ticker: NodeJS.Timeout | undefined
   #unwatch: (() => void) | undefined
   #ticking = false
@@ -43,9 +46,11 @@ export class Controller {
     this.#worker = workerOf(options, {
       begins: async (key) => {
         this.#pulses.set(appId(key), await this.#pulseOf(key))
+        this.#begun.set(appId(key), await this.#wordsOf(key))
       },
       forget: (key) => {
         this.#pulses.delete(appId(key))
+        this.#begun.delete(appId(key))
         options.outdated.forget(key)
         options.forget?.(key)
       },
@@ -76,7 +81,26 @@ export class Controller {
   }
 
   async #enqueueAll(): Promise<void> {
-    for (const key of await this.#options.deps.apps.list()) this.#worker.queue.add(appId(key))
+    for (const key of await this.#options.deps.apps.list()) {
+      const id = appId(key)
+      const isUnderWay = this.#worker.isUnderWay(id)
+      this.#worker.queue.add(id)
+      // What a pass waits for may never come, and its app may be removed, or have been given another image.
+      if (isUnderWay && this.#begun.has(id) && (await this.#wordsOf(key)) !== this.#begun.get(id))
+        this.#worker.restart(id)
+    }
+  }
+
+  /** What the user asks for, comparable. */
+  async #wordsOf(key: AppKey): Promise<string> {
+    try {
+      const stored = await this.#options.deps.apps.read(key)
+      if (stored === undefined) return 'gone'
+      const { baseDir, resource, deletion } = stored
+      return canonicalJson({ baseDir, resource, deletion: deletion ?? null })
+    } catch (error) {
+      return `unreadable: ${String(error)}`
+    }
   }
 
   /** Looks for containers that ended and tags that are due, without touching apps that are being worked on. */

@@ -87,6 +87,65 @@ test('a submission wakes the app', async () => {
   expect(count(world, 'execute start')).toBe(1)
 })
 
+describe('a pass that waits for something that does not come', () => {
+  /** The first preparation never ends by itself; says how often it was begun, and ended. */
+  function stuckPreparation(world: World) {
+    const seen = { begun: 0, ended: 0 }
+    const { prepare } = world.deps.images
+    vi.spyOn(world.deps.images, 'prepare').mockImplementation((app, stored, resolved, signal) => {
+      seen.begun += 1
+      if (seen.begun > 1) return prepare(app, stored, resolved, signal)
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          seen.ended += 1
+          reject(signal.reason as Error)
+        })
+      })
+    })
+    return seen
+  }
+
+  test.each([
+    {
+      why: 'its app is removed',
+      change: (world: World) => world.requestDeletion(KEY, false),
+      after: { begun: 1, starts: 0, apps: 0 },
+    },
+    {
+      why: 'its app is given another image',
+      change: (world: World) => world.submit(KEY, aResource({ image: 'example.com/other:1' }), 2),
+      after: { begun: 2, starts: 1, apps: 1 },
+    },
+  ])('ends when $why', async ({ change, after }) => {
+    const world = fresh()
+    world.tags.set('example.com/other:1', digest('a2'))
+    const seen = stuckPreparation(world)
+    await run(world)
+    expect(seen).toEqual({ begun: 1, ended: 0 })
+    change(world)
+    submitted()
+    await wait(0)
+    const starts = count(world, 'execute start')
+    expect({ ...seen, starts, apps: world.resources.size }).toEqual({ ended: 1, ...after })
+    expect(world.logged.join()).not.toContain('internal error')
+  })
+
+  test('goes on when another app is submitted, or the same words again', async () => {
+    const world = fresh()
+    const seen = stuckPreparation(world)
+    await run(world)
+    world.submit({ ...KEY, name: 'other' }, aResource())
+    world.submit(KEY, aResource())
+    submitted()
+    await wait(0)
+    expect(seen.ended).toBe(0)
+    world.requestDeletion(KEY, false)
+    submitted()
+    await wait(0)
+    expect(seen.ended).toBe(1)
+  })
+})
+
 test('a container that ends is started again without anybody asking', async () => {
   const world = fresh()
   await run(world)

@@ -62,7 +62,9 @@ class Place implements ImageSource {
   close = () => Promise.resolve()
 }
 
-const asked = (place: Place) => expect.poll(() => place.asked).toBe(1)
+async function asked(place: Place): Promise<void> {
+  await expect.poll(() => place.asked).toBe(1)
+}
 
 describe('a download', () => {
   test('is shared by sources of one place, however many there are', async () => {

@@ -1,6 +1,7 @@
 /** The local engine: implements the middle's `Engine` port on one host with runc or crun. */
 import { existsSync, statSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
+import PQueue from 'p-queue'
 import type { HostFacts } from '../../bundle/types.ts'
 import { containerView, type ContainerView } from '../../bundle/view.ts'
 import { unsafeMountTargets } from '../../rootfs/unsafe-targets.ts'
@@ -38,6 +39,9 @@ export interface LocalEngineOptions {
   readonly volumes: VolumeStore
 }
 
+/** Steps that are done at a time. */
+const MAX_STEPS = 4
+
 export class LocalEngine implements Engine {
   readonly support = localSupportIssues
   readonly planTowards = LOCAL_PLANS.planTowards
@@ -46,6 +50,8 @@ export class LocalEngine implements Engine {
   readonly targetId = LOCAL_PLANS.targetId
   readonly #options: LocalEngineOptions
   readonly #instances: InstanceStore
+  /** Of all apps: seeding and starting many at a time would only slow down each. */
+  readonly #steps = new PQueue({ concurrency: MAX_STEPS })
 
   constructor(options: LocalEngineOptions) {
     this.#options = options
@@ -78,7 +84,16 @@ export class LocalEngine implements Engine {
     return [...issues, ...localWarnings(desired, prepared.tree, this.#options.host)]
   }
 
-  async execute(
+  execute(
+    key: AppKey,
+    step: Step,
+    desired: Desired | undefined,
+    prepared: PreparedImage | undefined,
+  ): Promise<void> {
+    return this.#steps.add(() => this.#execute(key, step, desired, prepared))
+  }
+
+  async #execute(
     key: AppKey,
     step: Step,
     desired: Desired | undefined,

@@ -44,6 +44,9 @@ export interface LocalImagesOptions {
 /** Layers of one image that are pulled at a time. */
 const MAX_PULLS = 3
 
+/** Images that are unpacked at a time: it takes processors and the disk, which waiting for registries does not. */
+const MAX_UNPACKINGS = 4
+
 /** Part of every tree's key: raise it when flattening gives another result for the same layers. */
 const SEMANTICS_VERSION = 2
 
@@ -52,6 +55,7 @@ export class LocalImages implements Images, ImagePresence {
   readonly #layers: LayerStore
   /** Trees being made right now: two apps with one image share the work. */
   readonly #making = new Map<string, Promise<void>>()
+  readonly #unpacking = new PQueue({ concurrency: MAX_UNPACKINGS })
 
   constructor(options: LocalImagesOptions) {
     this.#options = options
@@ -121,8 +125,7 @@ export class LocalImages implements Images, ImagePresence {
     const semantics = localSemantics(app)
     const key = treeKey(image, semantics)
     const dir = join(this.#options.paths.rootfs, key)
-    if ((await readJson(reportFile(dir))) === undefined)
-      await this.#makeOnce(key, () => this.#make(app, stored, image, dir, signal))
+    if ((await readJson(reportFile(dir))) === undefined) await this.#make(app, stored, image, dir, signal)
     const report = (await readJson(reportFile(dir))) as UnpackReport
     const rootfsDir = join(dir, 'rootfs')
     const warnings = [
@@ -150,14 +153,7 @@ export class LocalImages implements Images, ImagePresence {
     }
   }
 
-  async #makeOnce(key: string, make: () => Promise<void>): Promise<void> {
-    const running = this.#making.get(key)
-    if (running !== undefined) return running
-    const work = make().finally(() => this.#making.delete(key))
-    this.#making.set(key, work)
-    return work
-  }
-
+  /** Each app pulls for itself: another one's registry may be slow. What it pulled is then unpacked once for all. */
   async #make(
     app: App,
     stored: StoredApp,
@@ -167,26 +163,56 @@ export class LocalImages implements Images, ImagePresence {
   ): Promise<void> {
     const progress = this.#progress(stored)
     const source = await this.#options.open(app, stored.baseDir)
-    const { limits } = this.#options.config
     try {
       const blobs =
         image.source.kind === 'registry' ? await this.#pull(source, image, progress.report, signal) : source
-      await unpackImage({
-        source: blobs,
-        manifest: image.manifest,
-        config: image.config,
-        semantics: localSemantics(app),
-        limits,
-        dir,
-        shared: (reader, policy) => new StoredContent(this.#layers, { policy, limits }, reader),
-        signal,
-        onProgress: (done, total) => progress.report({ phase: 'Unpacking', done, total }),
-      })
+      await this.#makeOnce(dir, signal, () =>
+        this.#unpacking.add(() => this.#unpack(app, image, blobs, { dir, signal, report: progress.report }), {
+          signal,
+        }),
+      )
       crashPoint(dir)
     } finally {
       progress.end()
       await source.close()
     }
+  }
+
+  /** Should another app's attempt fail, or end because that app is not wanted any more, this one makes its own. */
+  async #makeOnce(dir: string, signal: AbortSignal, make: () => Promise<void>): Promise<void> {
+    for (let others = this.#making.get(dir); others !== undefined; others = this.#making.get(dir)) {
+      const isMade = await others.then(
+        () => true,
+        () => false,
+      )
+      signal.throwIfAborted()
+      if (isMade) return
+    }
+    const work = make().finally(() => this.#making.delete(dir))
+    this.#making.set(dir, work)
+    return work
+  }
+
+  async #unpack(
+    app: App,
+    image: ResolvedImage,
+    source: Pick<ImageSource, 'blob'>,
+    { dir, signal, report }: { dir: string; signal: AbortSignal; report: ProgressSink },
+  ): Promise<void> {
+    // Whoever pulled faster may have made it.
+    if ((await readJson(reportFile(dir))) !== undefined) return
+    const { limits } = this.#options.config
+    await unpackImage({
+      source,
+      manifest: image.manifest,
+      config: image.config,
+      semantics: localSemantics(app),
+      limits,
+      dir,
+      shared: (reader, policy) => new StoredContent(this.#layers, { policy, limits }, reader),
+      signal,
+      onProgress: (done, total) => report({ phase: 'Unpacking', done, total }),
+    })
   }
 
   /** Layers of a registry go through the blob store: shared by images, kept through outages. */
@@ -201,14 +227,17 @@ export class LocalImages implements Images, ImagePresence {
     const onBytes = (bytes: number) => report({ phase: 'Pulling', done: (done += bytes), total })
     const layers = new Map(image.manifest.layers.map((layer) => [layer.digest, layer])).values()
     const queue = new PQueue({ concurrency: MAX_PULLS })
+    const failed = new AbortController()
+    const either = AbortSignal.any([signal, failed.signal])
     try {
       await Promise.all(
         [...layers].map((layer) =>
-          queue.add(() => this.#options.blobs.fetch(source, layer, signal, onBytes)),
+          queue.add(() => this.#options.blobs.fetch(source, layer, either, onBytes)),
         ),
       )
     } finally {
       queue.clear()
+      failed.abort()
     }
     return new StoredBlobs(this.#options.blobs)
   }
