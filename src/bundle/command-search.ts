@@ -6,9 +6,13 @@ import { mayExecute, unsearchable } from './access.ts'
 import { locate } from './locate.ts'
 import type { Identity } from './types.ts'
 
+/** Of all folders together; an image's PATH can have thousands, each behind 40 links of 4 KiB. */
+const MAX_LINKS_FOLLOWED = 500
+
 /**
  * Path of `name` in the folders of `searchPath` (colon-separated; an empty one means the working directory). When
  * there are files of that name but none may be executed, the first of them, so that its own problem can be told.
+ * Folders behind more than 500 symlinks in all are not looked at.
  */
 export function findInPath(
   tree: FileTree,
@@ -18,9 +22,12 @@ export function findInPath(
   identity: Identity,
 ): ByteString | undefined {
   let unusable: ByteString | undefined
+  let links = 0
   for (const folder of toBytes(searchPath).split(':')) {
     const path = `${folder === '' ? '.' : folder}/${toBytes(name)}`
     const found = locate(tree, path, cwd)
+    links += found.chain.length
+    if (links > MAX_LINKS_FOLLOWED) break
     if ('problem' in found) {
       if (found.problem !== 'missing' && isSymlink(tree, folder, name, cwd)) unusable ??= path
       continue
