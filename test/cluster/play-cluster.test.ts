@@ -61,7 +61,7 @@ describe.skipIf((await isClusterMissing()) || givenKubeconfig() !== undefined)('
     const version = () => type(ask.slice(ask.indexOf('curl')))
     expect(await version()).toContain('10.12.0')
     await type(hint('Another version'))
-    await expect.poll(version, { timeout: 60_000, interval: 500 }).toContain('10.12.1')
+    await expect.poll(version, { timeout: 180_000, interval: 500 }).toContain('10.12.1')
   })
 
   test('apps that were backed up as documented come back to their data, and can be applied as before', async () => {
