@@ -11,6 +11,9 @@ import type { TarEntry } from './tar-entry.ts'
 import { emptyTree } from './tree.ts'
 import type { Inode, LayerLimits, TreeNode } from './types.ts'
 
+/** Zeros of holes that are hashed, of all files together: some minutes. One system call makes a file of many terabytes. */
+const MAX_HOLE_BYTES = 128 * 1024 ** 3
+
 export class FolderArchive {
   readonly #builder: TreeBuilder
   readonly #reader: TarReader
@@ -20,8 +23,9 @@ export class FolderArchive {
     this.#builder = new TreeBuilder(sink)
     this.#reader = new TarReader(this.#builder, {
       layer: 0,
-      limits: { ...limits, maxFileBytes: Number.MAX_SAFE_INTEGER },
+      limits: { ...limits, maxFileBytes: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER },
       usage: noUsage(),
+      maxHoleBytes: MAX_HOLE_BYTES,
     })
   }
 

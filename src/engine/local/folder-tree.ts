@@ -33,6 +33,7 @@ const TAR_ARGS = [
   '--format=pax',
   '--pax-option=delete=atime,delete=ctime',
   '--numeric-owner',
+  '--sparse',
   '--xattrs',
   '--xattrs-include=*',
   '--one-file-system',
@@ -115,6 +116,9 @@ function unreadable(folder: string, words: TarWords, code: number): ExpectedErro
 /** Errors of the reader speak of a layer, and there is none. */
 function inFolder(error: unknown, folder: string): unknown {
   if (!(error instanceof ExpectedError) || !/^layer 0\b/.test(error.message)) return error
-  const message = `${folder}${error.message.replace(/^layer 0/, '')}`
+  const words = error.message
+    .replace(/^layer 0/, '')
+    .replace(", by the layer's compressed size (maxRatio)", '')
+  const message = `${folder}${words}`
   return new ExpectedError(error.reason, printable(message, 1000), { cause: error })
 }

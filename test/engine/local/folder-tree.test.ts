@@ -1,5 +1,5 @@
 /** A folder as a tree: everything that a file system says of its names, and nothing from anywhere else. */
-import { link, mkdir, rename, rm, symlink, utimes, writeFile, chmod } from 'node:fs/promises'
+import { link, mkdir, rename, rm, symlink, truncate, utimes, writeFile, chmod } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -37,6 +37,24 @@ async function inodes(dir?: string): Promise<ReadonlyMap<string, Inode>> {
 }
 
 const digestOf = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`
+
+describe('of sparse files', () => {
+  test('the content has its holes', async () => {
+    await writeFile(at('f'), 'content')
+    await truncate(at('f'), 3_000_000)
+    const file = (await inodes()).get('f')
+    expect(file?.size).toBe(3_000_000)
+    expect(file?.content?.digest).toBe(digestOf(`content${'\0'.repeat(3_000_000 - 7)}`))
+  })
+
+  test('a giant is refused with its name, not read for hours', async () => {
+    await writeFile(at('giant'), '')
+    await truncate(at('giant'), 2 ** 40)
+    expect(await failureOf(() => read())).toMatch(
+      /^LimitExceeded: the folder.*giant.*the holes of sparse files have more than 137438953472 bytes$/,
+    )
+  })
+})
 
 describe('the tree has', () => {
   test('content by digest, mode and time to the nanosecond', async () => {
