@@ -13,6 +13,26 @@ import type { ContainerView } from './view.ts'
 
 /** Far above any real program (a browser needs about 150). */
 const MAX_LIBRARIES = 2000
+/** Of one program: places looked at, and symlinks followed on the way. A browser takes some thousand and some hundred. */
+const MAX_PLACES = 50_000
+const MAX_LINKS_FOLLOWED = 10_000
+
+/** What an image can make the search cost: thousands of libraries, times thousands of folders, each behind links. */
+class Effort {
+  #places = 0
+  #links = 0
+
+  /** One more place was looked at. */
+  spend(links: number): void {
+    this.#places += 1
+    this.#links += links
+  }
+
+  /** Nothing more is looked at, and nothing more is called missing: the loader has the last word. */
+  get isOver(): boolean {
+    return this.#places > MAX_PLACES || this.#links > MAX_LINKS_FOLLOWED
+  }
+}
 
 export interface LibrarySearch {
   readonly view: ContainerView
@@ -39,7 +59,10 @@ interface LoadedObject {
   readonly loader: LoadedObject | undefined
 }
 
-/** The libraries that the program at `names` lacks, its libraries' own needs included, in the order of the search. */
+/**
+ * The libraries that the program at `names` lacks, its libraries' own needs included, in the order of the search. What
+ * takes more than 50,000 places or 10,000 symlinks to find is not looked for to the end.
+ */
 export function missingLibraries(
   search: LibrarySearch,
   names: readonly ByteString[],
@@ -48,12 +71,14 @@ export function missingLibraries(
   const systemDirs = systemLibraryDirs(search.view, search.interpreter, elf)
   const known = new Set<ByteString>([search.interpreter.slice(search.interpreter.lastIndexOf('/') + 1)])
   const missing: MissingLibrary[] = []
+  const effort = new Effort()
   const todo: LoadedObject[] = [{ names, elf, loader: undefined }]
   for (let object = todo.shift(); object !== undefined; object = todo.shift()) {
     for (const name of object.elf.needed) {
       if (known.has(name) || known.size > MAX_LIBRARIES || isInsideMusl(search, name)) continue
       known.add(name)
-      const found = findLibrary(search, object, name, systemDirs)
+      const found = findLibrary(search, object, name, systemDirs, effort)
+      if (effort.isOver) return missing
       if ('elf' in found) {
         if (found.elf.soname !== undefined) known.add(found.elf.soname)
         todo.push(found)
@@ -70,10 +95,12 @@ function findLibrary(
   object: LoadedObject,
   name: ByteString,
   systemDirs: readonly ByteString[],
+  effort: Effort,
 ): LoadedObject | { readonly unusable: string | undefined } {
   let unusable: string | undefined
   for (const path of candidates(search, object, name, systemDirs)) {
-    const loaded = tryLibrary(search, object, path)
+    if (effort.isOver) break
+    const loaded = tryLibrary(search, object, path, effort)
     if (loaded === undefined) continue
     if ('elf' in loaded) return loaded
     unusable ??= loaded.unusable
@@ -129,8 +156,10 @@ function tryLibrary(
   search: LibrarySearch,
   object: LoadedObject,
   path: ByteString,
+  effort: Effort,
 ): LoadedObject | { readonly unusable: string } | undefined {
   const found = locate(search.view, path, search.cwd)
+  effort.spend(found.chain.length)
   if ('problem' in found || found.node.type !== 'file') return undefined
   const place = pathText(found.names)
   const closed = unsearchable(search.view, found.folders, search.identity)[0]

@@ -312,6 +312,18 @@ describe('missingLibraries misses', () => {
     expect(missing(world)).toEqual([expect.objectContaining({ unusable: expect.stringMatching(why) })])
   })
 
+  test('ends where an image names more folders than anybody can search, and calls nothing missing', () => {
+    const libraryPath = Array.from({ length: 60_000 }, (_, index) => `/${index}`).join(':')
+    expect(missing({ program: needs('a', 'b'), libraryPath })).toEqual([])
+  })
+
+  test('ends where folders lie behind more symlinks than anybody follows', () => {
+    const files = { l: link('m'), m: link('n'), n: dir() }
+    const libraryPath = Array.from({ length: 6000 }, () => '/l').join(':')
+    expect(missing({ program: needs('a'), files, libraryPath })).toEqual([])
+    expect(missing({ program: needs('a'), files, libraryPath: '/l' })).toHaveLength(1)
+  })
+
   test('ends with a configuration that includes itself', () => {
     const files = {
       'etc/ld.so.conf': file('include /etc/ld.so.conf\ninclude /etc/*.conf\n'),
