@@ -1,8 +1,9 @@
 /**
  * The list of test/conformance/registry: all of it is passed by this checkout, and the published results of other tools
- * are what they do today.
+ * are what they do today (all of them are compared by `npx node test/conformance/registry/publish.ts`).
  */
 import { describe, expect, test } from 'vitest'
+import { ruleOf } from '../conformance/registry/case.ts'
 import { CASES } from '../conformance/registry/cases.ts'
 import { committedOf, pageOf, readCommitted } from '../conformance/registry/committed.ts'
 import { readFileSync } from 'node:fs'
@@ -35,16 +36,26 @@ describe('the published results', () => {
   })
 
   test.each(TOOL_NAMES.filter((name) => name !== 'fairlead'))(
-    'are what %s does today',
+    'are what %s does today, where time plays no part',
     { timeout: LIMIT_MS },
     async (name) => {
       const published = committed.find(({ tool }) => tool === name)
       const version = await (await toolNamed(name)).version()
       // Another version of Debian's may do better or worse; then the page is to be written anew.
       if (published?.version !== version) return expect(published?.version).not.toBe(version)
-      const today = committedOf({ tool: name, version, results: await runCases(CASES, { tool: name }) })
-      expect(Object.keys(today.failed).toSorted()).toEqual(Object.keys(published.failed).toSorted())
-      return expect(Object.keys(today.cannot)).toEqual(Object.keys(published.cannot))
+      const cases = CASES.filter((each) => isTimeless(each, published))
+      expect(cases.length).toBeGreaterThan(50)
+      const today = committedOf({ tool: name, version, results: await runCases(cases, { tool: name }) })
+      const ids = new Set(cases.map(({ id }) => id))
+      const expected = Object.keys(published.failed).filter((id) => ids.has(id))
+      return expect(Object.keys(today.failed).toSorted()).toEqual(expected.toSorted())
     },
   )
 })
+
+/** Cases that a busy machine decides like an idle one, and that are over at once: who waits or hangs is left out. */
+function isTimeless(one: (typeof CASES)[number], { failed, cannot }: (typeof committed)[number]): boolean {
+  const words = failed[one.id]
+  if (words !== undefined) return /^(?:accepted|refused|gave a wrong)/.test(words)
+  return cannot[one.id] === undefined && /^[RM]/.test(ruleOf(one))
+}
