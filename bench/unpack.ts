@@ -17,7 +17,7 @@ const OURS = 'fairlead unpack'
 const FAIRLEAD = join(import.meta.dirname, '..', 'bin', 'fairlead')
 const LIB = join(import.meta.dirname, 'lib')
 /** The memory settings of bin/fairlead. */
-const NODE = `env MALLOC_MMAP_THRESHOLD_=131072 "${execPath}" --max-semi-space-size=4`
+const NODE = `"${execPath}" --max-semi-space-size=8`
 
 interface Place {
   readonly name: string

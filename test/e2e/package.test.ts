@@ -9,7 +9,7 @@ import { runProgram } from '../support/sandbox.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
 
-/** So large that all but one are read in threads, whose module is found by its compiled name. */
+/** Large ones may be read otherwise than small ones. */
 const LARGE_LAYERS = ['a', 'b', 'c'].map((name) => layer([file(name, Buffer.alloc(5_000_000, name))]))
 
 test('compiles to JavaScript that runs without the sources', async () => {
