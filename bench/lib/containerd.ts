@@ -2,19 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { clusterBinaries } from '../../scripts/lib/cluster-binaries.ts'
-
-/** Nothing that runs containers; no snapshotter but the one that is measured. */
-const UNUSED = [
-  'grpc.v1.cri',
-  'cri.v1.images',
-  'cri.v1.runtime',
-  'nri.v1.nri',
-  'internal.v1.opt',
-  'internal.v1.tracing',
-  'image-verifier.v1.bindir',
-  'monitor.container.v1.restart',
-  ...['blockfile', 'btrfs', 'devmapper', 'erofs', 'native', 'zfs'].map((name) => `snapshotter.v1.${name}`),
-].map((name) => `io.containerd.${name}`)
+import { UNUSED_PLUGINS } from '../../test/conformance/layers/tools/containerd.ts'
 
 /**
  * Shell command that imports an archive of an OCI layout below `$OUT` and unpacks it. The last line that it prints are
@@ -30,7 +18,7 @@ cat >"$OUT/config.toml" <<END
 version = 3
 root = "$OUT/root"
 state = "$OUT/state"
-disabled_plugins = ${JSON.stringify(UNUSED)}
+disabled_plugins = ${JSON.stringify(UNUSED_PLUGINS)}
 [grpc]
 address = "$OUT/sock"
 END

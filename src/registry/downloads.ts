@@ -5,6 +5,7 @@
  */
 import type { ImageSource } from '../image/source.ts'
 import type { Descriptor } from '../image/types.ts'
+import { abortable } from './abortable.ts'
 
 export type Listener = (bytes: number) => void
 
@@ -107,17 +108,5 @@ export class Downloads {
 
   #forget(download: Download): void {
     if (this.#running.get(download.key) === download) this.#running.delete(download.key)
-  }
-}
-
-/** The shared promise, or the caller's own abort, whichever is first. */
-async function abortable<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([shared, promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -1,4 +1,5 @@
 /** Equal questions at the same time are asked once. The work ends early only when everyone who waits has given up. */
+import { abortable } from './abortable.ts'
 import { BoundedMap } from './bounded-map.ts'
 
 interface Flight {
@@ -68,17 +69,5 @@ export class Flights {
 
   #forget(key: string, flight: Flight): void {
     if (this.#running.get(key) === flight) this.#running.delete(key)
-  }
-}
-
-/** The shared result, or the caller's own abort, whichever is first. */
-async function abortable<Value>(shared: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([shared, promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -13,7 +13,7 @@ const READY_WITHIN_MS = 60_000
 const POLL_MS = 20
 
 /** Nothing that runs containers or needs a kernel's help. */
-const UNUSED = [
+export const UNUSED_PLUGINS = [
   'grpc.v1.cri',
   'cri.v1.images',
   'cri.v1.runtime',
@@ -28,7 +28,7 @@ const UNUSED = [
 const CONFIG = `version = 3
 root = "${ROOM_FOLDER}/containerd"
 state = "${ROOM_FOLDER}/containerd-state"
-disabled_plugins = ${JSON.stringify(UNUSED)}
+disabled_plugins = ${JSON.stringify(UNUSED_PLUGINS)}
 
 [grpc]
 address = "${SOCKET}"
