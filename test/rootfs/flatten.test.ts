@@ -14,25 +14,9 @@ import {
   type LayerPart,
 } from '../support/layer.ts'
 import { failureOf, flatten, fullLinesOf, linesOf } from './flattened.ts'
+import { BASE, BASE_LINES, based } from './base-layer.ts'
 
 type Layers = readonly (readonly LayerPart[])[]
-
-/** What the vectors start from. */
-const BASE = [
-  dir('d'),
-  file('d/old', 'old'),
-  file('f', 'base'),
-  dir('usr'),
-  dir('usr/lib'),
-  file('usr/lib/x', 'x'),
-  symlink('lib', 'usr/lib'),
-]
-const BASE_LINES = ['d/', 'd/old=old', 'f=base', 'lib -> usr/lib', 'usr/', 'usr/lib/', 'usr/lib/x=x']
-
-/** BASE_LINES without some, with others. */
-function based(minus: readonly string[], plus: readonly string[]): string[] {
-  return [...BASE_LINES.filter((line) => !minus.includes(line)), ...plus].sort()
-}
 
 describe('a second layer over the base', () => {
   test.each<[string, readonly LayerPart[], string[]]>([

@@ -19,22 +19,7 @@ import {
   type LayerPart,
 } from '../support/layer.ts'
 import { failureOf, flatten, fullLinesOf, linesOf, readTar } from './flattened.ts'
-
-const BASE = [
-  dir('d'),
-  file('d/old', 'old'),
-  file('f', 'base'),
-  dir('usr'),
-  dir('usr/lib'),
-  file('usr/lib/x', 'x'),
-  symlink('lib', 'usr/lib'),
-]
-const BASE_LINES = ['d/', 'd/old=old', 'f=base', 'lib -> usr/lib', 'usr/', 'usr/lib/', 'usr/lib/x=x']
-
-/** BASE_LINES without some, with others. */
-function based(minus: readonly string[], plus: readonly string[]): string[] {
-  return [...BASE_LINES.filter((line) => !minus.includes(line)), ...plus].sort()
-}
+import { BASE, BASE_LINES, based } from './base-layer.ts'
 
 function reported(layers: readonly (readonly LayerPart[])[]): string[] {
   return flatten(layers).report.divergences.map(
