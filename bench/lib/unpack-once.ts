@@ -1,9 +1,9 @@
-/** One unpacking by Fairlead in a process of its own: `node unpack-once.ts LAYOUT TAG DIR [THREADS]`. Prints its peak memory in KiB. */
+/** One unpacking by Fairlead in a process of its own: `node unpack-once.ts LAYOUT TAG DIR`. Prints its peak memory in KiB. */
 import { argv } from 'node:process'
 import { unpackImage } from '../../src/engine/local/unpack/unpack-image.ts'
 import { openLayout } from './open-layout.ts'
 
-const [, , layout = '', tag = '', dir = '', threads] = argv
+const [, , layout = '', tag = '', dir = ''] = argv
 const { signal } = new AbortController()
 const { source, image } = await openLayout(layout, tag, signal)
 await unpackImage({
@@ -12,7 +12,6 @@ await unpackImage({
   config: image.config,
   dir,
   signal,
-  ...(threads === undefined ? {} : { threads: Number(threads) }),
 })
 await source.close()
 console.log(process.resourceUsage().maxRSS)

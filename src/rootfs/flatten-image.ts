@@ -55,18 +55,14 @@ const PARALLEL_LAYERS = 2
 
 /** As `flattenLayers`, content into the sink. It may have taken content that the tree does not refer to. */
 export function flattenImage({ sink, ...request }: FlattenInput): Promise<FlattenedImage> {
-  return flattenLayers(request, (job) => readLayer({ ...job, sink }), PARALLEL_LAYERS)
+  return flattenLayers(request, (job) => readLayer({ ...job, sink }))
 }
 
 /**
  * Throws ExpectedError: InvalidConfig (number of DiffIDs), DigestMismatch, InvalidLayer and the other reasons of layers,
- * or what the source throws. `read` is asked for at most `width` layers at a time, and has always ended when this returns.
+ * or what the source throws. `read` is asked for two layers at a time, and has always ended when this returns.
  */
-export async function flattenLayers(
-  input: FlattenRequest,
-  read: LayerReader,
-  width: number,
-): Promise<FlattenedImage> {
+export async function flattenLayers(input: FlattenRequest, read: LayerReader): Promise<FlattenedImage> {
   const { layers } = input.manifest
   const { diffIds } = input.config
   if (layers.length !== diffIds.length) {
@@ -89,7 +85,7 @@ export async function flattenLayers(
     }
   })
   const add = inOrder.add.bind(inOrder)
-  await readLayers(input, { reports, usage, read, width, add, failures })
+  await readLayers(input, { reports, usage, read, add, failures })
   failures.throwLowest()
   const tree = merge.finish()
   return {
@@ -104,7 +100,6 @@ interface Reading {
   readonly reports: readonly FlattenReport[]
   readonly usage: LayerUsage
   readonly read: LayerReader
-  readonly width: number
   readonly add: (layer: number, entries: readonly LayerEntry[]) => void
   readonly failures: LayerFailures
 }
@@ -112,7 +107,7 @@ interface Reading {
 /** Every reader has ended when this returns: the caller removes what the sink wrote. */
 async function readLayers(
   input: FlattenRequest,
-  { reports, usage, read, width, add, failures }: Reading,
+  { reports, usage, read, add, failures }: Reading,
 ): Promise<void> {
   const { dropXattrs, onUsage, limits = DEFAULT_LIMITS } = input
   const tell = progress(input.manifest.layers, input.onProgress)
@@ -136,7 +131,7 @@ async function readLayers(
     for (const [layer, descriptor] of queue)
       await readOne(layer, descriptor).catch((error: unknown) => failures.note(layer, error))
   }
-  await Promise.all(Array.from({ length: width }, work))
+  await Promise.all(Array.from({ length: PARALLEL_LAYERS }, work))
 }
 
 /**

@@ -1,5 +1,4 @@
 /** One layer blob to its entries: decompressed once, its DiffID checked over every byte, content handed to the sink. */
-import { createHash } from 'node:crypto'
 import { ExpectedError } from '../errors.ts'
 import type { ByteString } from '../image/bytes.ts'
 import type { Descriptor, Digest } from '../image/types.ts'
@@ -9,6 +8,7 @@ import { layerError } from './layer-error.ts'
 import { LayerNotes, type FlattenReport } from './layer-notes.ts'
 import { RATIO_CHECKED_FROM_BYTES } from './limits.ts'
 import type { TarEntry } from './tar-entry.ts'
+import { hashHere, type StreamHash } from './stream-hash.ts'
 import { NO_XATTRS } from './tree.ts'
 import { TarReader, type TarHandler } from './tar-reader.ts'
 import type { LayerEntry, LayerLimits, LayerUsage } from './types.ts'
@@ -34,6 +34,8 @@ export interface LayerJob {
 
 export interface ReadLayerInput extends LayerJob {
   readonly sink: ContentSink
+  /** Takes the DiffID; without it, it is taken by the thread that reads. */
+  readonly hash?: StreamHash
 }
 
 /** Throws ExpectedError: InvalidLayer, LimitExceeded, DigestMismatch, UnsupportedMediaType, or whatever the blob throws. */
@@ -51,11 +53,10 @@ export async function readLayer(input: ReadLayerInput): Promise<readonly LayerEn
 }
 
 async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<readonly LayerEntry[]> {
-  const { descriptor, layer, limits, usage } = input
+  const { descriptor, layer, limits, usage, hash = hashHere() } = input
   const notes = new LayerNotes(layer, input.report)
   const collector = new EntryCollector(input, notes)
   const reader = new TarReader(collector, { layer, limits, usage, maxHoleBytes: holesFor(input) })
-  const diffId = createHash('sha256')
   let produced = 0
   try {
     const onMismatch = (message: string): void => notes.drop('media-type', '', message)
@@ -63,15 +64,16 @@ async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<re
       produced += chunk.length
       usage.bytes += chunk.length
       checkAmount(input, produced)
-      diffId.update(chunk)
+      const hashed = hash.update(chunk)
       reader.write(chunk)
+      await hashed
       await input.onUsage?.(usage)
     }
     reader.end()
   } finally {
     collector.abort()
   }
-  checkDiffId(input, `sha256:${diffId.digest('hex')}`)
+  checkDiffId(input, await hash.digest())
   notes.finish()
   return collector.entries
 }

@@ -1,7 +1,4 @@
-/**
- * Layers to folders of complete files and the entries that refer to them: in this thread while it has no other, else in
- * one of its own, so that no processor is idle.
- */
+/** Layers to folders of complete files and the entries that refer to them. */
 import { emptyReport, LayerNotes } from '../../../rootfs/layer-notes.ts'
 import { isPlainTime } from '../../../rootfs/file-time.ts'
 import { readLayer, type LayerJob } from '../../../rootfs/read-layer.ts'
@@ -9,25 +6,11 @@ import type { LayerEntry, LayerUsage } from '../../../rootfs/types.ts'
 import { keepXattrs } from '../../../rootfs/xattr-filter.ts'
 import { DiskSpool, type DiskSpoolOptions } from './disk-spool.ts'
 import { setExactTimes } from './exact-times.ts'
-import { decodeEntries } from './layer-index.ts'
-import { LayerThreads } from './layer-threads.ts'
-import { LayerTally } from './shared-usage.ts'
+import { HashWorker, type HashWorkerOptions } from './hash-worker.ts'
+import { LayerTally } from './layer-tally.ts'
 import { setXattrs } from './xattrs.ts'
 
-/** Compressed. Below, starting a thread takes longer than reading the layer. */
-const WORTH_A_THREAD_BYTES = 4 * 1024 * 1024
-/**
- * None by default: decompression has threads of its own, and on two processors another one took longer (5.4 s against
- * 5.2 s for 1.26 GiB) and 70 MiB more. With more processors it may pay; the option is there.
- */
-const THREADS = 0
-
-export interface LayerFilesOptions extends DiskSpoolOptions {
-  /** Compressed bytes from which on a layer may be read in a thread. */
-  readonly threadFrom?: number | undefined
-  /** Threads besides this one. */
-  readonly threads?: number | undefined
-}
+export interface LayerFilesOptions extends DiskSpoolOptions, HashWorkerOptions {}
 
 export interface LayerFiles {
   readonly entries: readonly LayerEntry[]
@@ -37,19 +20,12 @@ export interface LayerFiles {
 
 /** Reads the layers of one image. */
 export class LayerFilesReader {
-  /** How many layers to ask for at once: decompression runs in threads of its own, so even one reader has use for two. */
-  readonly width: number
   readonly #spool: DiskSpoolOptions
-  readonly #threadFrom: number
-  readonly #threads: LayerThreads
-  #isBusy = false
+  readonly #hashes: HashWorker
 
-  constructor({ policy, checkSums = false, threadFrom, threads }: LayerFilesOptions) {
-    this.#spool = { policy, checkSums }
-    this.#threadFrom = threadFrom ?? WORTH_A_THREAD_BYTES
-    const max = threads ?? THREADS
-    this.#threads = new LayerThreads(max)
-    this.width = Math.max(2, max + 1)
+  constructor({ threadFrom, ...spool }: LayerFilesOptions) {
+    this.#spool = spool
+    this.#hashes = new HashWorker({ threadFrom })
   }
 
   /**
@@ -57,34 +33,15 @@ export class LayerFilesReader {
    * and RuntimeMissing or RuntimeFailed of a host tool.
    */
   async read(job: LayerJob, dir: string): Promise<LayerFiles> {
-    const files =
-      job.descriptor.size >= this.#threadFrom && this.#isBusy && this.#threads.isFree
-        ? await this.#readInThread(job, dir)
-        : await this.#readHere(job, dir)
-    await completeFiles(files.entries, dir)
-    return files
+    const usage = new LayerTally(job.usage)
+    const hash = this.#hashes.hashFor(job.descriptor.size)
+    const entries = await readLayer({ ...job, sink: new DiskSpool(dir, this.#spool), usage, hash })
+    await completeFiles(entries, dir)
+    return { entries, usage: usage.own }
   }
 
-  /** Must be called before folders that were given are removed. */
   close(): Promise<void> {
-    return this.#threads.close()
-  }
-
-  async #readHere(job: LayerJob, dir: string): Promise<LayerFiles> {
-    const isLarge = job.descriptor.size >= this.#threadFrom
-    const tally = new LayerTally(job.usage)
-    if (isLarge) this.#isBusy = true
-    try {
-      const entries = await readLayer({ ...job, sink: new DiskSpool(dir, this.#spool), usage: tally })
-      return { entries, usage: tally.own }
-    } finally {
-      if (isLarge) this.#isBusy = false
-    }
-  }
-
-  async #readInThread(job: LayerJob, dir: string): Promise<LayerFiles> {
-    const { index, usage } = await this.#threads.read(job, dir, this.#spool)
-    return { entries: decodeEntries(index), usage }
+    return this.#hashes.close()
   }
 }
 

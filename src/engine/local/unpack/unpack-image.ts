@@ -10,7 +10,6 @@ import { ContentLost, PrivateContent, type LayerContent } from './layer-content.
 import { LayerFilesReader } from './layer-files.ts'
 import { materialise } from './materialise.ts'
 import type { OwnerPolicy } from './owners.ts'
-import { SharedUsage } from './shared-usage.ts'
 import { makeStaging, publish, removeStaging, requireFree } from './staging.ts'
 
 export interface UnpackInput extends Omit<FlattenRequest, 'usage'> {
@@ -20,9 +19,8 @@ export interface UnpackInput extends Omit<FlattenRequest, 'usage'> {
   readonly keepIds?: boolean
   /** False leaves `report.json` out. */
   readonly writeReport?: boolean
-  /** Compressed bytes from which on a layer may be read in a thread, and how many threads there may be besides this one. */
+  /** Compressed bytes from which on a layer's digest is computed by another thread. */
   readonly threadFrom?: number
-  readonly threads?: number
   /** Where content stays for other images; without it, it is this tree's alone. */
   readonly shared?: (reader: LayerFilesReader, policy: OwnerPolicy) => LayerContent
   /** Adds files to the folder before it appears under its name. */
@@ -66,8 +64,8 @@ async function fillStaging(input: UnpackInput, staging: string, keepIds: boolean
   const policy = { keepIds }
   const [contentDir, scratchDir] = [join(staging, 'content'), join(staging, 'scratch')]
   for (const dir of [contentDir, scratchDir]) await mkdir(dir, { mode: 0o700 })
-  const { threadFrom, threads, shared } = input
-  const reader = new LayerFilesReader({ policy, threadFrom, threads, checkSums: shared !== undefined })
+  const { threadFrom, shared } = input
+  const reader = new LayerFilesReader({ policy, threadFrom, checkSums: shared !== undefined })
   const content = shared?.(reader, policy) ?? new PrivateContent(contentDir, reader)
   const flattened = await readAll(input, content, reader)
   const rootDir = join(staging, 'rootfs')
@@ -86,7 +84,7 @@ async function readAll(
   reader: LayerFilesReader,
 ): Promise<FlattenedImage> {
   try {
-    return await flattenLayers({ ...input, usage: new SharedUsage() }, content.read, reader.width)
+    return await flattenLayers(input, content.read)
   } finally {
     await reader.close()
   }

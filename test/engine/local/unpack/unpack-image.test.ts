@@ -344,3 +344,22 @@ describe('staging folders', () => {
     expect(readdirSync(folder).sort()).toEqual(['.other', '.out.staging-toolong1', 'out.staging-Ab12Cd'])
   })
 })
+
+describe('a DiffID taken by another thread', () => {
+  const tars = [layer([file('a', 'x'.repeat(1_000_000))]), layer([file('b', 'y')])]
+  const inThread = { threadFrom: 0, keepIds: IS_ROOT }
+
+  test('is that of the layer', async () => {
+    const target = join(privateFolder(), 'out')
+    await unpackTars(target, tars, inThread)
+    expect(readFileSync(join(target, 'rootfs', 'a'), 'utf8')).toHaveLength(1_000_000)
+  })
+
+  test('that is another one names the layer, and leaves nothing', async () => {
+    const folder = privateFolder()
+    const { diffIds } = imageOf([tars[0] ?? Buffer.alloc(0), tars[0] ?? Buffer.alloc(0)]).config
+    const unpacking = unpackTars(join(folder, 'out'), tars, { ...inThread, config: { diffIds } })
+    expect(await reasonOf(unpacking)).toMatch(/^DigestMismatch: layer 1: /)
+    expect(readdirSync(folder)).toEqual([])
+  })
+})
