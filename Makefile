@@ -58,8 +58,8 @@ generate: setup ## write the files that are made from the schema
 format: setup ## rewrite the source in the one format
 	oxfmt $(TYPESCRIPT)
 
-bench: setup ## measure against peers in the same run, write docs/performance.md (takes minutes)
-	@node bench/main.ts
+bench: setup ## measure against peers in the same run, write docs/performance.md (ONLY="unpack": a part)
+	@node bench/main.ts $(ONLY)
 
 build: setup ## compile to dist/
 	npm run --silent build

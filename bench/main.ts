@@ -1,13 +1,16 @@
 /**
  * Runs every benchmark and writes docs/performance.md from what they print: `make bench`. Ratios are against peers in
- * the same run on the same machine; absolute figures carry the machine's shape and mean little elsewhere.
+ * the same run on the same machine; absolute figures carry the machine's shape and mean little elsewhere. With names
+ * (`node bench/main.ts unpack resolve`) only these run, and the other sections stay as they are.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpus, release, totalmem } from 'node:os'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { argv } from 'node:process'
 
 const ROOT = join(import.meta.dirname, '..')
+const PAGE = join(ROOT, 'docs/performance.md')
 
 const BENCHMARKS: readonly (readonly [title: string, file: string, about: string])[] = [
   [
@@ -54,18 +57,33 @@ const BENCHMARKS: readonly (readonly [title: string, file: string, about: string
 ]
 
 function main(): void {
+  const wanted = argv.slice(2)
+  const unknown = wanted.find((name) => !BENCHMARKS.some(([, file]) => file === `${name}.ts`))
+  if (unknown !== undefined) throw new Error(`there is no benchmark ${unknown}`)
+  const page = readFileSync(PAGE, 'utf8')
   const sections = BENCHMARKS.map(([title, file, about]) => {
-    process.stderr.write(`bench: ${file}\n`)
-    const result = spawnSync(process.execPath, [join(import.meta.dirname, file)], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-      maxBuffer: 1 << 26,
-    })
-    if (result.status !== 0) throw new Error(`${file} ended with ${String(result.status)}`)
-    process.stdout.write(`${result.stdout}\n`)
-    return `## ${title}\n\n${about} Command: \`npx node bench/${file}\`.\n\n${result.stdout.trim()}\n`
+    if (wanted.length > 0 && !wanted.includes(file.replace(/\.ts$/, ''))) return sectionOf(page, title)
+    return `## ${title}\n\n${about} Command: \`npx node bench/${file}\`.\n\n${run(file)}\n`
   })
-  writeFileSync(join(ROOT, 'docs/performance.md'), [header(), ...sections].join('\n'))
+  writeFileSync(PAGE, [header(), ...sections.filter((section) => section !== undefined)].join('\n'))
+}
+
+function run(file: string): string {
+  process.stderr.write(`bench: ${file}\n`)
+  const result = spawnSync(process.execPath, [join(import.meta.dirname, file)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 1 << 26,
+  })
+  if (result.status !== 0) throw new Error(`${file} ended with ${String(result.status)}`)
+  process.stdout.write(`${result.stdout}\n`)
+  return result.stdout.trim()
+}
+
+/** As it stands on the page; undefined when it was never measured. */
+function sectionOf(page: string, title: string): string | undefined {
+  const section = page.split(/^(?=## )/m).find((text) => text.startsWith(`## ${title}\n`))
+  return section === undefined ? undefined : `${section.trimEnd()}\n`
 }
 
 function header(): string {
