@@ -14,6 +14,8 @@ export interface DiffAnswer {
   readonly config: readonly string[]
   /** What could not be compared, or not as it was. */
   readonly notes: readonly string[]
+  /** Paths of files whose content was not compared: of them nobody knows whether they differ. */
+  readonly unread: readonly string[]
 }
 
 /** Storage shares files that are equal, and a write to a running root takes a file's links apart: neither was the app. */
@@ -24,15 +26,21 @@ export function diffAnswer(a: ReadSide, b: ReadSide): DiffAnswer {
   const mounted = [...(a.mounted ?? []), ...(b.mounted ?? [])]
   const notes = [...a.notes, ...b.notes]
   const trees = scoped(part(a, at, notes), part(b, at, notes), mounted)
+  const unread: string[] = []
   const isRunning = a.mounted !== undefined || b.mounted !== undefined
   return {
     tree: diffTrees(...trees, {
       at,
+      onUnread: (path, why) => {
+        unread.push(path)
+        notes.push(`${printable(path, 500)}: its content was not compared: ${why}`)
+      },
       ...(isRunning ? { ignore: NOT_IN_RUNNING } : {}),
       ...(a.image === undefined && b.image === undefined ? {} : { ignoreXattr: isMachineXattr }),
     }),
     config: a.image === undefined || b.image === undefined ? [] : diffConfigs(a.image, b.image),
     notes,
+    unread,
   }
 }
 

@@ -24,12 +24,18 @@ const GROUPS = [
   readonly words: string
 }[]
 
-export function diffPage({ tree, config }: Omit<DiffAnswer, 'notes'>, options: PageOptions): string {
-  if (tree.length === 0 && config.length === 0) return 'no difference\n'
+export function diffPage({ tree, config, unread }: Omit<DiffAnswer, 'notes'>, options: PageOptions): string {
+  if (tree.length === 0 && config.length === 0) return nothing(unread.length)
   const settings = config.flatMap((line) => indented(line, options.width, '  '))
   const title = settings.length === 0 ? '' : 'Configuration\n'
   const gap = settings.length === 0 || tree.length === 0 ? '' : '\n'
   return `${title}${settings.join('')}${gap}${tree.length === 0 ? '' : files(tree, options)}`
+}
+
+/** Never "no difference" of what was not looked at. */
+function nothing(unread: number): string {
+  if (unread === 0) return 'no difference\n'
+  return `no difference in what was compared; ${unread === 1 ? '1 file was' : `${grouped(unread)} files were`} not read\n`
 }
 
 function files(tree: readonly TreeChange[], options: PageOptions): string {

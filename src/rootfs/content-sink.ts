@@ -10,6 +10,8 @@ export interface ContentSink {
 export interface ContentWriter {
   /** A view of a buffer that is used again: copy it to keep it. */
   write(bytes: Buffer): void
+  /** So many zeros that no bytes stand for: a sparse file's. What they cost is the sink's matter, which must bound it. */
+  hole(bytes: number): void
   end(): ContentRef
   /** The layer failed in the middle of the file: give back what is held. */
   abort(): void

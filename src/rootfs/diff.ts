@@ -44,6 +44,8 @@ export interface DiffOptions {
   readonly ignore?: ReadonlySet<TreeField>
   /** Extended attributes that do not count; by name. */
   readonly ignoreXattr?: (name: string) => boolean
+  /** Told of files of one size whose content was not read on either side: whether they differ, nobody knows. */
+  readonly onUnread?: (path: string, why: string) => void
 }
 
 /**
@@ -51,10 +53,16 @@ export interface DiffOptions {
  * digests or kept bytes.
  */
 export function diffTrees(a: TreeNode, b: TreeNode, options: DiffOptions = {}): readonly TreeChange[] {
-  const { at = [], ignore = new Set(), ignoreXattr = () => false } = options
+  const { at = [], ignore = new Set(), ignoreXattr = () => false, onUnread = () => undefined } = options
   const changes: TreeChange[] = []
   const fields = TREE_FIELDS.filter((field) => !ignore.has(field))
-  compareNodes(a, b, at, { firstNames: [firstNames(a), firstNames(b)], fields, ignoreXattr, changes })
+  compareNodes(a, b, at, {
+    firstNames: [firstNames(a), firstNames(b)],
+    fields,
+    ignoreXattr,
+    onUnread,
+    changes,
+  })
   return changes
 }
 
@@ -75,6 +83,7 @@ interface Comparison {
   readonly firstNames: readonly [ReadonlyMap<Inode, string>, ReadonlyMap<Inode, string>]
   readonly fields: readonly TreeField[]
   readonly ignoreXattr: (name: string) => boolean
+  readonly onUnread: (path: string, why: string) => void
   readonly changes: TreeChange[]
 }
 
@@ -88,6 +97,8 @@ function firstNames(root: TreeNode): ReadonlyMap<Inode, string> {
 
 function compareNodes(a: TreeNode, b: TreeNode, names: readonly ByteString[], compared: Comparison): void {
   const fields = compared.fields.filter((field) => COMPARE[field](a.inode, b.inode, compared))
+  const why = undecided(a.inode, b.inode)
+  if (why !== undefined) compared.onUnread(pathText(names), why)
   if (fields.length > 0) {
     const [from, to] = [valuesOf(a.inode, fields), valuesOf(b.inode, fields)]
     compared.changes.push({
@@ -149,6 +160,7 @@ const COMPARE: Readonly<Record<TreeField, (a: Inode, b: Inode, compared: Compari
 
 function sameContent(a: Inode, b: Inode): boolean {
   if (a.size !== b.size) return false
+  if (undecided(a, b) !== undefined) return true
   const [left, right] = [a.content, b.content]
   if (left?.digest !== undefined && right?.digest !== undefined) return left.digest === right.digest
   invariant(
@@ -156,6 +168,12 @@ function sameContent(a: Inode, b: Inode): boolean {
     'trees are compared without digests of their content',
   )
   return left.bytes.equals(right.bytes)
+}
+
+/** Why nobody knows whether the contents are equal. */
+function undecided(a: Inode, b: Inode): string | undefined {
+  const isComparable = a.type === 'file' && b.type === 'file' && a.size === b.size
+  return isComparable ? (a.content?.unread ?? b.content?.unread) : undefined
 }
 
 function sameXattrs(a: Inode['xattrs'], b: Inode['xattrs'], ignore: (name: string) => boolean): boolean {

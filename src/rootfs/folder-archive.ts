@@ -11,9 +11,6 @@ import type { TarEntry } from './tar-entry.ts'
 import { emptyTree } from './tree.ts'
 import type { Inode, LayerLimits, TreeNode } from './types.ts'
 
-/** Zeros of holes that are hashed, of all files together: some minutes. One system call makes a file of many terabytes. */
-const MAX_HOLE_BYTES = 128 * 1024 ** 3
-
 export class FolderArchive {
   readonly #builder: TreeBuilder
   readonly #reader: TarReader
@@ -25,7 +22,6 @@ export class FolderArchive {
       layer: 0,
       limits: { ...limits, maxFileBytes: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER },
       usage: noUsage(),
-      maxHoleBytes: MAX_HOLE_BYTES,
     })
   }
 
@@ -65,6 +61,10 @@ class TreeBuilder implements TarHandler {
 
   content(bytes: Buffer): void {
     this.#open?.writer.write(bytes)
+  }
+
+  hole(bytes: number): void {
+    this.#open?.writer.hole(bytes)
   }
 
   contentEnd(): void {

@@ -56,7 +56,7 @@ async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<re
   const { descriptor, layer, limits, usage, hash = hashHere() } = input
   const notes = new LayerNotes(layer, input.report)
   const collector = new EntryCollector(input, notes)
-  const reader = new TarReader(collector, { layer, limits, usage, maxHoleBytes: holesFor(input) })
+  const reader = new TarReader(collector, { layer, limits, usage })
   let produced = 0
   try {
     const onMismatch = (message: string): void => notes.drop('media-type', '', message)
@@ -76,11 +76,6 @@ async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<re
   checkDiffId(input, await hash.digest())
   notes.finish()
   return collector.entries
-}
-
-/** The holes of sparse files are no bytes of the stream, but as cheap to say and as dear to write. */
-function holesFor({ descriptor, limits }: ReadLayerInput): number {
-  return Math.max(RATIO_CHECKED_FROM_BYTES, limits.maxRatio * descriptor.size)
 }
 
 function checkAmount({ descriptor, layer, limits, usage }: ReadLayerInput, produced: number): void {
@@ -136,6 +131,10 @@ class EntryCollector implements TarHandler {
 
   content(bytes: Buffer): void {
     this.#open?.writer.write(bytes)
+  }
+
+  hole(bytes: number): void {
+    this.#open?.writer.hole(bytes)
   }
 
   contentEnd(): void {

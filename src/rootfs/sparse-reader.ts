@@ -1,6 +1,5 @@
-/** The tar reader's part for sparse files: collects the map of one at a time, checks it, and puts the holes back. */
+/** The tar reader's part for sparse files: collects the map of one at a time, checks it, and tells its holes. */
 import type { LayerReason } from './layer-error.ts'
-import { RATIO_CHECKED_FROM_BYTES } from './limits.ts'
 import {
   parseOldSparse,
   parseOldSparseBlock,
@@ -19,13 +18,12 @@ import type { LayerLimits, LayerUsage } from './types.ts'
 export interface SparseContext {
   readonly limits: LayerLimits
   readonly usage: Pick<LayerUsage, 'bytes'>
-  /** Zeros that holes may add to the layer; as many as are checked for no ratio by default. */
-  readonly maxHoleBytes?: number
 }
 
 export interface SparseHandler {
   entry(entry: TarEntry): void
   content(bytes: Buffer): void
+  hole(bytes: number): void
 }
 
 type Fail = (reason: LayerReason, message: string) => never
@@ -49,7 +47,6 @@ export class SparseReader {
     | undefined
   #mapped: { readonly entry: TarEntry; readonly realSize: number; readonly map: SparseMapReader } | undefined
   #expander: SparseExpander | undefined
-  #holeBytes = 0
 
   constructor(handler: SparseHandler, context: SparseContext, fail: Fail) {
     this.#handler = handler
@@ -117,26 +114,22 @@ export class SparseReader {
     if (problem !== undefined) this.#fail('InvalidLayer', problem)
     this.#countHoles(file.realSize - dataBytes)
     this.#handler.entry({ ...entry, size: file.realSize })
-    this.#expander = new SparseExpander(file, (bytes) => this.#handler.content(bytes))
+    this.#expander = new SparseExpander(file, this.#handler)
     return dataBytes
   }
 
-  /** A few bytes of archive can say a terabyte of zeros, which would all be written. */
+  /**
+   * A few bytes of archive can say a terabyte of zeros. They count like others for what an image may have, but for no
+   * ratio: nobody has to write them. Sinks that must read them have a limit of their own.
+   */
   #countHoles(bytes: number): void {
-    const { limits, usage, maxHoleBytes = RATIO_CHECKED_FROM_BYTES } = this.#context
-    this.#holeBytes += bytes
+    const { limits, usage } = this.#context
     usage.bytes += bytes
     if (usage.bytes > limits.maxBytes)
       this.#fail(
         'LimitExceeded',
         `with its holes, the layers have more than ${limits.maxBytes} bytes (maxBytes)`,
       )
-    if (this.#holeBytes > maxHoleBytes) {
-      this.#fail(
-        'LimitExceeded',
-        `the holes of sparse files have more than ${maxHoleBytes} bytes, by the layer's compressed size (maxRatio)`,
-      )
-    }
   }
 
   #limitMap(bytes: number): void {

@@ -156,19 +156,24 @@ export function sparseProblem({ realSize, segments }: SparseFile, dataBytes: num
   return data === dataBytes ? undefined : 'the map of a sparse file does not fit its data'
 }
 
-const ZEROS = Buffer.alloc(64 * 1024)
+/** What becomes of an expanded file, in order. */
+export interface SparseOutput {
+  content(bytes: Buffer): void
+  /** Zeros, at least one. */
+  hole(bytes: number): void
+}
 
-/** Puts the zeros back: data goes in, the file's content comes out in order. */
+/** Puts data where it belongs: data goes in, the file's content and its holes come out in order. */
 export class SparseExpander {
   readonly #file: SparseFile
-  readonly #emit: (bytes: Buffer) => void
+  readonly #output: SparseOutput
   #segment = 0
   /** Where in the file we are. */
   #position = 0
 
-  constructor(file: SparseFile, emit: (bytes: Buffer) => void) {
+  constructor(file: SparseFile, output: SparseOutput) {
     this.#file = file
-    this.#emit = emit
+    this.#output = output
   }
 
   write(data: Buffer): void {
@@ -177,9 +182,9 @@ export class SparseExpander {
       const segment = this.#file.segments[this.#segment]
       // The map was checked against the amount of data.
       if (segment === undefined) return
-      this.#zerosUpTo(segment.offset)
+      this.#holeUpTo(segment.offset)
       const taken = Math.min(data.length - at, segment.offset + segment.length - this.#position)
-      if (taken > 0) this.#emit(data.subarray(at, at + taken))
+      if (taken > 0) this.#output.content(data.subarray(at, at + taken))
       at += taken
       this.#position += taken
       if (this.#position === segment.offset + segment.length) this.#segment += 1
@@ -187,14 +192,12 @@ export class SparseExpander {
   }
 
   end(): void {
-    this.#zerosUpTo(this.#file.realSize)
+    this.#holeUpTo(this.#file.realSize)
   }
 
-  #zerosUpTo(position: number): void {
-    while (this.#position < position) {
-      const zeros = ZEROS.subarray(0, Math.min(ZEROS.length, position - this.#position))
-      this.#emit(zeros)
-      this.#position += zeros.length
-    }
+  #holeUpTo(position: number): void {
+    if (this.#position >= position) return
+    this.#output.hole(position - this.#position)
+    this.#position = position
   }
 }

@@ -19,6 +19,8 @@ export interface TarHandler {
   entry(entry: TarEntry): void
   /** A view of the chunk that was written: copy it to keep it. */
   content(bytes: Buffer): void
+  /** In place of content: so many zeros. */
+  hole(bytes: number): void
   contentEnd(): void
   /** Something was left out or looks wrong, and reading goes on. */
   notice(rule: string, path: ByteString, message: string): void

@@ -37,6 +37,8 @@ export interface ContentRef {
   readonly size: number
   /** Set by sinks that hash: used by `diff`. */
   readonly digest?: Digest
+  /** Set by sinks that hash instead of the digest: why the content was not read, as the end of a sentence. */
+  readonly unread?: string
   /** Set by sinks that spool to disk: which spool file holds the bytes. */
   readonly spool?: number
   /** Set by sinks that write whole files: which, relative to the folder that the layer's content went to. */

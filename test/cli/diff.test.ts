@@ -1,5 +1,5 @@
 /** `fairlead diff`: what is compared, how it is said, and how it ends. What needs root or a container is in test/e2e. */
-import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { diffAnswer } from '../../src/cli/diff-answer.ts'
@@ -175,6 +175,42 @@ describe('the exit code', () => {
   })
 })
 
+describe('a file that is too large to be read', () => {
+  const GIANT = 2 ** 41
+
+  function giants(other: string): void {
+    for (const [name, content] of [
+      ['a', 'same'],
+      ['b', other],
+    ] as const) {
+      mkdirSync(join(desk.dir, name))
+      writeFileSync(join(desk.dir, name, 'f'), content)
+      writeFileSync(join(desk.dir, name, 'giant'), '')
+      truncateSync(join(desk.dir, name, 'giant'), GIANT)
+      for (const file of ['f', 'giant', '.']) utimesSync(join(desk.dir, name, file), 1, 1)
+    }
+  }
+  const NOTE =
+    'note: /giant: its content was not compared: a sparse file of 2199023255552 bytes; of holes no more than 128 GiB are read\n'
+
+  test('is named, and nobody says that all is equal', async () => {
+    giants('same')
+    expect(await desk.run(['diff', './a', './b', '--exit-code'])).toMatchObject({
+      code: 3,
+      stdout: 'no difference in what was compared; 1 file was not read\n',
+      stderr: NOTE,
+    })
+    expect((await desk.run(['diff', './a', './b'])).code).toBe(0)
+    expect(await answer('./a', './b')).toMatchObject({ tree: [], unread: ['/giant'] })
+  })
+
+  test('does not stop the rest from being compared', async () => {
+    giants('other')
+    const { code, stdout, stderr } = await desk.run(['diff', './a', './b', '--exit-code'])
+    expect([code, stdout, stderr]).toEqual([1, '~ /f (content)\n1 changed\n', NOTE])
+  })
+})
+
 describe('what is compared', () => {
   const call = { args: [], options: new OptionValues({}) }
 
@@ -285,11 +321,18 @@ describe('an answer', () => {
 describe('the page', () => {
   const added = (path: string): TreeChange => ({ path, change: 'added', fields: [], type: 'file' })
   const page = (tree: readonly TreeChange[], width = 80, limit = Infinity) =>
-    diffPage({ tree, config: [] }, { width, limit, paint: (_style, text) => text })
+    diffPage({ tree, config: [], unread: [] }, { width, limit, paint: (_style, text) => text })
 
   test('says how many lines it leaves out', () => {
     const tree = Array.from({ length: 1205 }, (_, index) => added(`/f${index}`))
     expect(page(tree, 80, 2)).toBe('+ /f0\n+ /f1\n… 1,203 more; -o json lists all\n1,205 added\n')
+  })
+
+  test('never says that nothing differs where not all was read', () => {
+    const options = { width: 80, limit: 9, paint: (_style: unknown, text: string) => text }
+    const text = (unread: readonly string[]) => diffPage({ tree: [], config: [], unread }, options)
+    expect(text([])).toBe('no difference\n')
+    expect(text(['/a', '/b'])).toBe('no difference in what was compared; 2 files were not read\n')
   })
 
   test('counts what is below a directory that came as a whole', () => {

@@ -6,9 +6,10 @@ import path from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEFAULT_LIMITS, noUsage } from '../../src/rootfs/limits.ts'
+import type { TarEntry } from '../../src/rootfs/tar-entry.ts'
 import { TarReader } from '../../src/rootfs/tar-reader.ts'
 import { oldSparse, sparse00, sparse01, sparse10, type Segment } from '../conformance/layers/sparse-parts.ts'
-import { file, layer, type LayerPart } from '../support/layer.ts'
+import { file, layer } from '../support/layer.ts'
 import { failureOf, readTar } from './flattened.ts'
 
 const FORMS = [
@@ -112,6 +113,7 @@ describe.each(FORMS)('%s', (_name, make) => {
           {
             entry: () => undefined,
             content: (bytes) => void (given += bytes.length),
+            hole: (bytes) => void (given += bytes),
             contentEnd: () => undefined,
             notice: () => undefined,
           },
@@ -131,22 +133,32 @@ describe.each(FORMS)('%s', (_name, make) => {
   })
 })
 
-test('holes may be as many zeros as the layer may have, and no more', () => {
-  const parts: readonly LayerPart[] = [oldSparse('s', 1000, [[0, 'x']]), oldSparse('t', 1000, [])]
-  const read = (maxHoleBytes: number): void => {
-    const handler = { entry: ignore, content: ignore, contentEnd: ignore, notice: ignore }
-    const reader = new TarReader(handler, {
-      layer: 0,
-      limits: DEFAULT_LIMITS,
-      usage: noUsage(),
-      maxHoleBytes,
-    })
-    reader.write(layer(parts))
+test('holes are told as such, whatever their size', () => {
+  const told: string[] = []
+  const handler = {
+    entry: ({ size }: TarEntry) => void told.push(`file of ${size}`),
+    content: (bytes: Buffer) => void told.push(bytes.toString()),
+    hole: (bytes: number) => void told.push(`hole of ${bytes}`),
+    contentEnd: () => void told.push('end'),
+    notice: () => undefined,
   }
-  expect(failureOf(() => read(1999))).toBe('no error')
-  expect(failureOf(() => read(1998))).toBe(
-    "LimitExceeded: layer 0 (t): the holes of sparse files have more than 1998 bytes, by the layer's compressed size (maxRatio)",
-  )
+  const most = { maxFileBytes: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER }
+  const reader = new TarReader(handler, {
+    layer: 0,
+    limits: { ...DEFAULT_LIMITS, ...most },
+    usage: noUsage(),
+  })
+  const TIB = 1024 ** 4
+  reader.write(layer([sparse10('s', 2 * TIB, [[TIB, 'AB']]), oldSparse('t', 8, [[0, 'x']])]))
+  expect(told).toEqual([
+    `file of ${2 * TIB}`,
+    `hole of ${TIB}`,
+    'AB',
+    `hole of ${TIB - 2}`,
+    'end',
+    'file of 8',
+    'x',
+    'hole of 7',
+    'end',
+  ])
 })
-
-function ignore(): void {}

@@ -23,15 +23,17 @@ export const diff: RunCommand = async (context, call) => {
     return 0
   }
   try {
-    return (await compare(context, call)) ? EXIT_DIFFERENT : 0
+    return EXIT_CODES[await compare(context, call)]
   } catch (error) {
     // 1 is an answer here, so a failure needs another code.
     return printError(context, error, EXIT_DIFF_FAILED)
   }
 }
 
-/** Whether there are differences. */
-async function compare(context: CliContext, call: CommandCall): Promise<boolean> {
+/** With `--exit-code`; 0 says that all is equal, so it must have been looked at. */
+const EXIT_CODES = { equal: 0, different: EXIT_DIFFERENT, unknown: EXIT_DIFF_FAILED } as const
+
+async function compare(context: CliContext, call: CommandCall): Promise<keyof typeof EXIT_CODES> {
   const format = outputFormat(call)
   const limit = limitOf(call)
   for (const text of call.args) await noteFolder(context, text)
@@ -46,7 +48,8 @@ async function compare(context: CliContext, call: CommandCall): Promise<boolean>
       paint: painter(context, context.stdout),
     }),
   )
-  return answer.tree.length > 0 || answer.config.length > 0
+  if (answer.tree.length > 0 || answer.config.length > 0) return 'different'
+  return answer.unread.length > 0 ? 'unknown' : 'equal'
 }
 
 /** Said before a registry is asked, which may take its time and knows an image of that name or not. */

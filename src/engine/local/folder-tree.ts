@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
 import { ExpectedError, printable } from '../../errors.ts'
 import { FolderArchive } from '../../rootfs/folder-archive.ts'
-import { HashSink } from '../../rootfs/hash-sink.ts'
+import { HashSink, MAX_FOLDER_HOLE_BYTES } from '../../rootfs/hash-sink.ts'
 import type { LayerLimits, TreeNode } from '../../rootfs/types.ts'
 import { TarWords } from './tar-words.ts'
 
@@ -21,6 +21,8 @@ export interface FolderTreeOptions {
   /** How the folder is called in errors and notes. */
   readonly words: string
   readonly limits?: LayerLimits
+  /** Of sparse files: those with more holes than that get no digest; see `HashSink`. */
+  readonly maxHoleBytes?: number
   readonly signal: AbortSignal
 }
 
@@ -74,7 +76,10 @@ export async function readOpenFolder(fd: number, options: FolderTreeOptions): Pr
   // Whoever reads the stream fails first; this one is asked afterwards.
   ended.catch(() => undefined)
   try {
-    const archive = new FolderArchive(new HashSink(), options.limits)
+    const archive = new FolderArchive(
+      new HashSink(options.maxHoleBytes ?? MAX_FOLDER_HOLE_BYTES),
+      options.limits,
+    )
     for await (const chunk of child.stdout ?? []) archive.write(chunk as Buffer)
     const code = await ended
     const notes = words.notes()
@@ -116,9 +121,6 @@ function unreadable(folder: string, words: TarWords, code: number): ExpectedErro
 /** Errors of the reader speak of a layer, and there is none. */
 function inFolder(error: unknown, folder: string): unknown {
   if (!(error instanceof ExpectedError) || !/^layer 0\b/.test(error.message)) return error
-  const words = error.message
-    .replace(/^layer 0/, '')
-    .replace(", by the layer's compressed size (maxRatio)", '')
-  const message = `${folder}${words}`
+  const message = `${folder}${error.message.replace(/^layer 0/, '')}`
   return new ExpectedError(error.reason, printable(message, 1000), { cause: error })
 }

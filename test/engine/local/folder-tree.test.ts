@@ -47,12 +47,19 @@ describe('of sparse files', () => {
     expect(file?.content?.digest).toBe(digestOf(`content${'\0'.repeat(3_000_000 - 7)}`))
   })
 
-  test('a giant is refused with its name, not read for hours', async () => {
+  test('a giant has no digest, is not read for hours, and stops nothing else', async () => {
     await writeFile(at('giant'), '')
     await truncate(at('giant'), 2 ** 40)
-    expect(await failureOf(() => read())).toMatch(
-      /^LimitExceeded: the folder.*giant.*the holes of sparse files have more than 137438953472 bytes$/,
-    )
+    await writeFile(at('other'), 'content')
+    const found = await inodes()
+    expect(found.get('giant')).toMatchObject({
+      size: 2 ** 40,
+      content: {
+        size: 2 ** 40,
+        unread: 'a sparse file of 1099511627776 bytes; of holes no more than 128 GiB are read',
+      },
+    })
+    expect(found.get('other')?.content?.digest).toBe(digestOf('content'))
   })
 })
 

@@ -73,6 +73,13 @@ class Writer implements ContentWriter {
     else this.#start = Buffer.from(start)
   }
 
+  hole(bytes: number): void {
+    const missing = this.#start === undefined ? 0 : START_BYTES - this.#start.length
+    const first = Math.min(bytes, missing)
+    if (first > 0) this.write(Buffer.alloc(first))
+    if (bytes > first) this.#collector.hole(bytes - first)
+  }
+
   end(): ContentRef {
     if (this.#start !== undefined) this.#decide(this.#start)
     try {
@@ -96,11 +103,18 @@ class Writer implements ContentWriter {
 
 interface Collector {
   write(bytes: Buffer): void
+  /** Zeros, of which only those that are kept may cost anything. */
+  hole(bytes: number): void
   end(): readonly ByteRange[] | undefined
   release(): void
 }
 
-const NOTHING: Collector = { write: () => undefined, end: () => undefined, release: () => undefined }
+const NOTHING: Collector = {
+  write: () => undefined,
+  hole: () => undefined,
+  end: () => undefined,
+  release: () => undefined,
+}
 
 function collectorFor(entry: TarEntry, start: Buffer, content: CheckContent): Collector {
   if (start.subarray(0, ELF_MAGIC.length).equals(ELF_MAGIC)) return elf(entry.size, content)
@@ -119,6 +133,7 @@ function elf(size: number, content: CheckContent): Collector {
   const capture = new ElfCapture(size, buffers)
   return {
     write: (bytes) => capture.write(bytes),
+    hole: (bytes) => capture.hole(bytes),
     end: () => capture.end(),
     release: () => content.giveBack(buffers),
   }
@@ -133,6 +148,11 @@ function beginning(maxBytes: number): Collector {
       const part = bytes.subarray(0, maxBytes - length)
       if (part.length > 0) parts.push(Buffer.from(part))
       length += part.length
+    },
+    hole(bytes) {
+      const kept = Math.min(bytes, maxBytes - length)
+      if (kept > 0) parts.push(Buffer.alloc(kept))
+      length += kept
     },
     end: () => [{ offset: 0, bytes: Buffer.concat(parts) }],
     release: () => undefined,

@@ -36,14 +36,12 @@ export class ElfCapture {
   }
 
   write(bytes: Buffer): void {
-    let at = 0
-    if (this.#position < HEAD_BYTES) {
-      at = bytes.copy(this.#buffers.head, this.#position)
-      this.#position += at
-      if (this.#position === HEAD_BYTES) this.#windowAt = this.#placeWindow()
-    }
-    this.#fillWindow(bytes.subarray(at), this.#position)
-    this.#position += bytes.length - at
+    this.#take(bytes.length, (target, at, from, to) => void bytes.copy(target, at, from, to))
+  }
+
+  /** So many zeros. */
+  hole(bytes: number): void {
+    this.#take(bytes, (target, at, from, to) => void target.fill(0, at, at + to - from))
   }
 
   /** The ranges that are worth keeping, by offset; undefined when something was not caught. */
@@ -57,11 +55,26 @@ export class ElfCapture {
     }))
   }
 
-  #fillWindow(bytes: Buffer, position: number): void {
+  #take(length: number, copy: Copy): void {
+    const start = this.#position
+    const end = start + length
+    if (start < HEAD_BYTES) {
+      this.#position = Math.min(end, HEAD_BYTES)
+      copy(this.#buffers.head, start, 0, this.#position - start)
+      if (this.#position === HEAD_BYTES) this.#windowAt = this.#placeWindow()
+    }
+    this.#fillWindow(this.#position, end, (target, at, from, to) =>
+      copy(target, at, from - start, to - start),
+    )
+    this.#position = end
+  }
+
+  /** What comes between two places of the file, as far as the window has it. */
+  #fillWindow(start: number, end: number, copy: Copy): void {
     if (this.#windowAt === undefined) return
-    const from = Math.max(position, this.#windowAt)
-    const to = Math.min(position + bytes.length, this.#windowAt + WINDOW_BYTES)
-    if (from < to) bytes.copy(this.#buffers.window, from - this.#windowAt, from - position, to - position)
+    const from = Math.max(start, this.#windowAt)
+    const to = Math.min(end, this.#windowAt + WINDOW_BYTES)
+    if (from < to) copy(this.#buffers.window, from - this.#windowAt, from, to)
   }
 
   /** The first thing that is not in the head is the dynamic section; names may lie on both sides of it. */
@@ -102,6 +115,9 @@ export class ElfCapture {
     return this.#buffers.window.subarray(offset - start, end - start)
   }
 }
+
+/** Puts what came, from one of its places up to another, into a buffer. */
+type Copy = (target: Buffer, at: number, from: number, to: number) => void
 
 interface Touched {
   readonly offset: number

@@ -13,14 +13,15 @@ import {
   mkdirSync,
   openSync,
   unlinkSync,
-  writeSync,
 } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { toBuffer, type ByteString } from '../../../image/bytes.ts'
 import type { ContentSink, ContentWriter } from '../../../rootfs/content-sink.ts'
+import { crc32WithZeros } from '../../../rootfs/crc32-zeros.ts'
 import { isPlainTime } from '../../../rootfs/file-time.ts'
 import { MAX_NAME_BYTES } from '../../../rootfs/limits.ts'
 import type { TarEntry } from '../../../rootfs/tar-entry.ts'
+import { FileWriter } from './file-writer.ts'
 import { modeOf, type OwnerPolicy } from './owners.ts'
 
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
@@ -55,13 +56,19 @@ export class DiskSpool implements ContentSink {
   begin(entry: TarEntry): ContentWriter {
     const mode = modeOf(entry, this.#policy)
     const { fd, file } = this.#create(entry.path, mode & PERMISSION_BITS)
+    const content = new FileWriter(fd)
     let sum = 0
     return {
       write: (bytes) => {
         if (this.#checkSums) sum = crc32(bytes, sum)
-        writeAll(fd, bytes)
+        content.write(bytes)
+      },
+      hole: (bytes) => {
+        if (this.#checkSums) sum = crc32WithZeros(sum, bytes)
+        content.hole(bytes)
       },
       end: () => {
+        content.end()
         this.#complete(fd, entry, mode)
         closeSync(fd)
         return this.#checkSums ? { size: entry.size, file, crc32: sum } : { size: entry.size, file }
@@ -144,9 +151,4 @@ export function pathIn(dir: string, file: ByteString): string | Buffer {
   return /^[\u0000-\u007f]*$/.test(file)
     ? `${dir}/${file}`
     : Buffer.concat([Buffer.from(`${dir}/`), toBuffer(file)])
-}
-
-function writeAll(fd: number, bytes: Buffer): void {
-  let written = 0
-  while (written < bytes.length) written += writeSync(fd, bytes, written)
 }

@@ -2,7 +2,7 @@
  * Keeps what the checks read (executables, libraries, the user database, the loader's settings) and of everything else
  * the beginning, since any file may be named as a hook: a fraction of the image, for verdicts without unpacking it.
  */
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { invariant } from '../../../errors.ts'
@@ -10,6 +10,7 @@ import type { ContentSink, ContentWriter } from '../../../rootfs/content-sink.ts
 import { cleanName } from '../../../rootfs/names.ts'
 import type { TarEntry } from '../../../rootfs/tar-entry.ts'
 import type { ContentRef } from '../../../rootfs/types.ts'
+import { FileWriter } from './file-writer.ts'
 
 /**
  * Read by the checks whatever their mode: users and groups (in Nix images symlinks to `…-passwd` in the store), and
@@ -26,7 +27,7 @@ export class PickSink implements ContentSink {
   readonly #dir: string
   readonly #heads: { readonly offset: number; readonly size: number }[] = []
   #count = 0
-  #headsFd: number | undefined
+  #headsFile: { readonly fd: number; readonly content: FileWriter } | undefined
   #headsSize = 0
 
   constructor() {
@@ -36,12 +37,12 @@ export class PickSink implements ContentSink {
   begin(entry: TarEntry): ContentWriter {
     if (!isWanted(entry)) return this.#keepHead(entry)
     const spool = this.#count++
-    const fd = openSync(this.#pathOf(spool), 'wx', 0o600)
+    const { fd, content } = openFile(this.#pathOf(spool))
     return {
-      write: (bytes) => {
-        writeFully(fd, bytes)
-      },
+      write: (bytes) => content.write(bytes),
+      hole: (bytes) => content.hole(bytes),
       end: () => {
+        content.end()
         closeSync(fd)
         return { size: entry.size, spool }
       },
@@ -58,11 +59,16 @@ export class PickSink implements ContentSink {
         if (filled < head.length)
           filled += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).copy(head, filled)
       },
+      hole: (bytes) => {
+        // It was made of zeros.
+        filled = Math.min(head.length, filled + bytes)
+      },
       end: () => {
-        this.#headsFd ??= openSync(join(this.#dir, 'heads'), 'wx+', 0o600)
+        this.#headsFile ??= openFile(join(this.#dir, 'heads'))
+        this.#headsFile.content.write(head.subarray(0, filled))
         const index = this.#heads.length
         this.#heads.push({ offset: this.#headsSize, size: filled })
-        this.#headsSize += writeFully(this.#headsFd, head.subarray(0, filled))
+        this.#headsSize += filled
         return { size: entry.size, spool: -1 - index }
       },
       abort: () => undefined,
@@ -71,9 +77,9 @@ export class PickSink implements ContentSink {
 
   #readHead(index: number, maxBytes: number, offset: number): Buffer {
     const head = this.#heads[index]
-    invariant(head !== undefined && this.#headsFd !== undefined, 'a check reads content that was not kept')
+    invariant(head !== undefined && this.#headsFile !== undefined, 'a check reads content that was not kept')
     const buffer = Buffer.alloc(Math.max(0, Math.min(maxBytes, head.size - offset)))
-    return buffer.subarray(0, readSync(this.#headsFd, buffer, 0, buffer.length, head.offset + offset))
+    return buffer.subarray(0, readSync(this.#headsFile.fd, buffer, 0, buffer.length, head.offset + offset))
   }
 
   /** For `treeView`. Asking for content that was not kept is a bug: an empty answer would be a wrong verdict. */
@@ -92,8 +98,8 @@ export class PickSink implements ContentSink {
 
   /** Removes the kept files; the tree can't be read afterwards. */
   dispose(): void {
-    if (this.#headsFd !== undefined) closeSync(this.#headsFd)
-    this.#headsFd = undefined
+    if (this.#headsFile !== undefined) closeSync(this.#headsFile.fd)
+    this.#headsFile = undefined
     rmSync(this.#dir, { recursive: true, force: true })
   }
 
@@ -102,10 +108,9 @@ export class PickSink implements ContentSink {
   }
 }
 
-function writeFully(fd: number, bytes: Uint8Array): number {
-  let written = 0
-  while (written < bytes.length) written += writeSync(fd, bytes, written)
-  return written
+function openFile(path: string): { readonly fd: number; readonly content: FileWriter } {
+  const fd = openSync(path, 'wx+', 0o600)
+  return { fd, content: new FileWriter(fd) }
 }
 
 function isWanted({ path, mode }: TarEntry): boolean {

@@ -33,7 +33,7 @@ export function runTool({ command, debianPackage, cwd, input }: Tool): Promise<v
     })
     child.on('close', (code) => {
       if (code === 0) resolve()
-      else reject(failure(program, stderr))
+      else reject(toolFailure(program, stderr))
     })
     child.stdin.end(input)
   })
@@ -46,7 +46,8 @@ function missing(program: string, debianPackage: string): ExpectedError {
   )
 }
 
-function failure(program: string, stderr: string): ExpectedError {
+/** In what words a program that failed is told: DiskFull or RuntimeFailed. */
+export function toolFailure(program: string, stderr: string): ExpectedError {
   const last = printable(stderr.trim().split('\n').at(-1) ?? '')
   if (/No space left|quota exceeded/i.test(stderr)) {
     return new ExpectedError(

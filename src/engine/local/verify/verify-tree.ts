@@ -30,16 +30,23 @@ const HOST_XATTRS = new Set(['security.selinux', 'security.ima', 'security.evm',
 /** Every difference, none when the tree is exact. Throws what the source, the layers or the folder throw. */
 export async function treeDamage(input: VerifyTreeInput): Promise<readonly TreeChange[]> {
   const { image, source, limits, signal, dir } = input
+  // The image was accepted, so all that it may have is read: unread content could be damaged.
+  const maxHoleBytes = limits.maxBytes
   const expected = await flattenImage({
     source,
     manifest: image.manifest,
     config: image.config,
     semantics: semanticsOfTree(basename(dir)),
     limits,
-    sink: new HashSink(),
+    sink: new HashSink(maxHoleBytes),
     signal,
   })
-  const found = await readFolderTree(join(dir, 'rootfs'), { words: join(dir, 'rootfs'), limits, signal })
+  const found = await readFolderTree(join(dir, 'rootfs'), {
+    words: join(dir, 'rootfs'),
+    limits,
+    maxHoleBytes,
+    signal,
+  })
   const leftOut = await leftOutPaths(dir)
   const changes = diffTrees(expected.tree, found.tree, { ignoreXattr: (name) => HOST_XATTRS.has(name) })
   return changes.filter(

@@ -5,6 +5,7 @@ import { parseElf } from '../../../../src/bundle/elf.ts'
 import { resolveIdentity } from '../../../../src/bundle/user.ts'
 import { ContentNotKept } from '../../../../src/engine/kubernetes/images/compact-tree.ts'
 import type { FileNode, FileTree } from '../../../../src/rootfs/types.ts'
+import { sparse10 } from '../../../conformance/layers/sparse-parts.ts'
 import { buildElf } from '../../../support/elf.ts'
 import { charDevice, dir, fifo, file, hardlink, layer, symlink, whiteout } from '../../../support/layer.ts'
 import type { LayerPart } from '../../../support/layer.ts'
@@ -192,6 +193,41 @@ function largeElf(size: number, dynamicAt: number, namesAt: number | undefined):
   return big
 }
 
+/** Its zeros as holes, wherever there are a few of them. */
+function sparseOf(name: string, bytes: Buffer): LayerPart {
+  const text = bytes.toString('latin1')
+  // oxlint-disable-next-line no-control-regex -- runs of bytes without sixteen zeros in a row
+  const runs = text.matchAll(/[^\0](?:[^\0]|\0{1,15}(?=[^\0]))*/g)
+  return sparse10(
+    name,
+    bytes.length,
+    [...runs].map((run) => [run.index, run[0]] as const),
+  )
+}
+
+describe('the holes of sparse files', () => {
+  const GIB = 1024 * MIB
+
+  test('are zeros where they are kept, and cost nothing where they are not', async () => {
+    const accounts = 'root:x:0:0::/root:/bin/sh\n'
+    const tree = await seen([
+      [
+        sparse10('etc/passwd', 5000, [
+          [0, accounts],
+          [4000, 'x'],
+        ]),
+        sparse10('bin/run', 60 * GIB, [[0, '#!/bin/sh\n']]),
+        sparse10('lib.so', 60 * GIB, []),
+      ],
+    ])
+    const passwd = `${accounts.padEnd(4000, '\0')}x`.padEnd(5000, '\0')
+    expect(nodeAt(tree, 'etc/passwd').read(9999).toString()).toBe(passwd)
+    expect(nodeAt(tree, 'bin/run').read(256).toString()).toBe('#!/bin/sh\n'.padEnd(256, '\0'))
+    expect(nodeAt(tree, 'lib.so').read(64)).toEqual(Buffer.alloc(64))
+    expect(tree.bytes).toBeLessThan(80_000)
+  })
+})
+
 describe('programs larger than what is looked at', () => {
   const size = 24 * MIB
 
@@ -209,6 +245,11 @@ describe('programs larger than what is looked at', () => {
       elf: { interpreter: '/lib/ld.so', needed: ['liba.so.1'], runpath: ['/opt/lib'] },
     })
     expect(tree.bytes).toBeLessThan(100_000)
+    // The same file with holes, after one that left the buffers full of something else.
+    const dirty = Buffer.concat([bytes.subarray(0, 4), Buffer.alloc(size, 0xff)])
+    const sparse = await seen([[file('a', dirty, PROGRAM), sparseOf('app', bytes)]], { chunk: 100_000 })
+    expect(parseElf(nodeAt(sparse, 'app'))).toEqual(parseElf(nodeAt(tree, 'app')))
+    expect(nodeAt(sparse, 'app').read(256)).toEqual(bytes.subarray(0, 256))
   })
 
   test('count as not read when their names lie elsewhere', async () => {
