@@ -48,6 +48,13 @@ interface Attempt {
   readonly credential: Credential | undefined
 }
 
+/** Whose request it is, and what it says for that; without `authorization` it says nothing. */
+interface Login {
+  readonly identity: string
+  readonly authorization?: string
+  readonly name?: string | undefined
+}
+
 export class RegistryClient {
   readonly endpoint: Endpoint
   readonly #options: ClientOptions
@@ -65,7 +72,8 @@ export class RegistryClient {
   async request(request: ClientRequest, signal: AbortSignal): Promise<HttpAnswer> {
     const scheme = this.#options.session.schemes.get(this.#origin)
     if (scheme !== undefined) return this.#withCredentials(request, scheme, undefined, signal)
-    const answer = await this.#send(request, undefined, undefined, signal)
+    // Whoever may log in is not held up by a pause for nobody: that would keep it from hearing how to.
+    const answer = await this.#send(request, { identity: await this.identity(signal) }, signal)
     if (answer.status !== 401) return this.#judge(answer, request)
     const { scheme: asked } = await this.#learn(answer, request)
     return this.#withCredentials(request, asked, answer.network, signal)
@@ -133,7 +141,7 @@ export class RegistryClient {
   async #attempt(attempt: Attempt, signal: AbortSignal): Promise<Answer> {
     const { request, scheme, credential } = attempt
     const first = await this.#authorization(attempt, [this.#scope], signal)
-    const answer = await this.#send(request, first?.authorization, credential, signal)
+    const answer = await this.#send(request, loginOf(first, credential), signal)
     if (answer.status !== 401 && !wantsOtherScope(answer)) return answer
     const again = await this.#learn(answer, request)
     first?.forget()
@@ -145,7 +153,7 @@ export class RegistryClient {
     }
     const next = { ...attempt, scheme: again.scheme, network: answer.network }
     const second = await this.#authorization(next, scopes, signal)
-    return this.#send(request, second?.authorization, credential, signal)
+    return this.#send(request, loginOf(second, credential), signal)
   }
 
   async #authorization(
@@ -171,7 +179,7 @@ export class RegistryClient {
         // A remembered realm was accepted before from the same host, so its network is the one seen then.
         network: network ?? session.networks.get(this.#origin) ?? 'public',
         userAgent,
-        isBackground: request.isBackground ?? false,
+        sparesQuota: request.isBackground ?? false,
         onStep,
       },
       session,
@@ -179,15 +187,10 @@ export class RegistryClient {
     )
   }
 
-  async #send(
-    request: ClientRequest,
-    authorization: string | undefined,
-    credential: Credential | undefined,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async #send(request: ClientRequest, login: Login, signal: AbortSignal): Promise<Answer> {
     const { session } = this.#options
     const { endpoint } = this
-    const call = this.#callOf(request, authorization, credential)
+    const call = this.#callOf(request, login)
     const answer = await sendPatiently(session, call, signal)
     if (!answer.isForeign) session.networks.set(this.#origin, answer.network)
     passWarnings(answer, endpoint, this.#options)
@@ -196,31 +199,31 @@ export class RegistryClient {
     return askAsStranger(this.#options, call, answer, signal)
   }
 
-  #callOf(
-    request: ClientRequest,
-    authorization: string | undefined,
-    credential: Credential | undefined,
-  ): Call {
+  #callOf(request: ClientRequest, { identity, authorization, name }: Login): Call {
     const { userAgent, onStep } = this.#options
     const { base, host, registry, sendsNamespace, trust } = this.endpoint
     const url = new URL(request.path, base)
     if (sendsNamespace) url.searchParams.set('ns', registry)
-    const login = authorization === undefined ? {} : { authorization }
     return {
       request: {
         method: request.method,
         url,
-        headers: { ...request.headers, 'user-agent': userAgent, ...login },
+        headers: {
+          ...request.headers,
+          'user-agent': userAgent,
+          ...(authorization === undefined ? {} : { authorization }),
+        },
         trust,
         sender: { by: 'user' },
+        repository: base.href,
         lane: request.lane ?? 'question',
         onStep,
-        loginName: authorization === undefined ? undefined : credential?.label,
+        loginName: name,
       },
       host,
       what: request.method,
-      identity: authorization === undefined ? '' : identityOf(credential),
-      isBackground: request.isBackground ?? false,
+      identity,
+      sparesQuota: request.isBackground ?? false,
       follows: true,
     }
   }
@@ -296,4 +299,11 @@ export class RegistryClient {
   get #origin(): string {
     return this.endpoint.base.origin
   }
+}
+
+function loginOf(given: Authorization | undefined, credential: Credential | undefined): Login {
+  const identity = identityOf(credential)
+  return given === undefined
+    ? { identity }
+    : { identity, authorization: given.authorization, name: credential?.label }
 }

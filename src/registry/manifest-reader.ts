@@ -72,23 +72,24 @@ export async function hasManifest(
   digest: Digest,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { base, host } = client.endpoint
+  const { endpoint } = client
   const ask = async (method: 'HEAD' | 'GET'): Promise<number> => {
     const request = { method, path: `manifests/${digest}`, headers: ACCEPT, isBackground: true }
     const answer = await client.request(request, signal)
     answer.discard()
     return answer.status
   }
-  const first = session.doesHead(base.origin) ? await ask('HEAD') : 405
+  const first = session.doesHead(endpoint) ? await ask('HEAD') : 405
   const status = first === 404 ? await ask('GET') : first
   if (status === 404) return false
-  if (status !== 200) throw failureOf(status, `${printable(host)} answered ${status} to HEAD of a digest`)
+  if (status !== 200)
+    throw failureOf(status, `${printable(endpoint.host)} answered ${status} to HEAD of a digest`)
   // From now on it is not asked for digests at all: each question would cost a pull.
-  if (first === 404) session.noteNoHead(base.origin)
+  if (first === 404) session.noteNoHead(endpoint)
   return true
 }
 
-/** What HEAD says; undefined when it says nothing of use, which is remembered for the host (rules M8, M9). */
+/** What HEAD says; undefined when it says nothing of use, which is remembered (rules M8, M9). */
 async function headDigest(
   session: RegistrySession,
   client: RegistryClient,
@@ -96,8 +97,7 @@ async function headDigest(
   { background = false, maxAgeMs = 0 }: TagQuestion,
   signal: AbortSignal,
 ): Promise<Digest | undefined> {
-  const { origin } = client.endpoint.base
-  if (!session.doesHead(origin)) return undefined
+  if (!session.doesHead(client.endpoint)) return undefined
   const request = {
     method: 'HEAD' as const,
     path: `manifests/${name}`,
@@ -112,7 +112,7 @@ async function headDigest(
     if (answer.status === 200 && digest !== undefined && Number(answer.headers['content-length']) > 0)
       return digest
     // A refusal or a missing tag says nothing about HEAD as such; the GET that follows brings the text.
-    if ([200, 405, 501].includes(answer.status)) session.noteNoHead(origin)
+    if ([200, 405, 501].includes(answer.status)) session.noteNoHead(client.endpoint)
     return undefined
   })
 }
@@ -127,7 +127,7 @@ async function readInsteadOfHead(
 ): Promise<RootDocument> {
   const document = await getManifest(client, name, background, signal)
   // HEAD said that there is no such tag, and there is (Nexus).
-  session.noteNoHead(client.endpoint.base.origin)
+  session.noteNoHead(client.endpoint)
   return document
 }
 

@@ -2,8 +2,9 @@
  * How fast a registry may be asked, for everyone who shares the session: pauses that it asked for, and what is left of
  * its quota. Kept by origin and login, because registries count by login.
  */
-import { ExpectedError, printable } from '../errors.ts'
+import { printable } from '../errors.ts'
 import { BoundedMap } from './bounded-map.ts'
+import { HostRestingError } from './breaker.ts'
 import type { Quota } from './rate-limit.ts'
 import type { Effects } from './types.ts'
 
@@ -63,15 +64,21 @@ export class Pacing {
     pace.heldUntilMs = quota.remaining <= floorOf(quota) ? this.#effects.now() + holdMs : 0
   }
 
-  /** Throws RegistryUnavailable when the rest of the quota is kept for pulls (background questions only). */
-  refuseBackground(origin: string, identity: string, host: string): void {
+  /** Throws RegistryUnavailable while the host is to be left alone. */
+  refuseWhileParked(origin: string, identity: string, host: string): void {
+    const ms = this.parkedMs(origin, identity)
+    if (ms === 0) return
+    const nextTry = timeOf(this.#effects.now() + ms)
+    throw resting(`${printable(host)} asked to be left alone; next try at ${nextTry}`)
+  }
+
+  /** Throws RegistryUnavailable when the rest of the quota is kept for pulls (for what is not urgent). */
+  refuseToSpend(origin: string, identity: string, host: string): void {
     const pace = this.#paces.get(keyOf(origin, identity))
     if (pace === undefined || pace.heldUntilMs <= this.#effects.now()) return
     const { remaining = 0, limit } = pace.quota ?? {}
-    throw new ExpectedError(
-      'RegistryUnavailable',
+    throw resting(
       `${printable(host)} lets ${remaining}${limit === undefined ? '' : ` of ${limit}`} requests through, which are kept for pulls; next try at ${timeOf(pace.heldUntilMs)}`,
-      { retry: 'backoff' },
     )
   }
 
@@ -108,6 +115,10 @@ export class Pacing {
 /** RFC 3339 in UTC, to the second; it stays the same however often it is told. */
 export function timeOf(ms: number): string {
   return new Date(Math.ceil(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z')
+}
+
+function resting(message: string): HostRestingError {
+  return new HostRestingError('RegistryUnavailable', message, { retry: 'backoff' })
 }
 
 function floorOf({ limit }: Quota): number {

@@ -9,10 +9,14 @@ import type { HttpAnswer, HttpRequest, Transport } from './transport.ts'
 const MAX_HOPS = 5
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
-/** The first answer that is no redirect. `isForeign` tells that it came from another origin. */
+/**
+ * The first answer that is no redirect. `isForeign` tells that it came from another origin. `mayLeaveTo` throws where no
+ * request of nobody may go now.
+ */
 export async function sendFollowing(
   transport: Transport,
   request: HttpRequest,
+  mayLeaveTo: (url: URL) => void,
   signal: AbortSignal,
 ): Promise<HttpAnswer & { readonly isForeign: boolean }> {
   const origin = request.url.origin
@@ -38,6 +42,7 @@ export async function sendFollowing(
       )
     }
     isForeign ||= leaves
+    if (leaves) mayLeaveTo(next)
     current = isForeign ? foreignRequest(current, answer, next) : { ...current, url: next }
   }
 }

@@ -2,7 +2,7 @@
  * Sends one request as politely as it takes: waits where the host asked for it, tries again what may pass, keeps a
  * quota's rest for what is urgent, and follows redirects (rules T4, T8, T10).
  */
-import { ExpectedError, printable } from '../errors.ts'
+import { ExpectedError } from '../errors.ts'
 import { HostRestingError } from './breaker.ts'
 import { describeFailure, failureOf } from './failure.ts'
 import { timeOf } from './pacing.ts'
@@ -20,8 +20,8 @@ export interface Call {
   readonly what: string
   /** Whose quota it uses up; empty for nobody's. */
   readonly identity: string
-  /** Nobody waits for the answer: it may be refused to keep a quota for what is urgent. */
-  readonly isBackground: boolean
+  /** The last of a quota is kept from it: nobody waits for the answer, or another host chose whom we ask. */
+  readonly sparesQuota: boolean
   /** Token servers must answer themselves: a redirect is an answer like any other. */
   readonly follows: boolean
 }
@@ -68,7 +68,7 @@ async function tryOnce(
 async function sendOnce(session: RegistrySession, call: Call, signal: AbortSignal): Promise<Answer> {
   const { request, follows } = call
   const answer = follows
-    ? await sendFollowing(session.transport, request, signal)
+    ? await sendFollowing(session.transport, request, (url) => refuseSent(session, url), signal)
     : { ...(await session.transport.send(request, signal)), isForeign: false }
   if (!answer.isForeign) noteQuota(session, call, answer)
   return answer
@@ -111,22 +111,22 @@ async function noteTransient(
 }
 
 async function waitForTurn(session: RegistrySession, call: Call, signal: AbortSignal): Promise<void> {
-  const { request, host, identity, isBackground } = call
+  const { request, host, identity, sparesQuota } = call
   const { origin } = request.url
-  if (isBackground) session.pacing.refuseBackground(origin, identity, host)
+  if (sparesQuota) session.pacing.refuseToSpend(origin, identity, host)
   // Somebody else may have been told to wait longer meanwhile.
   for (;;) {
     const ms = session.pacing.parkedMs(origin, identity)
     if (ms === 0) return
-    if (ms > MAX_RETRY_AFTER_MS) {
-      throw new ExpectedError(
-        'RegistryUnavailable',
-        `${printable(host)} asked to be left alone; next try at ${timeOf(session.effects.now() + ms)}`,
-        { retry: 'backoff' },
-      )
-    }
+    if (ms > MAX_RETRY_AFTER_MS) session.pacing.refuseWhileParked(origin, identity, host)
     await pause(session, call, ms, 'as the registry asked', signal)
   }
+}
+
+/** A host sends us on: where it sends us, nobody's pause is broken, and no quota used up that others need. */
+function refuseSent({ pacing }: RegistrySession, { origin, host }: URL): void {
+  pacing.refuseWhileParked(origin, '', host)
+  pacing.refuseToSpend(origin, '', host)
 }
 
 function pause(

@@ -8,6 +8,7 @@ import { Breaker } from './breaker.ts'
 import { effectsOf } from './effects.ts'
 import { Flights } from './flights.ts'
 import type { Network } from './addresses.ts'
+import type { Endpoint } from './mirrors.ts'
 import { Pacing } from './pacing.ts'
 import { Transport } from './transport.ts'
 import { Turns } from './turns.ts'
@@ -66,7 +67,7 @@ export class RegistrySession {
   /** Verified manifests, by place, digest and logins. */
   readonly documents: Flights
   readonly #breaker: Breaker
-  readonly #noHeadUntilMs = new BoundedMap<number>(MAX_HOSTS)
+  readonly #noHeadUntilMs = new BoundedMap<number>(MAX_TAGS)
   readonly #warned = new Set<string>()
 
   constructor(options: { readonly effects?: Partial<Effects>; readonly timeouts?: Partial<Timeouts> } = {}) {
@@ -79,14 +80,17 @@ export class RegistrySession {
     this.documents = new Flights(this.effects.now, MAX_DOCUMENT_CACHE_BYTES, weightOfDocument)
   }
 
-  /** Whether a host answers HEAD usefully (rule M9). */
-  doesHead(origin: string): boolean {
-    return (this.#noHeadUntilMs.get(origin) ?? 0) <= this.effects.now()
+  /** Whether HEAD is answered usefully there (rule M9). */
+  doesHead({ base }: Endpoint): boolean {
+    return (this.#noHeadUntilMs.get(base.href) ?? 0) <= this.effects.now()
   }
 
-  /** Remembered for some hours. */
-  noteNoHead(origin: string): void {
-    this.#noHeadUntilMs.set(origin, this.effects.now() + NO_HEAD_MS)
+  /**
+   * Remembered for some hours, for the repository alone: whoever moves a tag between two questions, or stands behind a
+   * proxy, would else make each question of all others a pull.
+   */
+  noteNoHead({ base }: Endpoint): void {
+    this.#noHeadUntilMs.set(base.href, this.effects.now() + NO_HEAD_MS)
   }
 
   /** Whether this text is new, so that each warning is passed on once (rule T8). */

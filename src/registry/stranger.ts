@@ -30,7 +30,7 @@ export async function askAsStranger(
       credential: undefined,
       network: answer.network,
       userAgent,
-      isBackground: call.isBackground,
+      sparesQuota: true,
       onStep,
     },
     session,
@@ -56,6 +56,7 @@ function strangerCall(
   return {
     ...call,
     identity: '',
+    sparesQuota: true,
     request: {
       ...request,
       url: answer.url,

@@ -25,7 +25,8 @@ export interface TokenRequest {
   /** Where the challenge came from. */
   readonly network: Network
   readonly userAgent: string
-  readonly isBackground: boolean
+  /** As in `Call`. */
+  readonly sparesQuota: boolean
   readonly onStep?: OnStep | undefined
 }
 
@@ -118,13 +119,14 @@ async function ask(
           headers: { ...part.headers, 'user-agent': request.userAgent, accept: 'application/json' },
           trust: isOwn ? endpoint.trust : { caFile: endpoint.trust.caFile, insecureSkipVerify: false },
           sender: { by: 'host', host: endpoint.host, network: request.network },
+          repository: endpoint.base.href,
           onStep: request.onStep,
           loginName: credential?.label,
         },
         host: realm.host,
         what: 'a token request',
         identity: identityOf(credential),
-        isBackground: request.isBackground,
+        sparesQuota: request.sparesQuota || !isTrustedRealm(realm, endpoint),
         follows: false,
       },
       signal,

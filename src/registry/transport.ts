@@ -7,7 +7,7 @@ import { bareHost, networkOf } from './addresses.ts'
 import type { Network } from './addresses.ts'
 import { AgentPool } from './agents.ts'
 import type { Lane, TlsTrust } from './agents.ts'
-import type { Breaker } from './breaker.ts'
+import type { Breaker, Contact, Route } from './breaker.ts'
 import { checkLiteral } from './dial.ts'
 import type { Sender } from './dial.ts'
 import { proxyFor } from './proxy.ts'
@@ -23,6 +23,8 @@ export interface HttpRequest {
   readonly body?: string
   readonly trust: TlsTrust
   readonly sender: Sender
+  /** Base URL of the repository for which it is sent, wherever it goes. */
+  readonly repository: string
   /** Layers have connections of their own, so that questions don't wait behind them; questions by default. */
   readonly lane?: Lane
   readonly onStep?: OnStep | undefined
@@ -66,8 +68,8 @@ export class Transport {
     const proxy = proxyFor(request.url, this.#effects.env)
     tellRequest(request, proxy)
     const message = await this.#breaker.guard(
-      request.url.origin,
-      () => this.#exchange(request, proxy, signal),
+      routeOf(request),
+      (contact) => this.#exchange(request, proxy, contact, signal),
       ({ statusCode = 0 }) => gatewayTrouble(request.url, statusCode),
     )
     request.onStep?.({ kind: 'answer', status: message.statusCode ?? 0, url: shownUrl(request.url) })
@@ -87,7 +89,12 @@ export class Transport {
     this.#agents.close()
   }
 
-  #exchange(request: HttpRequest, proxy: URL | undefined, signal: AbortSignal): Promise<IncomingMessage> {
+  #exchange(
+    request: HttpRequest,
+    proxy: URL | undefined,
+    contact: Contact,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
     const { url, method, headers, body } = request
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
     const start = url.protocol === 'https:' ? requestHttps : requestHttp
@@ -109,10 +116,13 @@ export class Transport {
     }
     client.once('socket', (socket) => {
       if (request.onStep !== undefined) watchConnection(socket, url, proxy !== undefined, request.onStep)
-      if (!socket.connecting) return limit(this.#timeouts.headersMs, 'answer')
+      const made = () => {
+        contact.isMade = true
+        limit(this.#timeouts.headersMs, 'answer')
+      }
+      if (!socket.connecting) return made()
       limit(this.#timeouts.connectMs, 'accept the connection')
-      const connected = url.protocol === 'https:' ? 'secureConnect' : 'connect'
-      return socket.once(connected, () => limit(this.#timeouts.headersMs, 'answer'))
+      return socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', made)
     })
     client.once('error', (error) => {
       clearTimeout(timer)
@@ -129,6 +139,10 @@ export class Transport {
   }
 }
 
+function routeOf({ url, sender, repository }: HttpRequest): Route {
+  return { origin: url.origin, sentBy: sender.by === 'user' ? undefined : sender.host, repository }
+}
+
 function tellRequest({ method, url, headers, onStep, loginName }: HttpRequest, proxy: URL | undefined): void {
   if (onStep === undefined) return
   if (proxy !== undefined) onStep({ kind: 'proxy', host: printable(url.host), proxy: printable(proxy.host) })
@@ -137,7 +151,7 @@ function tellRequest({ method, url, headers, onStep, loginName }: HttpRequest, p
   onStep({ kind: 'request', method, url: shownUrl(url), login, ...as })
 }
 
-/** What says that the registry behind is out of reach, for every path: other failures may be one repository's. */
+/** What says that the registry behind is out of reach: other failures are answers. */
 function gatewayTrouble(url: URL, status: number): string | undefined {
   if (![502, 503, 504, 522].includes(status)) return undefined
   return `${printable(url.host)} answers ${status}`
