@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm, chmod } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, chmod, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
 
@@ -49,6 +49,24 @@ export async function cachedFolder(
   }
   return target
 }
+
+/**
+ * Removes folders of that name which are older than a day, but for the newest: what is made from the sources is made anew
+ * with every change of them. A day, because another checkout may be at work with one of them.
+ */
+export async function pruneCache(name: string, now = Date.now()): Promise<void> {
+  const made = new Map<string, number>()
+  for (const entry of await readdir(cacheRoot())) {
+    if (!entry.startsWith(`${name}-`) || !/^[0-9a-f]{16}$/.test(entry.slice(name.length + 1))) continue
+    made.set(entry, (await stat(path.join(cacheRoot(), entry))).mtimeMs)
+  }
+  const newestFirst = [...made.keys()].toSorted((a, b) => (made.get(b) ?? 0) - (made.get(a) ?? 0))
+  for (const entry of newestFirst.slice(1))
+    if (now - (made.get(entry) ?? now) > DAY_MS)
+      await rm(path.join(cacheRoot(), entry), { recursive: true, force: true })
+}
+
+const DAY_MS = 24 * 3600 * 1000
 
 async function publish(staging: string, target: string): Promise<void> {
   try {

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
-import { cachedFolder, cacheKey } from './cache.ts'
+import { cachedFolder, cacheKey, pruneCache } from './cache.ts'
 import { controllerBase, inScratch } from './controller-base.ts'
 import type { Base } from './controller-base.ts'
 import { mustRun, run } from './run.ts'
@@ -29,6 +29,7 @@ export async function controllerImage(): Promise<ControllerImage> {
   const folder = await cachedFolder('controller-image', await imageKey(), async (staging) => {
     const base = await controllerBase()
     await inScratch((scratch) => buildController(base, path.join(staging, 'layout'), tag, scratch))
+    await pruneCache('controller-image')
   })
   return { layout: path.join(folder, 'layout'), tag }
 }
