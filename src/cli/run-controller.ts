@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Controller } from '../controller/controller.ts'
 import { GoneWatch } from '../controller/gone-watch.ts'
-import { OutdatedTicker } from '../controller/outdated-ticker.ts'
+import { OutdatedTicker, type Watch } from '../controller/outdated-ticker.ts'
 import { OutdatedWatch } from '../controller/outdated.ts'
 import { ensureFolder, listFolder, sweepRemoved, sweepTemporary, writeJson } from '../engine/local/disk.ts'
 import { Leases } from '../engine/local/gc/leases.ts'
@@ -39,7 +39,7 @@ export interface ControllerInfo {
 
 const PULSE_INTERVAL_MS = 500
 const IDLE_CHECK_MS = 1000
-const GONE_TICK_MS = 30_000
+const MAX_TICK_MS = 5_000
 /** A pass that waits for a slow registry takes one of them; what is heavy has fewer places of its own. */
 const WIDTH = 64
 
@@ -59,10 +59,15 @@ export async function runController(state: LocalState, options: RunControllerOpt
     await sweep(state)
     await writeJson(paths.controllerInfo, controllerInfo(state.config.runtime))
     const gone = goneWatch(state, options.log)
-    const controller = buildController(state, gone, options.log)
-    const ticker = goneTicker(state, gone, controller, options.log)
+    const outdated = outdatedWatch(state, options.log)
+    const controller = buildController(state, { gone, outdated }, options.log)
+    const tickers = tickersOf(state, { gone, outdated }, controller, options.log)
     await controller.start()
-    ticker.start()
+    for (const ticker of tickers) ticker.start()
+    const stop = async () => {
+      for (const ticker of tickers) await ticker.stop()
+      await controller.stop()
+    }
     options.log.info(
       { state: paths.root, runtime: state.config.runtime, pid: process.pid },
       'controller started',
@@ -74,12 +79,10 @@ export async function runController(state: LocalState, options: RunControllerOpt
     }
     if (await waitForEnd(state, options, stopping, resign)) {
       options.log.info({}, 'no app is left')
-      await ticker.stop()
-      await controller.stop()
+      await stop()
       return
     }
-    await ticker.stop()
-    await controller.stop()
+    await stop()
     await rm(paths.controllerInfo, { force: true })
     options.log.info({}, 'controller stopped')
   } finally {
@@ -91,32 +94,43 @@ function goneWatch({ images, config }: LocalState, log: Logger): GoneWatch {
   return new GoneWatch({ images, intervalMs: config.goneCheckMs, now: Date.now, random: Math.random, log })
 }
 
-function goneTicker(
-  { apps, config }: LocalState,
-  gone: GoneWatch,
-  controller: Controller,
-  log: Logger,
-): OutdatedTicker {
-  return new OutdatedTicker({
-    outdated: gone,
-    apps,
-    onMoved: (key) => controller.wake(key),
-    now: Date.now,
-    log,
-    tickMs: Math.min(GONE_TICK_MS, config.goneCheckMs),
-  })
-}
-
-function buildController(state: LocalState, gone: GoneWatch, log: Logger): Controller {
-  const { paths, apps, images, engine, config, instances } = state
-  const now = Date.now
-  const outdated = new OutdatedWatch({
+function outdatedWatch({ images, config }: LocalState, log: Logger): OutdatedWatch {
+  return new OutdatedWatch({
     images,
     intervalMs: config.outdatedCheckMs,
-    now,
+    now: Date.now,
     random: Math.random,
     log,
   })
+}
+
+interface Watches {
+  readonly gone: GoneWatch
+  readonly outdated: OutdatedWatch
+}
+
+/** Apart from the loop that looks after containers: a registry that does not answer must not keep it from that. */
+function tickersOf(
+  { apps, config }: LocalState,
+  { gone, outdated }: Watches,
+  controller: Controller,
+  log: Logger,
+): readonly OutdatedTicker[] {
+  const tickerOf = (watch: Watch, intervalMs: number) =>
+    new OutdatedTicker({
+      outdated: watch,
+      apps,
+      onMoved: (key) => controller.wake(key),
+      now: Date.now,
+      log,
+      tickMs: Math.min(MAX_TICK_MS, intervalMs),
+    })
+  return [tickerOf(outdated, config.outdatedCheckMs), tickerOf(gone, config.goneCheckMs)]
+}
+
+function buildController(state: LocalState, { gone, outdated }: Watches, log: Logger): Controller {
+  const { paths, apps, images, engine, config, instances } = state
+  const now = Date.now
   return new Controller({
     deps: {
       apps,
@@ -128,8 +142,10 @@ function buildController(state: LocalState, gone: GoneWatch, log: Logger): Contr
       movedTo: (key, reference) => outdated.movedTo(key, reference),
       gone: (stored) => gone.gone(stored),
     },
-    outdated,
-    forget: (key) => gone.forget(key),
+    forget: (key) => {
+      outdated.forget(key)
+      gone.forget(key)
+    },
     pulse: (key) => pulseOf(paths, instances, key),
     watch: (onChange) => watchApps(paths, onChange),
     pulseIntervalMs: PULSE_INTERVAL_MS,

@@ -1,19 +1,16 @@
 /**
- * The loop of the local engine: what wakes an app (a submission, an ended container, a tag that is due) is looked for by
- * a ticker. Holds no state that a restart would miss.
+ * The loop of the local engine: what wakes an app (a submission, an ended container) is looked for by a ticker. Holds no state that a restart would miss.
  */
 import { canonicalJson } from '../reconcile/canonical-json.ts'
 import { appId, type AppKey } from '../reconcile/names.ts'
 import type { Logger } from '../log.ts'
 import type { Observed, Step } from '../reconcile/types.ts'
 import { AppWorker, type AppWorkerOptions } from './app-worker.ts'
-import type { OutdatedWatch } from './outdated.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 
 export interface ControllerOptions {
   readonly deps: ReconcileDeps
-  readonly outdated: OutdatedWatch
-  /** The app is gone: whatever else is remembered of it may go, too. */
+  /** The app is gone: whatever is remembered of it may go, too. */
   readonly forget?: (key: AppKey) => void
   /** Cheap fingerprint of an app's containers; a change wakes the app. */
   readonly pulse: (key: AppKey) => Promise<string>
@@ -51,7 +48,6 @@ export class Controller {
       forget: (key) => {
         this.#pulses.delete(appId(key))
         this.#begun.delete(appId(key))
-        options.outdated.forget(key)
         options.forget?.(key)
       },
     })
@@ -103,7 +99,7 @@ export class Controller {
     }
   }
 
-  /** Looks for containers that ended and tags that are due, without touching apps that are being worked on. */
+  /** Looks for containers that ended, without touching apps that are being worked on. */
   async #tick(): Promise<void> {
     if (this.#ticking) return
     this.#ticking = true
@@ -139,13 +135,7 @@ export class Controller {
   async #look(key: AppKey): Promise<void> {
     const id = appId(key)
     const pulse = await this.#pulseOf(key)
-    if (this.#pulses.get(id) !== pulse) {
-      this.#worker.queue.add(id)
-    } else if (this.#options.outdated.nextAtMs(key) <= this.#options.deps.now()) {
-      const stored = await this.#options.deps.apps.read(key)
-      if (stored !== undefined && (await this.#options.outdated.check(stored, this.#worker.signal)))
-        this.#worker.queue.add(id)
-    }
+    if (this.#pulses.get(id) !== pulse) this.#worker.queue.add(id)
   }
 }
 

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Controller } from '../../src/controller/controller.ts'
-import { OutdatedWatch } from '../../src/controller/outdated.ts'
 import { ExpectedError } from '../../src/errors.ts'
 import { NotYet } from '../../src/reconcile/not-yet.ts'
 import { aResource, digest, KEY } from '../support/builders.ts'
@@ -27,17 +26,9 @@ afterEach(async () => {
 /** A controller over a world whose clock is the fake one. */
 async function run(world: World): Promise<void> {
   const deps = { ...world.deps, now: Date.now }
-  const outdated = new OutdatedWatch({
-    images: deps.images,
-    intervalMs: 1e9,
-    now: Date.now,
-    random: () => 0.9,
-    log: deps.log,
-  })
   controller = new Controller({
     deps,
     random: () => 0,
-    outdated,
     pulse: async (key) => {
       if (broken !== undefined && key.name === KEY.name) throw broken
       return world
@@ -353,14 +344,6 @@ describe('an app whose files can not be read', () => {
     expect(world.logged).toEqual([])
     expect(new Set(world.calls)).toEqual(new Set(['list']))
   })
-})
-
-test('a bug while asking for a tag is told once an interval', async () => {
-  const world = fresh()
-  await run(world)
-  world.failures.set('head', new TypeError('bug'))
-  await wait(600_000)
-  expect(world.logged.filter((line) => line === 'could not look after the app')).toHaveLength(1)
 })
 
 test('readiness is logged when it changes, not more often', async () => {

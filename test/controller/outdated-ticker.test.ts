@@ -104,6 +104,30 @@ describe('the ticker', () => {
     expect(logged).toHaveLength(1)
   })
 
+  test('tells a bug while asking once an interval', async () => {
+    const { ticker, advance, logged } = world(() => {
+      throw new TypeError('bug')
+    })
+    await ticker.tick()
+    advance(HOUR)
+    await ticker.tick()
+    await ticker.tick()
+    expect(logged).toHaveLength(3)
+  })
+
+  test('goes on when the apps could not be listed', async () => {
+    const { ticker, asked, advance, apps, logged } = world(() => digest('a1'))
+    await ticker.tick()
+    const { list } = apps
+    apps.list = () => Promise.reject(new Error('no disk'))
+    await ticker.tick()
+    expect(logged).toHaveLength(1)
+    apps.list = list
+    advance(HOUR)
+    await ticker.tick()
+    expect(asked).toHaveLength(3)
+  })
+
   test('lets the event loop have its turns while it looks at many', async () => {
     const { ticker, apps } = world(() => digest('a1'))
     const { read } = apps
