@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { argv } from 'node:process'
-import { LayerStore } from '../../src/engine/local/layer-store.ts'
+import { layersOf, LayerStore } from '../../src/engine/local/layer-store.ts'
 import { StoredContent } from '../../src/engine/local/stored-content.ts'
 import { unpackImage } from '../../src/engine/local/unpack/unpack-image.ts'
 import { DEFAULT_LIMITS } from '../../src/rootfs/limits.ts'
@@ -23,7 +23,8 @@ await unpackImage({
   limits: DEFAULT_LIMITS,
   dir: join(state, 'rootfs', tag),
   signal,
-  shared: (reader, policy) => new StoredContent(store, { policy, limits: DEFAULT_LIMITS }, reader),
+  shared: (reader, policy) =>
+    new StoredContent(store, { policy, limits: DEFAULT_LIMITS }, reader, layersOf(image)),
 })
 const seconds = (performance.now() - start) / 1000
 await source.close()

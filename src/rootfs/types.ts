@@ -45,6 +45,8 @@ export interface ContentRef {
   readonly file?: ByteString
   /** Of the content, set by sinks whose files stay: damage can be told from it. */
   readonly crc32?: number
+  /** Set by sinks that store equal files once: what has the same word here, or is called so, is the same file on disk. */
+  readonly sameAs?: string
   /** Set by sinks that keep bytes in memory (small files, fixtures). */
   readonly bytes?: Buffer
 }

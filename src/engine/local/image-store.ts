@@ -22,7 +22,7 @@ import { crashPoint } from '../../host/crash-point.ts'
 import { ensureFolder, readJson, writeJson } from './disk.ts'
 import { Leases } from './gc/leases.ts'
 import { hostTree } from './host-tree.ts'
-import { LayerStore } from './layer-store.ts'
+import { layersOf, LayerStore } from './layer-store.ts'
 import type { StatePaths } from './paths.ts'
 import { appPaths } from './paths.ts'
 import { progressFileSink, type ProgressSink } from './progress.ts'
@@ -209,7 +209,8 @@ export class LocalImages implements Images, ImagePresence {
       semantics: localSemantics(app),
       limits,
       dir,
-      shared: (reader, policy) => new StoredContent(this.#layers, { policy, limits }, reader),
+      shared: (reader, policy) =>
+        new StoredContent(this.#layers, { policy, limits }, reader, layersOf(image)),
       signal,
       onProgress: (done, total) => report({ phase: 'Unpacking', done, total }),
     })

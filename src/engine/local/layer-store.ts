@@ -1,11 +1,12 @@
 /**
  * Layers as files, once for all images of this host: `layers/<key>/content` has every file of the layer complete with
- * owner, mode, time and extended attributes, `layers/<key>/index` its entries. Trees are made of hard links to them, so a
+ * owner, mode, time and extended attributes, `layers/<key>/index` its entries, `layers/<key>/sums` what its larger files
+ * are found by, since the same file in another layer becomes a link to it. Trees are made of hard links to them, so a
  * second image with the layer decodes nothing and stores nothing twice. Nothing in here is ever written again: every
  * tree has the same inodes. Published by rename; several processes may fill one layer at once.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { ExpectedError } from '../../errors.ts'
 import { crashPoint } from '../../host/crash-point.ts'
 import { hexOf } from '../../image/digest.ts'
@@ -13,6 +14,8 @@ import type { Descriptor, Digest } from '../../image/types.ts'
 import { shortHash } from '../../reconcile/names.ts'
 import type { LayerJob } from '../../rootfs/read-layer.ts'
 import type { LayerLimits } from '../../rootfs/types.ts'
+import { encodeSums, SUMS_FILE } from './dedupe/file-sums.ts'
+import { shareLayerFiles } from './dedupe/share-layer-files.ts'
 import { diskError, isMissing, removeFolder } from './disk.ts'
 import { decodeRecord, encodeRecord, replay, type LayerRecord } from './stored-layer.ts'
 import type { LayerFilesReader } from './unpack/layer-files.ts'
@@ -20,7 +23,7 @@ import type { OwnerPolicy } from './unpack/owners.ts'
 import { makeStaging, publish, removeStaging } from './unpack/staging.ts'
 
 /** Part of every key: raise it when the same layer would be stored in another way. */
-const STORE_VERSION = 2
+const STORE_VERSION = 3
 /** Of the media type, which the next image may have right: it is no matter of the layer's content. */
 const OF_THE_BLOB = 'media-type'
 
@@ -47,6 +50,20 @@ export interface LayerIdentity {
   readonly diffId: Digest
 }
 
+/** Where an image says which layers it has. */
+export interface ImageLayers {
+  readonly manifest: { readonly layers: readonly Descriptor[] }
+  readonly config: { readonly diffIds: readonly Digest[] }
+}
+
+/** All layers of an image, each with the DiffID that the config claims; layers beyond those that have one are refused later. */
+export function layersOf({ manifest, config }: ImageLayers): readonly LayerIdentity[] {
+  return manifest.layers.flatMap((descriptor, index) => {
+    const diffId = config.diffIds[index]
+    return diffId === undefined ? [] : [{ descriptor, diffId }]
+  })
+}
+
 /**
  * Folder name of a stored layer: the blob's hex digits, then a hash of all else. The blob belongs to it, since any image
  * may claim any DiffID; and the hash is too long for an image to be made that meets another one's by chance.
@@ -66,15 +83,23 @@ export class LayerStore {
     this.#dir = dir
   }
 
-  /** The layer, read and stored when it is not there or damaged. Throws what `reader` throws, or DiskFull. */
-  async get(job: LayerJob, settings: LayerSettings, reader: LayerFilesReader): Promise<StoredLayer> {
+  /**
+   * The layer, read and stored when it is not there or damaged. `ofImage` are the keys of all layers of its image. Throws
+   * what `reader` throws, or DiskFull.
+   */
+  async get(
+    job: LayerJob,
+    settings: LayerSettings,
+    reader: LayerFilesReader,
+    ofImage: ReadonlySet<string> = new Set(),
+  ): Promise<StoredLayer> {
     const dir = join(this.#dir, layerKey(job, settings))
     for (let others = this.#opening.get(dir); others !== undefined; others = this.#opening.get(dir)) {
       // When the attempt for another image fails, this one makes its own.
       const opened = await others.catch(() => undefined)
       if (opened !== undefined) return reused(opened.layer, job)
     }
-    const opening = this.#open(dir, job, reader)
+    const opening = this.#open(dir, job, reader, ofImage)
     this.#opening.set(dir, opening)
     try {
       const { layer, isNew } = await opening
@@ -91,23 +116,41 @@ export class LayerStore {
     await removeFolder(join(this.#dir, layerKey(layer, settings)))
   }
 
-  async #open(dir: string, job: LayerJob, reader: LayerFilesReader): Promise<Opened> {
+  async #open(
+    dir: string,
+    job: LayerJob,
+    reader: LayerFilesReader,
+    ofImage: ReadonlySet<string>,
+  ): Promise<Opened> {
     const stored = await this.#load(dir)
     return stored === undefined
-      ? { layer: await this.#fill(dir, job, reader), isNew: true }
+      ? { layer: await this.#fill(dir, job, reader, ofImage), isNew: true }
       : { layer: stored, isNew: false }
   }
 
-  async #fill(dir: string, job: LayerJob, reader: LayerFilesReader): Promise<StoredLayer> {
+  async #fill(
+    dir: string,
+    job: LayerJob,
+    reader: LayerFilesReader,
+    ofImage: ReadonlySet<string>,
+  ): Promise<StoredLayer> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 })
     const staging = await makeStaging(dir)
     try {
       const content = join(staging, 'content')
       await mkdir(content, { mode: 0o700 })
-      const { entries, usage } = await reader.read(job, content)
+      const { entries: read, usage } = await reader.read(job, content)
+      crashPoint(staging)
+      const entries = await shareLayerFiles({
+        layersDir: this.#dir,
+        staging,
+        entries: read,
+        except: new Set([...ofImage, basename(dir)]),
+      })
       const dropped = job.report.dropped.filter(({ rule }) => rule !== OF_THE_BLOB)
       const record = { entries, usage, dropped }
       await writeFile(join(staging, 'index'), encodeRecord(record), { mode: 0o600 })
+      await writeFile(join(staging, SUMS_FILE), encodeSums(entries), { mode: 0o600 })
       await this.#publish(staging, dir)
       return { ...record, contentDir: join(dir, 'content') }
     } catch (error) {

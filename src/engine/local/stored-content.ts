@@ -1,7 +1,8 @@
 /** The content of one image's layers in the layer store. */
+import { basename, dirname } from 'node:path'
 import { invariant } from '../../errors.ts'
 import type { LayerReader } from '../../rootfs/flatten-image.ts'
-import type { LayerIdentity, LayerSettings, LayerStore } from './layer-store.ts'
+import { layerKey, type LayerIdentity, type LayerSettings, type LayerStore } from './layer-store.ts'
 import type { LayerContent } from './unpack/layer-content.ts'
 import type { LayerFilesReader } from './unpack/layer-files.ts'
 
@@ -10,16 +11,24 @@ export class StoredContent implements LayerContent {
   readonly #store: LayerStore
   readonly #settings: LayerSettings
   readonly #reader: LayerFilesReader
+  readonly #ofImage: ReadonlySet<string>
   readonly #layers = new Map<number, { readonly identity: LayerIdentity; readonly dir: string }>()
 
-  constructor(store: LayerStore, settings: LayerSettings, reader: LayerFilesReader) {
+  /** `ofImage` are all layers of the image: what they have in common is not shared among them, but by each with others. */
+  constructor(
+    store: LayerStore,
+    settings: LayerSettings,
+    reader: LayerFilesReader,
+    ofImage: readonly LayerIdentity[] = [],
+  ) {
     this.#store = store
     this.#settings = settings
     this.#reader = reader
+    this.#ofImage = new Set(ofImage.map((layer) => layerKey(layer, settings)))
   }
 
   readonly read: LayerReader = async (job) => {
-    const { entries, contentDir } = await this.#store.get(job, this.#settings, this.#reader)
+    const { entries, contentDir } = await this.#store.get(job, this.#settings, this.#reader, this.#ofImage)
     const { descriptor, diffId } = job
     this.#layers.set(job.layer, { identity: { descriptor, diffId }, dir: contentDir })
     return entries
@@ -27,6 +36,10 @@ export class StoredContent implements LayerContent {
 
   dirOf(layer: number): string {
     return this.#layer(layer).dir
+  }
+
+  nameOf(layer: number): string {
+    return basename(dirname(this.dirOf(layer)))
   }
 
   filesIn(): number {

@@ -13,14 +13,14 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { ExpectedError } from '../../../src/errors.ts'
-import { layerKey, LayerStore } from '../../../src/engine/local/layer-store.ts'
-import { StoredContent } from '../../../src/engine/local/stored-content.ts'
+import { layerKey } from '../../../src/engine/local/layer-store.ts'
 import type { UnpackInput } from '../../../src/engine/local/unpack/unpack-image.ts'
 import { DEFAULT_LIMITS } from '../../../src/rootfs/limits.ts'
 import { diffIdOf, dir, fifo, file, hardlink, layer, symlink, whiteout } from '../../support/layer.ts'
-import { found, foundXattrs, imageOf, IS_ROOT, privateFolder, unpackTars } from './unpack/unpacked.ts'
+import { bed, foundIn, tmpfs } from './layer-bed.ts'
+import { found, foundXattrs, IS_ROOT, privateFolder, unpackTars } from './unpack/unpacked.ts'
 
 const BASE = layer([
   dir('usr', { mode: 0o751 }),
@@ -34,40 +34,6 @@ const BASE = layer([
 const TOP_A = layer([whiteout('hidden'), file('a', 'A', { mtime: 1 })])
 const TOP_B = layer([file('usr/tool', 'newer', { mtime: 2 }), file('b', 'B', { mtime: 1 })])
 
-interface Bed {
-  readonly folder: string
-  readonly layers: string
-  /** Unpacks to `folder/name`; returns how often each layer's blob was opened. */
-  unpack(name: string, tars: readonly Buffer[], options?: Partial<UnpackInput>): Promise<readonly number[]>
-  ino(name: string, path: string): number
-}
-
-function bed(folder = privateFolder(), layers = join(folder, 'layers')): Bed {
-  const store = new LayerStore(layers)
-  return {
-    folder,
-    layers,
-    unpack: async (name, tars, options = {}) => {
-      const opened = tars.map(() => 0)
-      const { source } = imageOf(tars)
-      const blob: UnpackInput['source']['blob'] = async function* (descriptor, signal) {
-        const index = tars.findIndex((tar) => diffIdOf(tar) === descriptor.digest)
-        opened[index] = (opened[index] ?? 0) + 1
-        yield* (options.source ?? source).blob(descriptor, signal)
-      }
-      const limits = options.limits ?? DEFAULT_LIMITS
-      await unpackTars(join(folder, name), tars, {
-        keepIds: IS_ROOT,
-        shared: (reader, policy) => new StoredContent(store, { policy, limits }, reader),
-        ...options,
-        source: { blob },
-      })
-      return opened
-    },
-    ino: (name, path) => lstatSync(join(folder, name, 'rootfs', path)).ino,
-  }
-}
-
 async function reasonOf(work: Promise<unknown>): Promise<string> {
   try {
     await work
@@ -76,11 +42,6 @@ async function reasonOf(work: Promise<unknown>): Promise<string> {
     throw error
   }
   return 'no error'
-}
-
-/** By find(1), without the number of links, which is what sharing changes. */
-function foundIn(folder: string): readonly string[] {
-  return found(join(folder, 'rootfs')).map((line) => line.replace(/^([fl] \S+ \S+ \S+) \d+/, '$1'))
 }
 
 describe('two images with a layer', () => {
@@ -359,11 +320,4 @@ describe('a file with tens of thousands of names', () => {
 
 function ownIds(): string {
   return `${process.geteuid?.()}:${process.getegid?.()}`
-}
-
-function tmpfs(options: string): string {
-  const folder = privateFolder()
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `mode=700,${options}`, 'none', folder])
-  onTestFinished(() => void execFileSync('umount', [folder]))
-  return folder
 }

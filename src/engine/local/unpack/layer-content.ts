@@ -10,6 +10,8 @@ export interface LayerContent {
   readonly read: LayerReader
   /** Folder that the `file` of the layer's content is relative to. */
   dirOf(layer: number): string
+  /** What the layer is called in names of stored files. */
+  nameOf(layer: number): string
   /** True: others use it, too, so it is linked; false: it is moved. */
   readonly isShared: boolean
   /** How many files lie in a folder of it. Not asked for shared content. */
@@ -51,6 +53,10 @@ export class PrivateContent implements LayerContent {
 
   dirOf(layer: number): string {
     return join(this.#dir, String(layer))
+  }
+
+  nameOf(layer: number): string {
+    return String(layer)
   }
 
   filesIn(layer: number, folder: ByteString): number {

@@ -24,6 +24,7 @@ type Row = readonly [
   file: ByteString | 0,
   /** 0 is a check sum as well as none. */
   crc32: number,
+  sameAs: string | 0,
 ]
 
 export function encodeEntries(entries: readonly LayerEntry[]): Buffer {
@@ -62,6 +63,7 @@ function rowOf(entry: LayerEntry): Row {
     xattrs.size === 0 ? 0 : [...xattrs].map(([name, value]) => [name, value.toString('base64')] as const),
     content?.file ?? 0,
     content?.crc32 ?? 0,
+    content?.sameAs ?? 0,
   ]
 }
 
@@ -86,6 +88,7 @@ function entryOf(row: Row): LayerEntry {
 }
 
 function contentOf(row: Row): ContentRef | undefined {
-  const [size, file, sum] = [row[7], row[11], row[12]]
-  return file === 0 ? undefined : { size, file, crc32: sum }
+  const [size, file, sum, sameAs] = [row[7], row[11], row[12], row[13]]
+  if (file === 0) return undefined
+  return sameAs === 0 ? { size, file, crc32: sum } : { size, file, crc32: sum, sameAs }
 }

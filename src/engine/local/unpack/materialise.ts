@@ -18,13 +18,14 @@ import { applyLinkOwner, applyOwner, type OwnerPolicy } from './owners.ts'
 import { setExactTimes } from './exact-times.ts'
 import { ContentLost, type LayerContent } from './layer-content.ts'
 import { liesIn, movableFolder, type MovableFolder } from './movable-folder.ts'
+import { inodesOfTheirOwn } from './one-file-each.ts'
 import { Scratch } from './scratch.ts'
 import { adoptFile, copyFile, tryLink } from './share-file.ts'
 import { setXattrs } from './xattrs.ts'
 
 export interface MaterialiseInput {
   readonly tree: TreeNode
-  readonly content: Pick<LayerContent, 'dirOf' | 'isShared' | 'filesIn'>
+  readonly content: Pick<LayerContent, 'dirOf' | 'nameOf' | 'isShared' | 'filesIn'>
   /** Empty, private, and on the file system of `rootDir`. */
   readonly scratchDir: string
   /** Created here, mode as the tree says; its parent must be private. */
@@ -98,6 +99,8 @@ class TreeWriter {
   readonly #prepared: Map<Inode, string>
   /** Of files with several names those that are links to their content. */
   readonly #shared = new Set<Inode>()
+  /** Files whose content is one file on disk with another one's of this tree. */
+  readonly #ofTheirOwn: ReadonlySet<Inode>
 
   constructor(
     input: MaterialiseInput,
@@ -109,6 +112,7 @@ class TreeWriter {
     this.#linkCounts = linkCounts
     this.#scratch = scratch
     this.#prepared = new Map(fifos)
+    this.#ofTheirOwn = inodesOfTheirOwn(linkCounts.keys(), (layer) => input.content.nameOf(layer))
   }
 
   /** Makes everything below one directory but the files that are there already; symlinks after all else. */
@@ -177,7 +181,7 @@ class TreeWriter {
 
   /** Never where attributes differ: whoever has the file, too, would get them. */
   #canShare(inode: Inode, source: string | Buffer): boolean {
-    if (inode.isAltered === true) return false
+    if (inode.isAltered === true || this.#ofTheirOwn.has(inode)) return false
     const count = this.#countOf(inode)
     return count === 1 || this.#shared.has(inode) || lstatSync(source).nlink + count <= MAX_SHARED_NAMES
   }

@@ -1,0 +1,37 @@
+/**
+ * Equal files of several stored layers are one file on disk. In a tree they are several files still: whatever copies
+ * the tree, or looks for hard links, must not take them for one.
+ */
+import type { ByteString } from '../../../image/bytes.ts'
+import type { Inode } from '../../../rootfs/types.ts'
+
+const LAYER_NAME_CHARS = 12
+
+/**
+ * What a file of a stored layer is called by links to it in other layers; `layer` is the name of its folder. Where two
+ * are called alike by chance, that costs a copy and no more.
+ */
+export function storedName(layer: string, file: ByteString): string {
+  return `${layer.slice(-LAYER_NAME_CHARS)}/${file}`
+}
+
+/** Of inodes that would be one file on disk all but the first. `layerName` is the folder of a layer's number. */
+export function inodesOfTheirOwn(
+  inodes: Iterable<Inode>,
+  layerName: (layer: number) => string,
+): ReadonlySet<Inode> {
+  const all = [...inodes]
+  const links = new Set(all.flatMap(({ content }) => content?.sameAs ?? []))
+  const own = new Set<Inode>()
+  if (links.size === 0) return own
+  const seen = new Set<string>()
+  for (const inode of all) {
+    const { content, layer } = inode
+    if (content?.file === undefined) continue
+    const name = content.sameAs ?? storedName(layerName(layer), content.file)
+    if (!links.has(name)) continue
+    if (seen.has(name)) own.add(inode)
+    else seen.add(name)
+  }
+  return own
+}

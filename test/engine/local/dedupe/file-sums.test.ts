@@ -1,0 +1,83 @@
+/** The lines that equal files are found by: any name, any pieces, and nothing of what is damaged. */
+import { describe, expect, test } from 'vitest'
+import { encodeSums, findSums, sumOf } from '../../../../src/engine/local/dedupe/file-sums.ts'
+import { NO_XATTRS } from '../../../../src/rootfs/tree.ts'
+import type { LayerEntry } from '../../../../src/rootfs/types.ts'
+
+function entry(file: string, crc32: number, changes: Partial<LayerEntry> = {}): LayerEntry {
+  return {
+    path: file,
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtime: { seconds: 1, nanoseconds: 2 },
+    size: 5000,
+    linkTarget: '',
+    device: undefined,
+    xattrs: NO_XATTRS,
+    content: { size: 5000, file, crc32 },
+    ...changes,
+  }
+}
+
+const NAMES = [
+  'plain',
+  'new\nline',
+  'quo"te\\',
+  '\u0000\u00ff\u0080'.slice(1),
+  'x'.repeat(255),
+  '\u0001'.repeat(255),
+]
+const ENTRIES = NAMES.map((name, index) => entry(`7/${name}`, index))
+const ANY = { has: () => true }
+
+async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield await Promise.resolve(bytes.subarray(at, at + size))
+}
+
+describe('sums', () => {
+  test.each([1, 2, 64, 65, 66, 100_000])('are read back in pieces of %i bytes', async (size) => {
+    const found = await findSums(pieces(encodeSums(ENTRIES), size), ANY)
+    expect(found).toEqual(ENTRIES.map(sumOf))
+  })
+
+  test('are told for what is asked', async () => {
+    const wanted = sumOf(entry('x', 3))?.content ?? ''
+    const found = await findSums(pieces(encodeSums(ENTRIES), 1000), new Set([wanted]))
+    expect(found.map(({ file }) => file)).toEqual([`7/${NAMES[3]}`])
+  })
+
+  test('keep what a file is a link to', async () => {
+    const content = { size: 5000, file: '1/x', crc32: 9, sameAs: 'other/1/y' }
+    const [found] = await findSums(pieces(encodeSums([entry('1/x', 9, { content })]), 50), ANY)
+    expect(found?.sameAs).toBe('other/1/y')
+  })
+
+  test('of no files are no sums', async () => {
+    expect(await findSums(pieces(encodeSums([]), 10), ANY)).toEqual([])
+  })
+
+  test.each<[string, (bytes: Buffer) => Buffer]>([
+    ['are cut', (bytes) => bytes.subarray(0, -1)],
+    ['are cut after a line', (bytes) => bytes.subarray(0, bytes.lastIndexOf('\n', -2) + 1)],
+    ['have more', (bytes) => Buffer.concat([bytes, Buffer.from('x')])],
+    [
+      'have another byte',
+      (bytes) => Buffer.from(bytes.toString('latin1').replace('plain', 'plaim'), 'latin1'),
+    ],
+    ['are empty', () => Buffer.alloc(0)],
+    ['are half a hash', (bytes) => bytes.subarray(0, 30)],
+    ['never end a line', (bytes) => Buffer.concat([bytes, Buffer.alloc(100_000, 'x')])],
+  ])('that %s offer nothing', async (_what, harm) => {
+    expect(await findSums(pieces(harm(encodeSums(ENTRIES)), 1000), ANY)).toEqual([])
+  })
+})
+
+test.each<[string, Partial<LayerEntry>]>([
+  ['too small', { content: { size: 4095, file: 'x', crc32: 1 } }],
+  ['without a check sum', { content: { size: 5000, file: 'x' } }],
+  ['no file', { type: 'directory', content: undefined }],
+])('what is %s has no sum', (_what, changes) => {
+  expect(sumOf(entry('x', 1, changes))).toBeUndefined()
+})
