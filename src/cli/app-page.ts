@@ -74,13 +74,10 @@ function imageLines(
   program: string,
 ): readonly string[] {
   if (image === undefined) return []
-  const source = image.source?.host ?? image.source?.path ?? ''
-  const from =
-    source === '' ? '' : ` from ${printable(source)}${image.source?.mirror === true ? ' (a mirror)' : ''}`
   const earlier = (image.history ?? []).length
   return [
     ...field('Digest', image.digest, width),
-    ...field('Resolved', `${image.resolvedAt} (${ageOf(image.resolvedAt, nowMs)} ago)${from}`, width),
+    ...pinField(image, nowMs, width),
     ...field(
       'History',
       earlier === 0
@@ -89,6 +86,19 @@ function imageLines(
       width,
     ),
   ]
+}
+
+/** A rollback asks no registry: what is known of the digest is from the time when it was resolved. */
+function pinField(image: ImageStatus, nowMs: number, width: number): readonly string[] {
+  const { source, rollback, resolvedAt } = image
+  const when = `${resolvedAt} (${ageOf(resolvedAt, nowMs)} ago)`
+  if (rollback !== undefined) {
+    const was = rollback.reference === undefined ? '' : `, which was ${printable(rollback.reference, 500)}`
+    return field('Chosen', `${when} by a rollback${was}`, width)
+  }
+  const place = source?.host ?? source?.path ?? ''
+  const from = place === '' ? '' : ` from ${printable(place)}${source?.mirror === true ? ' (a mirror)' : ''}`
+  return field('Resolved', `${when}${from}`, width)
 }
 
 function workloadLines(status: AppStatus | undefined, nowMs: number, width: number): readonly string[] {

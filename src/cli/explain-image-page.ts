@@ -21,7 +21,7 @@ function onePage(image: ExplainedImage, width: number, paint: Paint): string {
     },
     width,
   )
-  const steps = image.steps.flatMap((step) => stepLines(step, width, paint))
+  const steps = stepsBeforeResult(image).flatMap((step) => stepLines(step, width, paint))
   const states = image.registries
     .map(stateWords)
     .filter((words) => words !== '')
@@ -33,6 +33,17 @@ function onePage(image: ExplainedImage, width: number, paint: Paint): string {
     '\n',
     resultLines(image.result, width, paint),
   ].join('')
+}
+
+/** The last failure is the result, which is told at the end with all that belongs to it. */
+function stepsBeforeResult({ steps, result }: ExplainedImage): readonly Step[] {
+  const last = steps.at(-1)
+  const isResult =
+    last?.kind === 'failure' &&
+    'reason' in result &&
+    last.reason === result.reason &&
+    result.message.startsWith(last.message)
+  return isResult ? steps.slice(0, -1) : steps
 }
 
 function lines(texts: readonly string[]): readonly string[] {

@@ -61,7 +61,7 @@ async function pinnedImage(
 ): Promise<ImageFacts> {
   const recalled = await deps.images.recall(app, stored, digest)
   const resolved: ResolvedImage = recalled ?? (await deps.images.resolve(app, stored, digest, signal))
-  return { resolved, request, fresh: request !== undefined }
+  return { resolved, request, fresh: request !== undefined && recalled === undefined }
 }
 
 /** The pin is written before anything runs: a crash must not lose which digest was chosen. */

@@ -38,8 +38,9 @@ export function imageStatus(
     manifestDigest: resolved.manifestDigest,
     configDigest: resolved.configDigest,
     platform: formatPlatform(resolved.config.platform),
-    // Also when the digest is the same: an interval counts from the last time that the source was asked.
-    resolvedAt: previous !== undefined && !facts.fresh ? previous.resolvedAt : now,
+    // Also when the digest is the same: an interval counts from the last time that the source was asked, or the user chose.
+    resolvedAt:
+      previous === undefined || facts.fresh || isRolledBack(facts, same) ? now : previous.resolvedAt,
     ...availableOf(move, resolved.digest),
     source: same && previous.source !== undefined && !facts.fresh ? previous.source : resolved.source,
     ...rollbackOf(facts, same ? previous : undefined, previous),
@@ -49,16 +50,22 @@ export function imageStatus(
 
 /** A rollback stays one until something is resolved: what the digest was called at its time is known from the history. */
 function rollbackOf(
-  { rollback = false, fresh, resolved }: ImageFacts,
+  facts: ImageFacts,
   same: ImageStatus | undefined,
   previous: ImageStatus | undefined,
 ): Pick<ImageStatus, 'rollback'> {
-  if (rollback && same === undefined) {
+  const { rollback = false, fresh, resolved } = facts
+  if (isRolledBack(facts, same !== undefined)) {
     const entry = previous?.history?.find(({ digest }) => digest === resolved.digest)
     return { rollback: entry === undefined ? {} : { reference: entry.reference } }
   }
   const stays = rollback || !fresh
   return stays && same?.rollback !== undefined ? { rollback: same.rollback } : {}
+}
+
+/** Whether it is by a rollback that another digest is pinned now; what was known of it may do, without asking anybody. */
+function isRolledBack({ rollback = false }: ImageFacts, same: boolean): boolean {
+  return rollback && !same
 }
 
 /** What is pinned and why, as a sentence. */

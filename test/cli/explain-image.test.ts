@@ -103,6 +103,7 @@ describe('explain', () => {
     const { code, stdout } = await desk.run(['explain', `${registry.host}/team/app:1.2`])
     expect(code).toBe(1)
     expect(stdout).toContain('answered 403')
+    expect(stdout.match(/RegistryUnauthorized: /g)).toHaveLength(1)
     expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^RegistryUnauthorized: /)
   })
 

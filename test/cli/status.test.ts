@@ -204,6 +204,19 @@ describe('one app', () => {
     )
   })
 
+  test('that was rolled back does not say that a registry was asked', async () => {
+    const status = runningStatus()
+    const { image: pinned } = status
+    if (pinned === undefined) throw new Error('the app is pinned')
+    const image = { ...pinned, rollback: { reference: 'example/app:0' } }
+    await storeApp(desk.state, 'web', { ...status, image })
+    const { stdout } = await desk.run(['status', 'web'], { now })
+    expect(stdout).toContain(
+      '\nChosen   2026-01-01T12:00:00Z (3h ago) by a rollback, which was example/app:0\n',
+    )
+    expect(stdout).not.toContain('Resolved')
+  })
+
   test('that is stalled says why once', async () => {
     const why = 'spec.hooks[0].path: /hooks/none is not in the container'
     await storeApp(

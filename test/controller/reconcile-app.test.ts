@@ -195,6 +195,17 @@ describe('a request', () => {
     expect(world.status(KEY)?.image?.digest).toBe(digest('b2'))
   })
 
+  test('to go back to what is pinned asks nobody, and does not say so', async () => {
+    const world = await running()
+    const { resolvedAt } = world.status(KEY)?.image ?? {}
+    world.nowMs += 60_000
+    world.calls.length = 0
+    edit(world, {}, asked('t1', { [ROLLBACK_TO]: digest('a1') }))
+    await pass(world)
+    expect(world.calls.filter((call) => call.startsWith('resolve'))).toEqual([])
+    expect(world.status(KEY)).toMatchObject({ image: { resolvedAt }, lastHandledRequest: 't1' })
+  })
+
   test('to go back pins the digest that was named, and it stays', async () => {
     const world = await running()
     edit(world, { image: NEXT })

@@ -178,6 +178,13 @@ describe('status.image', () => {
     expect(imageStatus({ ...fresh('a1', 't1'), rollback: true }, first, LATER)).not.toHaveProperty('rollback')
   })
 
+  test('a rollback for which nobody was asked is a new choice, but no new answer of a registry', () => {
+    const first = imageStatus(fresh('a1'), undefined, NOW)
+    const back = (pair: string) => imageStatus({ ...kept(pair), request: 't1', rollback: true }, first, LATER)
+    expect(back('c3').resolvedAt).toBe(LATER)
+    expect(back('a1').resolvedAt).toBe(NOW)
+  })
+
   test.each<[string, Digest | undefined, Digest | undefined]>([
     ['another digest', digest('b2'), digest('b2')],
     ['the same digest', digest('a1'), undefined],

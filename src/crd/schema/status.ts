@@ -75,7 +75,7 @@ const imageStatusSchema = z.object({
   manifestDigest: digest().optional().meta({ description: "Digest of the chosen platform's manifest." }),
   configDigest: digest().optional().meta({ description: 'Digest of the image config.' }),
   platform: text(64).optional().meta({ description: 'The chosen platform.' }),
-  resolvedAt: time().meta({ description: 'When the reference was resolved.' }),
+  resolvedAt: time().meta({ description: 'When the reference was resolved, or rolled back.' }),
   rollback: z
     .object({
       reference: text(REFERENCE).optional().meta({ description: 'What it was resolved from at its time.' }),
