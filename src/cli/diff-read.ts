@@ -1,5 +1,6 @@
 /** Reads both sides of a `diff` into trees that can be compared, each from where it is. */
 import { resolve } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { StatePaths } from '../engine/local/paths.ts'
 import { readFolderTree, readOpenFolder } from '../engine/local/folder-tree.ts'
 import { withOwnImage } from '../engine/local/own-image.ts'
@@ -116,6 +117,7 @@ async function flattened(
       ...merging,
       sink: new HashSink(),
       signal: context.signal,
+      pause: () => nextTurn(),
       onProgress: progress.report,
     })
     return { tree, image, notes: [] }

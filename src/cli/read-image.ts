@@ -1,4 +1,5 @@
 /** An image for commands that judge an app without changing anything: read once, what the checks need in a private folder. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { App } from '../crd/types.ts'
 import { PickSink } from '../engine/local/unpack/pick-sink.ts'
 import { hostPlatform, parsePlatform } from '../image/platform.ts'
@@ -55,6 +56,7 @@ export async function withReadImage<T>(
       ...merging,
       sink,
       signal: context.signal,
+      pause: () => nextTurn(),
       onProgress: progress.report,
     })
     progress.end()

@@ -10,6 +10,7 @@ import { LayerMerge } from './merge-layers.ts'
 import { readLayer, type LayerJob } from './read-layer.ts'
 import { measureTree } from './tree.ts'
 import type { Divergence, DroppedEntry, LayerEntry, LayerLimits, LayerUsage, TreeNode } from './types.ts'
+import { inSlices, WorkSlices } from './work-slices.ts'
 
 /** Everything but where the content goes. */
 export interface FlattenRequest {
@@ -29,6 +30,11 @@ export interface FlattenRequest {
   readonly signal: AbortSignal
   /** Asked after every piece of a layer: what it returns is waited for, and nothing is read meanwhile. */
   readonly onUsage?: ((usage: LayerUsage) => Promise<unknown> | undefined) | undefined
+  /**
+   * Lets others have a turn; awaited every few milliseconds while layers are merged. Without it, an image made for it can
+   * hold everybody up for a second a layer.
+   */
+  readonly pause?: () => Promise<unknown>
   /** Compressed bytes read so far, of all layers together. */
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -76,10 +82,14 @@ export async function flattenLayers(input: FlattenRequest, read: LayerReader): P
   const { semantics = 'spec', fallsBack, limits = DEFAULT_LIMITS } = input
   const merge = new LayerMerge({ semantics, fallsBack, limits, usage, reports })
   const failures = new LayerFailures(input.signal)
-  const inOrder = new InOrder<readonly LayerEntry[]>((entries, layer) => {
+  const pause = async (): Promise<void> => {
+    await input.pause?.()
+    input.signal.throwIfAborted()
+  }
+  const inOrder = new InOrder<readonly LayerEntry[]>(async (entries, layer) => {
     if (failures.isAbove(layer)) return
     try {
-      merge.add(entries, layer)
+      await inSlices(merge.add(entries, layer), pause)
     } catch (error) {
       failures.note(layer, error)
     }
@@ -92,7 +102,7 @@ export async function flattenLayers(input: FlattenRequest, read: LayerReader): P
     tree,
     dropped: reports.flatMap((report) => report.dropped),
     divergences: reports.flatMap((report) => report.divergences),
-    ...measureTree(tree),
+    ...(await inSlices(measureTree(tree, new WorkSlices()), pause)),
   }
 }
 
@@ -100,7 +110,7 @@ interface Reading {
   readonly reports: readonly FlattenReport[]
   readonly usage: LayerUsage
   readonly read: LayerReader
-  readonly add: (layer: number, entries: readonly LayerEntry[]) => void
+  readonly add: (layer: number, entries: readonly LayerEntry[]) => Promise<void>
   readonly failures: LayerFailures
 }
 
@@ -125,7 +135,7 @@ async function readLayers(
     signal.throwIfAborted()
     const blob = input.source.blob(descriptor, signal)
     const job = { blob, descriptor, diffId, layer, dropXattrs, limits, usage, report, onRead, onUsage }
-    add(layer, await read(job))
+    await add(layer, await read(job))
   }
   const work = async (): Promise<void> => {
     for (const [layer, descriptor] of queue)
@@ -171,26 +181,34 @@ class LayerFailures {
   }
 }
 
-/** Passes values on in the order of their numbers, as soon as all before them are there. */
+/** Passes values on in the order of their numbers, one at a time, as soon as all before them are there. */
 class InOrder<Value> {
-  readonly #use: (value: Value, index: number) => void
+  readonly #use: (value: Value, index: number) => Promise<void>
   readonly #waiting = new Map<number, Value>()
   #next = 0
+  #last: Promise<void> = Promise.resolve()
 
-  constructor(use: (value: Value, index: number) => void) {
+  /** `use` must not fail. */
+  constructor(use: (value: Value, index: number) => Promise<void>) {
     this.#use = use
   }
 
-  add(index: number, value: Value): void {
+  /** Resolves when everything that could be passed on so far has been used. */
+  add(index: number, value: Value): Promise<void> {
     this.#waiting.set(index, value)
+    this.#last = this.#last.then(() => this.#useReady())
+    return this.#last
+  }
+
+  async #useReady(): Promise<void> {
     for (
       let ready = this.#waiting.get(this.#next);
       ready !== undefined;
       ready = this.#waiting.get(this.#next)
     ) {
       this.#waiting.delete(this.#next)
-      this.#use(ready, this.#next)
       this.#next += 1
+      await this.#use(ready, this.#next - 1)
     }
   }
 }

@@ -8,6 +8,7 @@ import { layerError } from './layer-error.ts'
 import { cleanName, entryNames } from './names.ts'
 import type { LayerEntry } from './types.ts'
 import { classifyNames } from './whiteout.ts'
+import type { Work, WorkSlices } from './work-slices.ts'
 
 export interface Addition {
   readonly entry: LayerEntry
@@ -27,16 +28,22 @@ export interface LayerPlan {
   readonly whiteouts: readonly Whiteout[]
 }
 
-export function planLayer(entries: readonly LayerEntry[], notes: LayerNotes): LayerPlan {
+export function* planLayer(
+  entries: readonly LayerEntry[],
+  notes: LayerNotes,
+  slices: WorkSlices,
+): Work<LayerPlan> {
   const additions: Addition[] = []
   const whiteouts: Whiteout[] = []
-  entries.forEach((entry, index) => {
+  for (const [index, entry] of entries.entries()) {
+    slices.count(entry.path.length)
+    if (slices.isOver()) yield
     const { names, isAbsolute } = entryNames(entry.path, notes.layer)
     if (isAbsolute && names.length > 0)
       notes.summarise('absolute-name', entry.path, 'the leading "/" is left out of the name')
     if (names.length === 0) {
       acceptRoot(entry, notes)
-      return
+      continue
     }
     // Names are split again when they are needed: all of them in pieces take many times what they take whole.
     const named = classifyNames(names, entry.path, notes.layer)
@@ -47,7 +54,7 @@ export function planLayer(entries: readonly LayerEntry[], notes: LayerNotes): La
       const hidden = named.kind === 'whiteout' ? named.hidden : undefined
       whiteouts.push({ path: entry.path, hidden, index })
     }
-  })
+  }
   return { additions, whiteouts }
 }
 

@@ -6,18 +6,22 @@ import type { ByteString } from '../image/bytes.ts'
 import { layerError } from './layer-error.ts'
 import { LINK_COST_BYTES } from './limits.ts'
 import type { LayerLimits, TreeNode } from './types.ts'
+import type { WorkSlices } from './work-slices.ts'
 
 export class LinkBudget {
   readonly #max: number
+  readonly #slices: WorkSlices
   #bytes = 0
 
-  constructor({ maxLinkBytes }: Pick<LayerLimits, 'maxLinkBytes'>) {
+  constructor({ maxLinkBytes }: Pick<LayerLimits, 'maxLinkBytes'>, slices: WorkSlices) {
     this.#max = maxLinkBytes
+    this.#slices = slices
   }
 
   /** Call before a link is followed for an entry of the layer. Throws LimitExceeded. */
   follow({ inode }: TreeNode, layer: number, path: ByteString): void {
     this.#bytes += inode.linkTarget.length + LINK_COST_BYTES
+    this.#slices.count(inode.linkTarget.length)
     if (this.#bytes <= this.#max) return
     throw layerError(
       'LimitExceeded',

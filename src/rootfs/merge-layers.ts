@@ -13,6 +13,7 @@ import { OverlayfsSurvey } from './overlayfs-survey.ts'
 import { OverlayfsWatch } from './overlayfs-watch.ts'
 import { emptyTree } from './tree.ts'
 import type { LayerEntry, LayerLimits, LayerUsage, TreeNode } from './types.ts'
+import { WorkSlices, type Work } from './work-slices.ts'
 
 export interface MergeOptions {
   readonly semantics: LayerSemantics
@@ -33,6 +34,7 @@ export interface MergeOptions {
 
 export class LayerMerge {
   readonly #options: MergeOptions
+  readonly #slices = new WorkSlices()
   readonly #links: LinkBudget
   readonly #tree = emptyTree()
   readonly #survey: OverlayfsSurvey
@@ -46,22 +48,22 @@ export class LayerMerge {
 
   constructor(options: MergeOptions) {
     this.#options = options
-    this.#links = new LinkBudget(options.limits)
-    this.#survey = new OverlayfsSurvey(options.limits)
+    this.#links = new LinkBudget(options.limits, this.#slices)
+    this.#survey = new OverlayfsSurvey(options.limits, this.#slices)
   }
 
   /**
-   * Layers in order, beginning with 0. Throws ExpectedError: what `applyLayer` throws; under `overlayfs` InvalidLayer for
+   * Layers in order, beginning with 0, one at a time. Throws ExpectedError: what `applyLayer` throws; under `overlayfs` InvalidLayer for
    * layers that nodes can't unpack, and LimitExceeded for layers that take too long to work that out.
    */
-  add(entries: readonly LayerEntry[], layer: number): void {
-    if (!this.#isSpent) this.#withinBudget(layer, () => this.#prepareWatch(entries, layer))
-    this.#applySpec(entries, layer)
+  *add(entries: readonly LayerEntry[], layer: number): Work {
+    if (!this.#isSpent) yield* this.#withinBudget(layer, this.#prepareWatch(entries, layer))
+    yield* this.#applySpec(entries, layer)
     if (this.#watch === undefined) {
       if (!this.#isSpent && layer < this.#options.reports.length - 1) this.#below.push(entries)
       return
     }
-    this.#withinBudget(layer, () => this.#watch?.apply(entries, layer, this.#merged()))
+    yield* this.#withinBudget(layer, this.#watch.apply(entries, layer, this.#merged()))
     if (this.#mustUnpack()) this.#refuseFailures(layer)
   }
 
@@ -89,21 +91,23 @@ export class LayerMerge {
     return this.#refusal === undefined ? this.#tree : undefined
   }
 
-  #prepareWatch(entries: readonly LayerEntry[], layer: number): void {
+  *#prepareWatch(entries: readonly LayerEntry[], layer: number): Work {
     if (this.#watch !== undefined) return
     const { limits, alwaysCompare = false, budget } = this.#options
-    if (!this.#survey.couldDiverge(entries, this.#tree, layer) && !alwaysCompare) return
-    this.#watch = new OverlayfsWatch(limits, budget)
-    for (const [index, lower] of this.#below.entries()) this.#watch.replay(lower, index)
+    const couldDiverge = yield* this.#survey.couldDiverge(entries, this.#tree, layer)
+    if (!couldDiverge && !alwaysCompare) return
+    this.#watch = new OverlayfsWatch(limits, this.#slices, budget)
+    for (const [index, lower] of this.#below.entries()) yield* this.#watch.replay(lower, index)
     this.#below = []
   }
 
-  #applySpec(entries: readonly LayerEntry[], layer: number): void {
+  *#applySpec(entries: readonly LayerEntry[], layer: number): Work {
     const { reports, limits, usage, semantics } = this.#options
     const report = reports[layer]
     if (report === undefined || this.#refusal !== undefined) return
     try {
-      applyLayer(this.#tree, entries, layer, report, { limits, usage, links: this.#links })
+      const shared = { links: this.#links, slices: this.#slices }
+      yield* applyLayer(this.#tree, entries, layer, report, { limits, usage, ...shared })
     } catch (error) {
       const isForgiven = error instanceof ExpectedError && error.reason === 'InvalidLayer'
       if (semantics === 'spec' || this.#watch === undefined || !isForgiven) throw error
@@ -122,9 +126,9 @@ export class LayerMerge {
     )
   }
 
-  #withinBudget(layer: number, work: () => void): void {
+  *#withinBudget(layer: number, work: Work): Work {
     try {
-      work()
+      yield* work
     } catch (error) {
       if (!(error instanceof BudgetSpent)) throw error
       const message = 'the layers are too many or too deep to work out what overlayfs nodes show'

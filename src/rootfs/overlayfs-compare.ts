@@ -7,6 +7,7 @@ import type { OverlayfsModel } from './overlayfs.ts'
 import { changedAttributes, hasSameContent } from './overlayfs-same.ts'
 import type { WorkBudget } from './overlayfs-budget.ts'
 import type { Inode, TreeNode } from './types.ts'
+import type { Work, WorkSlices } from './work-slices.ts'
 
 export interface Difference {
   /** A new array for each difference. */
@@ -21,61 +22,72 @@ export interface Difference {
   readonly changed: readonly string[]
 }
 
+export interface CompareCosts {
+  readonly budget: WorkBudget
+  readonly slices: WorkSlices
+}
+
 export function compareTrees(
   merged: TreeNode,
   model: OverlayfsModel,
-  budget: WorkBudget,
+  costs: CompareCosts,
   onDifference: (difference: Difference) => void,
-): void {
-  new Comparison(model, budget, onDifference).directories(merged, model.tree, [])
+): Work {
+  return new Comparison(model, costs, onDifference).directories(merged, model.tree, [])
 }
 
 class Comparison {
   readonly #model: OverlayfsModel
   readonly #budget: WorkBudget
+  readonly #slices: WorkSlices
   readonly #tell: (difference: Difference) => void
 
-  constructor(model: OverlayfsModel, budget: WorkBudget, tell: (difference: Difference) => void) {
+  constructor(
+    model: OverlayfsModel,
+    { budget, slices }: CompareCosts,
+    tell: (difference: Difference) => void,
+  ) {
     this.#model = model
     this.#budget = budget
+    this.#slices = slices
     this.#tell = tell
   }
 
   /** `names` is one array that changes all the time. */
-  directories(merged: TreeNode, shown: TreeNode, names: ByteString[]): void {
+  *directories(merged: TreeNode, shown: TreeNode, names: ByteString[]): Work {
     this.#budget.spend((merged.children?.size ?? 0) + (shown.children?.size ?? 0))
     const ghosts = this.#model.ghosts.get(shown)
-    const visit = (name: ByteString, a: TreeNode | undefined, b: TreeNode | undefined): void => {
+    for (const [name, a, b] of pairs(merged, shown, ghosts)) {
       names.push(name)
-      this.#names(a, b, ghosts?.has(name) === true, names)
+      const below = this.#names(a, b, ghosts?.has(name) === true, names)
+      if (below !== undefined) yield* below
       names.pop()
+      this.#slices.count()
+      if (this.#slices.isOver()) yield
     }
-    for (const [name, node] of merged.children ?? []) visit(name, node, shown.children?.get(name))
-    for (const [name, node] of shown.children ?? [])
-      if (merged.children?.has(name) !== true) visit(name, undefined, node)
-    for (const name of ghosts ?? [])
-      if (merged.children?.has(name) !== true) visit(name, undefined, undefined)
   }
 
+  /** What is to be looked at below the name. */
   #names(
     merged: TreeNode | undefined,
     shown: TreeNode | undefined,
     isGhost: boolean,
     names: ByteString[],
-  ): void {
+  ): Work | undefined {
     if (merged === undefined || shown === undefined || merged.inode.type !== shown.inode.type) {
       this.#tell({ names: [...names], merged, shown, isGhost, changed: [] })
-      if (shown !== undefined && this.#model.ghosts.size > 0) this.#ghostsBelow(shown, names)
-      return
+      return shown !== undefined && this.#model.ghosts.size > 0 ? this.#ghostsBelow(shown, names) : undefined
     }
     const changed = this.#changes(merged.inode, shown.inode)
     if (changed.length > 0) this.#tell({ names: [...names], merged, shown, isGhost, changed })
-    if (merged.children !== undefined) this.directories(merged, shown, names)
+    return merged.children === undefined ? undefined : this.directories(merged, shown, names)
   }
 
   /** In a directory that only nodes show, its files go without saying; a name that can't be opened does not. */
-  #ghostsBelow(shown: TreeNode, names: ByteString[]): void {
+  *#ghostsBelow(shown: TreeNode, names: ByteString[]): Work {
     this.#budget.spend(1)
+    this.#slices.count()
+    if (this.#slices.isOver()) yield
     const tell = (name: ByteString): void =>
       this.#tell({
         names: [...names, name],
@@ -87,7 +99,7 @@ class Comparison {
     for (const name of this.#model.ghosts.get(shown) ?? []) tell(name)
     for (const [name, child] of shown.children ?? []) {
       names.push(name)
-      this.#ghostsBelow(child, names)
+      yield* this.#ghostsBelow(child, names)
       names.pop()
     }
   }
@@ -104,4 +116,16 @@ class Comparison {
     if (one?.major !== other?.major || one?.minor !== other?.minor) changed.unshift('device number')
     return changed
   }
+}
+
+/** All names of both, each once, with what either has there. */
+function* pairs(
+  merged: TreeNode,
+  shown: TreeNode,
+  ghosts: ReadonlySet<ByteString> | undefined,
+): Generator<readonly [ByteString, TreeNode | undefined, TreeNode | undefined]> {
+  for (const [name, node] of merged.children ?? []) yield [name, node, shown.children?.get(name)]
+  for (const [name, node] of shown.children ?? [])
+    if (merged.children?.has(name) !== true) yield [name, undefined, node]
+  for (const name of ghosts ?? []) if (merged.children?.has(name) !== true) yield [name, undefined, undefined]
 }

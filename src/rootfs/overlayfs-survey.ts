@@ -9,6 +9,7 @@ import { isWhiteout } from './overlayfs-upper.ts'
 import { hasSameAttributes, isShownTime } from './overlayfs-same.ts'
 import type { LayerEntry, LayerLimits, TreeNode } from './types.ts'
 import { OPAQUE_NAME } from './whiteout.ts'
+import type { Work, WorkSlices } from './work-slices.ts'
 
 /** A directory that entries of the layer lie in. */
 interface Parent {
@@ -24,17 +25,28 @@ export class OverlayfsSurvey {
   /** Names that a layer so far has hidden, or made a directory of something else, or the other way round. */
   readonly #changed = new Set<string>()
   readonly #maxParents: number
+  readonly #slices: WorkSlices
 
-  constructor({ maxEntries }: Pick<LayerLimits, 'maxEntries'>) {
+  constructor({ maxEntries }: Pick<LayerLimits, 'maxEntries'>, slices: WorkSlices) {
     this.#maxParents = maxEntries
+    this.#slices = slices
   }
 
   /** `tree` is what the layers below merge to. To be asked for every layer in order, until the answer is yes. */
-  couldDiverge(entries: readonly LayerEntry[], tree: TreeNode, layer: number): boolean {
+  *couldDiverge(entries: readonly LayerEntry[], tree: TreeNode, layer: number): Work<boolean> {
     const look = new LayerLook(tree, layer, this.#changed)
-    if (entries.some((entry) => look.findsMarker(entry))) return true
-    // More directories than a merge may imply: it is refused, before they all are looked at.
-    return entries.some((entry) => look.isOdd(entry) || look.parents > this.#maxParents)
+    for (const entry of entries) {
+      if (look.findsMarker(entry)) return true
+      this.#slices.count(entry.path.length)
+      if (this.#slices.isOver()) yield
+    }
+    for (const entry of entries) {
+      // More directories than a merge may imply: it is refused, before they all are looked at.
+      if (look.isOdd(entry) || look.parents > this.#maxParents) return true
+      this.#slices.count(entry.path.length)
+      if (this.#slices.isOver()) yield
+    }
+    return false
   }
 }
 

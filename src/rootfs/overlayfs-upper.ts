@@ -15,6 +15,7 @@ import { changedAttributes, shownTime } from './overlayfs-same.ts'
 import { impliedDirectory, type WalkEnd } from './tree.ts'
 import type { Inode, LayerEntry, LayerLimits, TreeNode } from './types.ts'
 import { OPAQUE_NAME } from './whiteout.ts'
+import type { Work, WorkSlices } from './work-slices.ts'
 import { keepXattrs } from './xattr-filter.ts'
 
 /** What a node says when it can't unpack the layer. */
@@ -40,12 +41,19 @@ export interface UpperInput {
   readonly parents: readonly Upper[]
   readonly limits: Pick<LayerLimits, 'maxDepth' | 'maxPathBytes'>
   readonly budget: WorkBudget
+  readonly slices: WorkSlices
 }
 
-export function unpackUpper(entries: readonly LayerEntry[], input: UpperInput): Upper {
+export function* unpackUpper(entries: readonly LayerEntry[], input: UpperInput): Work<Upper> {
+  const { slices } = input
   const upper = new UpperDirectory(input)
-  for (const entry of entries) upper.add(entry)
-  upper.setTimes()
+  for (const entry of entries) {
+    const more = upper.add(entry)
+    if (more !== undefined) yield* more
+    slices.count(entry.path.length + entry.linkTarget.length)
+    if (slices.isOver()) yield
+  }
+  yield* upper.setTimes()
   return upper
 }
 
@@ -77,21 +85,23 @@ class UpperDirectory implements Upper {
     this.#notes = new LayerNotes(input.layer, emptyReport())
   }
 
-  add(entry: LayerEntry): void {
+  /** Returns what is to be done besides, where it is much. */
+  add(entry: LayerEntry): Work | undefined {
     const { names } = cleanName(entry.path)
     const name = names.at(-1)
-    if (name === undefined) return
-    const parent = this.#parentOf(names)
-    if (parent === undefined) return
-    if (name === OPAQUE_NAME) this.#makeOpaque(parent)
-    else if (name.startsWith(WHITEOUT_PREFIX))
-      this.#hide(parent.node, name.slice(WHITEOUT_PREFIX.length), names)
+    const parent = name === undefined ? undefined : this.#parentOf(names)
+    if (name === undefined || parent === undefined) return undefined
+    if (name === OPAQUE_NAME) return this.#makeOpaque(parent)
+    if (name.startsWith(WHITEOUT_PREFIX)) this.#hide(parent.node, name.slice(WHITEOUT_PREFIX.length), names)
     else this.#put(entry, parent, name, names)
+    return undefined
   }
 
   /** Last of all, since every new name changes its directory's time. */
-  setTimes(): void {
+  *setTimes(): Work {
     for (const entry of this.#directories) {
+      this.#input.slices.count(entry.path.length)
+      if (this.#input.slices.isOver()) yield
       const { names } = cleanName(entry.path)
       const place = resolveInUpper(this.root, names, this.#input.budget)
       const node = 'problem' in place ? undefined : nodeAt(this.root, place.names)
@@ -178,21 +188,24 @@ class UpperDirectory implements Upper {
     return this.#input.layer === 0
   }
 
-  #makeOpaque({ node, names }: WalkEnd): void {
+  #makeOpaque({ node, names }: WalkEnd): Work | undefined {
     const place = names.join('/')
     if (!this.#isFirst()) this.opaque.add(node)
     else if (!this.#emptied.has(place)) {
       this.#emptied.add(place)
-      this.#dropUnlisted(node, place)
+      return this.#dropUnlisted(node, place)
     }
+    return undefined
   }
 
   /** In the first layer a marker deletes what the layer has put there so far without an entry of its own. */
-  #dropUnlisted({ children }: TreeNode, place: string): void {
+  *#dropUnlisted({ children }: TreeNode, place: string): Work {
     for (const [name, child] of children ?? []) {
       const path = place === '' ? name : `${place}/${name}`
       this.#input.budget.spend(1)
-      if (this.#listed.has(path)) this.#dropUnlisted(child, path)
+      this.#input.slices.count()
+      if (this.#input.slices.isOver()) yield
+      if (this.#listed.has(path)) yield* this.#dropUnlisted(child, path)
       else children?.delete(name)
     }
   }

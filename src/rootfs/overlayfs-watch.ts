@@ -9,6 +9,7 @@ import { explain, type Finding, type LayerFacts } from './overlayfs-rules.ts'
 import type { UpperFailure } from './overlayfs-upper.ts'
 import type { LayerEntry, LayerLimits, TreeNode } from './types.ts'
 import { OPAQUE_NAME } from './whiteout.ts'
+import type { Work, WorkSlices } from './work-slices.ts'
 
 interface Found extends Finding {
   readonly names: readonly ByteString[]
@@ -23,6 +24,7 @@ const MAX_FOUND = 20_000
 export class OverlayfsWatch {
   readonly failures: UpperFailure[] = []
   readonly #budget: WorkBudget
+  readonly #slices: WorkSlices
   readonly #model: OverlayfsModel
   readonly #failedLayers: number[] = []
   #found = new Map<string, Found>()
@@ -30,9 +32,10 @@ export class OverlayfsWatch {
   #more = 0
   #lastLayer = 0
 
-  constructor(limits: LayerLimits, budget = new WorkBudget()) {
+  constructor(limits: LayerLimits, slices: WorkSlices, budget = new WorkBudget()) {
     this.#budget = budget
-    this.#model = new OverlayfsModel({ limits, budget: this.#budget })
+    this.#slices = slices
+    this.#model = new OverlayfsModel({ limits, budget, slices })
   }
 
   get tree(): TreeNode {
@@ -40,14 +43,14 @@ export class OverlayfsWatch {
   }
 
   /** A layer that makes no difference. */
-  replay(entries: readonly LayerEntry[], layer: number): void {
-    this.#model.apply(entries, layer)
+  *replay(entries: readonly LayerEntry[], layer: number): Work {
+    yield* this.#model.apply(entries, layer)
   }
 
   /** `merged` is the merged tree with the same layers; undefined when they can't be merged. */
-  apply(entries: readonly LayerEntry[], layer: number, merged: TreeNode | undefined): void {
+  *apply(entries: readonly LayerEntry[], layer: number, merged: TreeNode | undefined): Work {
     this.#lastLayer = layer
-    for (const failure of this.#model.apply(entries, layer)) {
+    for (const failure of yield* this.#model.apply(entries, layer)) {
       this.failures.push(failure)
       this.#failedLayers.push(layer)
     }
@@ -55,8 +58,9 @@ export class OverlayfsWatch {
     const before = this.#found
     this.#found = new Map()
     this.#more = 0
-    const facts = factsOf(entries, layer)
-    compareTrees(merged, this.#model, this.#budget, (difference) => this.#keep(difference, before, facts))
+    const facts = yield* factsOf(entries, layer, this.#slices)
+    const costs = { budget: this.#budget, slices: this.#slices }
+    yield* compareTrees(merged, this.#model, costs, (difference) => this.#keep(difference, before, facts))
   }
 
   /** Writes the differences that are left into the report of the layer that made them. */
@@ -96,11 +100,13 @@ export class OverlayfsWatch {
   }
 }
 
-function factsOf(entries: readonly LayerEntry[], layer: number): LayerFacts {
+function* factsOf(entries: readonly LayerEntry[], layer: number, slices: WorkSlices): Work<LayerFacts> {
   const hidden = new Set<string>()
   const devices = new Set<string>()
   let hasOpaqueRoot = false
   for (const { path, type, device } of entries) {
+    slices.count(path.length)
+    if (slices.isOver()) yield
     const isDevice = type === 'char' && device?.major === 0 && device.minor === 0
     if (!isDevice && !path.includes(WHITEOUT_PREFIX)) continue
     const { names } = cleanName(path)

@@ -6,6 +6,9 @@ import type { ByteString } from '../image/bytes.ts'
 import { isWhiteout, unpackUpper, type Upper, type UpperFailure, type UpperInput } from './overlayfs-upper.ts'
 import { emptyTree } from './tree.ts'
 import type { Inode, LayerEntry, TreeNode } from './types.ts'
+import type { Work } from './work-slices.ts'
+
+type ModelOptions = Pick<UpperInput, 'limits' | 'budget' | 'slices'>
 
 export class OverlayfsModel {
   /** Meaningless once a layer has failed. */
@@ -17,57 +20,66 @@ export class OverlayfsModel {
   readonly ghosts = new Map<TreeNode, Set<ByteString>>()
   /** Directories whose time is that of unpacking. */
   readonly unlisted = new Set<Inode>()
-  readonly #options: Pick<UpperInput, 'limits' | 'budget'>
+  readonly #options: ModelOptions
   /** The nearest first, as nodes search them. */
   readonly #uppers: Upper[] = []
 
-  constructor(options: Pick<UpperInput, 'limits' | 'budget'>) {
+  constructor(options: ModelOptions) {
     this.#options = options
   }
 
   /** Returns why nodes can't unpack the layer; empty when they can. */
-  apply(entries: readonly LayerEntry[], layer: number): readonly UpperFailure[] {
-    const upper = unpackUpper(entries, { ...this.#options, layer, parents: this.#uppers })
+  *apply(entries: readonly LayerEntry[], layer: number): Work<readonly UpperFailure[]> {
+    const upper = yield* unpackUpper(entries, { ...this.#options, layer, parents: this.#uppers })
     for (const inode of upper.unlisted) this.unlisted.add(inode)
-    this.#mergeChildren(this.tree, upper.root, upper)
+    yield* this.#mergeChildren(this.tree, upper.root, upper)
     this.#uppers.unshift(upper)
     return upper.failures
   }
 
-  #merge(shown: TreeNode, node: TreeNode, upper: Upper): void {
+  *#merge(shown: TreeNode, node: TreeNode, upper: Upper): Work {
     shown.inode = node.inode
     if (upper.opaque.has(node)) {
       shown.children?.clear()
       this.#setGhosts(shown, node)
     } else this.ghosts.delete(shown)
-    this.#mergeChildren(shown, node, upper)
+    yield* this.#mergeChildren(shown, node, upper)
   }
 
-  #mergeChildren(shown: TreeNode, node: TreeNode, upper: Upper): void {
+  *#mergeChildren(shown: TreeNode, node: TreeNode, upper: Upper): Work {
     for (const [name, child] of node.children ?? []) {
       const existing = shown.children?.get(name)
-      this.#options.budget.spend(1)
+      this.#spend()
+      if (this.#options.slices.isOver()) yield
       if (isWhiteout(child)) shown.children?.delete(name)
       else if (child.children !== undefined && existing?.children !== undefined)
-        this.#merge(existing, child, upper)
-      else shown.children?.set(name, this.#copy(child))
+        yield* this.#merge(existing, child, upper)
+      else shown.children?.set(name, yield* this.#copy(child))
     }
   }
 
-  /** The upper directory stays as it is: later layers look at it. */
-  #copy(node: TreeNode): TreeNode {
+  #spend(): void {
     this.#options.budget.spend(1)
+    this.#options.slices.count()
+  }
+
+  /** The upper directory stays as it is: later layers look at it. */
+  *#copy(node: TreeNode): Work<TreeNode> {
+    this.#spend()
+    if (this.#options.slices.isOver()) yield
     if (node.children === undefined) return { inode: node.inode, children: undefined }
     const children = new Map<ByteString, TreeNode>()
     const copy: TreeNode = { inode: node.inode, children }
-    for (const [name, child] of node.children) if (!isWhiteout(child)) children.set(name, this.#copy(child))
+    for (const [name, child] of node.children)
+      if (!isWhiteout(child)) children.set(name, yield* this.#copy(child))
     this.#setGhosts(copy, node)
     return copy
   }
 
   #setGhosts(shown: TreeNode, node: TreeNode): void {
-    const names = [...(node.children ?? [])].flatMap(([name, child]) => (isWhiteout(child) ? [name] : []))
-    if (names.length > 0) this.ghosts.set(shown, new Set(names))
+    const names = new Set<ByteString>()
+    for (const [name, child] of node.children ?? []) if (isWhiteout(child)) names.add(name)
+    if (names.size > 0) this.ghosts.set(shown, names)
     else this.ghosts.delete(shown)
   }
 }

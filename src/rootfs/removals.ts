@@ -8,6 +8,7 @@ import { directoryOf, namesOf, type LayerPlan, type Whiteout } from './layer-pla
 import type { LinkBudget } from './link-budget.ts'
 import { walkTo } from './tree.ts'
 import type { TreeNode } from './types.ts'
+import type { Work, WorkSlices } from './work-slices.ts'
 
 interface Removal {
   readonly directory: TreeNode
@@ -24,14 +25,27 @@ interface FindOptions {
   readonly charge: Charge
 }
 
-export function applyWhiteouts(root: TreeNode, plan: LayerPlan, layer: number, links: LinkBudget): void {
+interface WhiteoutOptions {
+  readonly layer: number
+  readonly links: LinkBudget
+  readonly slices: WorkSlices
+}
+
+export function* applyWhiteouts(
+  root: TreeNode,
+  plan: LayerPlan,
+  { layer, links, slices }: WhiteoutOptions,
+): Work {
   if (plan.whiteouts.length === 0) return
   const charge = (link: TreeNode, path: ByteString): void => links.follow(link, layer, path)
-  const replaced = replacedSymlinks(root, plan, charge)
-  const removals = plan.whiteouts.flatMap((whiteout): Removal[] => {
+  const replaced = yield* replacedSymlinks(root, plan, charge, slices)
+  const removals: Removal[] = []
+  for (const whiteout of plan.whiteouts) {
     const directory = findDirectory(root, whiteout, { replaced, layer, charge })
-    return directory === undefined ? [] : [{ directory, name: whiteout.hidden }]
-  })
+    if (directory !== undefined) removals.push({ directory, name: whiteout.hidden })
+    slices.count(whiteout.path.length)
+    if (slices.isOver()) yield
+  }
   for (const { directory, name } of removals) {
     if (name === undefined) directory.children?.clear()
     else directory.children?.delete(name)
@@ -42,22 +56,28 @@ export function applyWhiteouts(root: TreeNode, plan: LayerPlan, layer: number, l
  * Lower symlinks that this layer replaces or hides. A whiteout below such a name means the layer's own new directory,
  * which has no lower children; following the old link would empty a directory that the layer never touched.
  */
-function replacedSymlinks(
+function* replacedSymlinks(
   root: TreeNode,
   { additions, whiteouts }: LayerPlan,
   charge: Charge,
-): ReadonlySet<TreeNode> {
+  slices: WorkSlices,
+): Work<ReadonlySet<TreeNode>> {
   const found = new Set<TreeNode>()
   const check = (directory: readonly ByteString[], name: ByteString | undefined, path: ByteString): void => {
     const end = walkTo(root, directory, { onLink: (link) => charge(link, path) })
     const node = 'problem' in end || name === undefined ? undefined : end.node.children?.get(name)
     if (node?.inode.type === 'symlink') found.add(node)
+    slices.count(path.length)
   }
   for (const addition of additions) {
     const names = namesOf(addition)
     check(names.slice(0, -1), names.at(-1), addition.entry.path)
+    if (slices.isOver()) yield
   }
-  for (const whiteout of whiteouts) check(directoryOf(whiteout), whiteout.hidden, whiteout.path)
+  for (const whiteout of whiteouts) {
+    check(directoryOf(whiteout), whiteout.hidden, whiteout.path)
+    if (slices.isOver()) yield
+  }
   return found
 }
 

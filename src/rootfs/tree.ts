@@ -3,6 +3,7 @@ import type { ByteString } from '../image/bytes.ts'
 import { EPOCH } from './file-time.ts'
 import { MAX_SYMLINK_HOPS } from './limits.ts'
 import type { ContentRef, FileNode, FileTree, Inode, TreeNode } from './types.ts'
+import type { Work, WorkSlices } from './work-slices.ts'
 
 export const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map()
 
@@ -130,16 +131,25 @@ export function sortedNames(node: TreeNode): readonly ByteString[] {
 }
 
 /** Names below the root, and bytes of content with every inode counted once. */
-export function measureTree(root: TreeNode): { readonly entries: number; readonly bytes: number } {
+export function* measureTree(
+  root: TreeNode,
+  slices: WorkSlices,
+): Work<{ readonly entries: number; readonly bytes: number }> {
   const seen = new Set<Inode>()
   let entries = 0
   let bytes = 0
-  visitTree(root, ({ inode }) => {
-    entries += 1
-    if (seen.has(inode)) return
-    seen.add(inode)
-    bytes += inode.size
-  })
+  const directories = [root]
+  for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+    for (const node of directory.children?.values() ?? []) {
+      slices.count()
+      if (slices.isOver()) yield
+      entries += 1
+      if (node.children !== undefined) directories.push(node)
+      if (seen.has(node.inode)) continue
+      seen.add(node.inode)
+      bytes += node.inode.size
+    }
+  }
   return { entries, bytes }
 }
 

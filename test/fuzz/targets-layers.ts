@@ -7,6 +7,7 @@ import { emptyReport } from '../../src/rootfs/layer-notes.ts'
 import { DEFAULT_LIMITS } from '../../src/rootfs/limits.ts'
 import { parsePaxRecords } from '../../src/rootfs/pax.ts'
 import { emptyTree, visitTree } from '../../src/rootfs/tree.ts'
+import { atOnce } from '../../src/rootfs/work-slices.ts'
 import type { LayerLimits } from '../../src/rootfs/types.ts'
 import { fullLinesOf, inChunks, readTar } from '../rootfs/flattened.ts'
 import {
@@ -153,9 +154,10 @@ async function decompressed(input: Buffer, mediaType: string, cut: number): Prom
 function linesOver(input: Buffer, cut: number): string {
   const tree = emptyTree()
   const report = emptyReport()
-  applyLayer(tree, readTar(layer(LOWER)), 0, report)
+  atOnce(applyLayer(tree, readTar(layer(LOWER)), 0, report))
   const usage = { entries: 0 }
-  applyLayer(tree, readTar(input, LIMITS, Math.max(1, cut)), 1, report, { limits: LIMITS, usage })
+  const upper = readTar(input, LIMITS, Math.max(1, cut))
+  atOnce(applyLayer(tree, upper, 1, report, { limits: LIMITS, usage }))
   visitTree(tree, (_, names) => {
     const name = names.at(-1) ?? ''
     if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name) || name.startsWith('.wh.'))

@@ -10,6 +10,7 @@ import type { TarEntry } from '../../src/rootfs/tar-entry.ts'
 import { TarReader } from '../../src/rootfs/tar-reader.ts'
 import { visitTree } from '../../src/rootfs/tree.ts'
 import type { Inode, LayerEntry, LayerLimits, TreeNode } from '../../src/rootfs/types.ts'
+import { atOnce } from '../../src/rootfs/work-slices.ts'
 import { diffIdOf, layer, type LayerPart } from '../support/layer.ts'
 
 /** Holes that are kept as zeros in memory; more of them are no matter of what tests compare. */
@@ -109,7 +110,7 @@ export function flatten(
     reports,
     ...options,
   })
-  for (const [index, parts] of layers.entries()) merge.add(readTar(layer(parts)), index)
+  for (const [index, parts] of layers.entries()) atOnce(merge.add(readTar(layer(parts)), index))
   const tree = merge.finish()
   return {
     tree,

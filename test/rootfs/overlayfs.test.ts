@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { WorkBudget } from '../../src/rootfs/overlayfs-budget.ts'
 import { OverlayfsSurvey } from '../../src/rootfs/overlayfs-survey.ts'
 import { emptyTree } from '../../src/rootfs/tree.ts'
+import { atOnce, WorkSlices } from '../../src/rootfs/work-slices.ts'
 import {
   charDevice,
   dir,
@@ -337,7 +338,7 @@ describe('the report', () => {
     const deep = Array.from({ length: 3 }, (_, at) => file(`${at}/${'x/'.repeat(10)}f`, ''))
     const entries = readTar(layer(deep))
     const couldDiverge = (maxEntries: number): boolean =>
-      new OverlayfsSurvey({ maxEntries }).couldDiverge(entries, emptyTree(), 0)
+      atOnce(new OverlayfsSurvey({ maxEntries }, new WorkSlices()).couldDiverge(entries, emptyTree(), 0))
     expect([couldDiverge(33), couldDiverge(34)]).toEqual([true, false])
     expect(failureOf(() => flatten([deep], { maxEntries: 20 }))).toMatch(/^LimitExceeded: .*\(maxEntries\)$/)
   })

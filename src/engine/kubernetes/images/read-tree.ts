@@ -1,4 +1,5 @@
 /** An image's layers, streamed once, to the little that the checks need. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ImageSource } from '../../../image/source.ts'
 import type { ResolvedImage } from '../../../image/types.ts'
 import { divergenceText } from '../../../rootfs/divergences.ts'
@@ -51,6 +52,7 @@ export async function readTree(
     dropXattrs: true,
     signal,
     onUsage,
+    pause: () => nextTurn(),
   })
   return {
     tree: CompactTree.from(tree, sink.kept),

@@ -2,6 +2,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { geteuid } from 'node:process'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ExpectedError } from '../../../errors.ts'
 import { flattenLayers, type FlattenedImage, type FlattenRequest } from '../../../rootfs/flatten-image.ts'
 import type { Divergence, DroppedEntry } from '../../../rootfs/types.ts'
@@ -12,7 +13,7 @@ import { materialise } from './materialise.ts'
 import type { OwnerPolicy } from './owners.ts'
 import { makeStaging, publish, removeStaging, requireFree } from './staging.ts'
 
-export interface UnpackInput extends Omit<FlattenRequest, 'usage'> {
+export interface UnpackInput extends Omit<FlattenRequest, 'usage' | 'pause'> {
   /** Made by this call; must be empty or not there. Private (0700), since setuid files lie in it. */
   readonly dir: string
   /** False: everything belongs to the calling user, without setuid and setgid. True, the default, needs root. */
@@ -84,7 +85,7 @@ async function readAll(
   reader: LayerFilesReader,
 ): Promise<FlattenedImage> {
   try {
-    return await flattenLayers(input, content.read)
+    return await flattenLayers({ ...input, pause: () => nextTurn() }, content.read)
   } finally {
     await reader.close()
   }

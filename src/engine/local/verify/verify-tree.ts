@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ImageSource } from '../../../image/source.ts'
 import type { ResolvedImage } from '../../../image/types.ts'
 import { diffTrees, type TreeChange } from '../../../rootfs/diff.ts'
@@ -40,6 +41,7 @@ export async function treeDamage(input: VerifyTreeInput): Promise<readonly TreeC
     limits,
     sink: new HashSink(maxHoleBytes),
     signal,
+    pause: () => nextTurn(),
   })
   const found = await readFolderTree(join(dir, 'rootfs'), {
     words: join(dir, 'rootfs'),
