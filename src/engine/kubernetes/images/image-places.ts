@@ -28,8 +28,12 @@ export function openPlace(
   { layouts, allowedRegistries }: Pick<ImagesConfig, 'layouts'> & Partial<ImagesConfig>,
   options: SourceOptions,
 ): ImageSource {
-  const layout = mappedLayout(reference, layouts)
-  if (layout !== undefined) return new RenamedSource(reference, openSource(layout, options))
+  const mapping = mappingOf(reference, layouts)
+  if (mapping !== undefined) {
+    const layout = layoutOf(reference, mapping)
+    const { lenient: lenientLayouts = false } = mapping
+    return new RenamedSource(reference, openSource(layout, { ...options, lenientLayouts }))
+  }
   if (allowedRegistries?.includes(reference.registry) === false)
     throw notAllowed(reference, allowedRegistries)
   return openSource(reference, options)
@@ -43,23 +47,30 @@ function notAllowed({ registry }: RegistryReference, allowed: readonly string[])
   )
 }
 
-export function mappedLayout(
+function mappingOf(
   reference: RegistryReference,
   layouts: readonly LayoutMapping[],
-): LayoutReference | undefined {
-  const name = `${reference.registry}/${reference.repository}/`
-  const mapping = layouts
+): LayoutMapping | undefined {
+  const name = nameOf(reference)
+  return layouts
     .filter(({ prefix }) => name.startsWith(prefix))
     .toSorted((a, b) => b.prefix.length - a.prefix.length)[0]
-  if (mapping === undefined) return undefined
+}
+
+function layoutOf(reference: RegistryReference, mapping: LayoutMapping): LayoutReference {
   // The prefix may be the repository itself; then the folder is its layout. The grammar of repositories has no `..` and no leading slash,
   // so this stays below the operator's folder.
-  const own = join(mapping.path, name.slice(mapping.prefix.length))
-  const path = existsSync(join(own, 'oci-layout')) ? own : mapping.path
+  const own = join(mapping.path, nameOf(reference).slice(mapping.prefix.length))
+  const marker = mapping.lenient === true ? 'index.json' : 'oci-layout'
+  const path = existsSync(join(own, marker)) ? own : mapping.path
   const { tag, digest } = reference
   // One layout may hold images of several repositories: then only their full names tell them apart.
   const wanted = tag === undefined || path === own ? tag : canonical({ ...reference, digest: undefined })
   return { kind: 'oci', original: `oci:${path}`, path, tag: wanted, digest }
+}
+
+function nameOf({ registry, repository }: RegistryReference): string {
+  return `${registry}/${repository}/`
 }
 
 /** A layout's images under the name by which nodes pull them; where they came from stays as it is. */

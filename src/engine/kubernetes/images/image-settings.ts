@@ -8,6 +8,8 @@ export interface LayoutMapping {
   readonly prefix: string
   /** An OCI layout, or a folder of layouts named by the rest of the repository. */
   readonly path: string
+  /** Its oci-layout file may be missing or name another version. */
+  readonly lenient?: boolean
 }
 
 export interface ImagesConfig {

@@ -11,7 +11,7 @@ import type { ImagesConfig, LayoutMapping } from './image-settings.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
-const KEYS = ['registries', 'allowedRegistries', 'layouts', 'credentialProviders', 'caFile']
+const KEYS = ['registries', 'allowedRegistries', 'layouts', 'lenientLayouts', 'credentialProviders', 'caFile']
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
@@ -23,12 +23,14 @@ export function readImagesConfig(path: string): ImagesConfig {
 export function parseImagesConfig(value: unknown, what: string): ImagesConfig {
   const config = fieldsOf(value ?? {}, what, 'the document')
   refuseUnknown(config, KEYS, what, '')
+  const lenience = lenienceOf(config['lenientLayouts'], what)
   return {
     registries: parseRegistriesConfig(config['registries'] ?? {}),
     allowedRegistries: allowedOf(config['allowedRegistries'], what),
-    layouts: listOf(config['layouts'] ?? [], what, 'layouts').map((each, index) =>
-      layoutMapping(each, what, `layouts[${index}]`),
-    ),
+    layouts: listOf(config['layouts'] ?? [], what, 'layouts').map((each, index) => ({
+      ...layoutMapping(each, what, `layouts[${index}]`),
+      ...lenience,
+    })),
     providers: providersOf(config['credentialProviders'], what),
     caFile: config['caFile'] === undefined ? undefined : pathOf(config['caFile'], what, 'caFile'),
   }
@@ -58,6 +60,11 @@ function allowedOf(value: unknown, what: string): readonly string[] | undefined 
       `allowedRegistries[${index}] must be a registry host such as docker.io or registry.example.com:5000`,
     )
   })
+}
+
+function lenienceOf(value: unknown, what: string): Pick<LayoutMapping, 'lenient'> {
+  if (value === undefined || typeof value === 'boolean') return value === true ? { lenient: true } : {}
+  throw invalid(what, 'lenientLayouts must be true or false')
 }
 
 function layoutMapping(value: unknown, what: string, path: string): LayoutMapping {

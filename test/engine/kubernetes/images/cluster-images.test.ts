@@ -598,6 +598,22 @@ describe('mapped layouts', () => {
       ).toBe(both.digest)
   })
 
+  test('without the file oci-layout are read where the operator says so', async () => {
+    const own = path.join(folder, 'app')
+    await writeLayout(own, [{ index: both, tag: '1' }])
+    await rm(path.join(own, 'oci-layout'))
+    const layout = { prefix: 'registry.invalid/', path: folder }
+    const resolved = (lenient: boolean) =>
+      images({ config: { layouts: [{ ...layout, lenient }] } }).resolve(
+        nowhere('app:1'),
+        stored,
+        undefined,
+        signal,
+      )
+    expect(await failureOf(() => resolved(false))).toMatch(/^LayoutInvalid/)
+    expect((await resolved(true)).digest).toBe(both.digest)
+  })
+
   test('count by their longest prefix, and whole components only', async () => {
     serve(registry, amd, '1', 'teammate/app')
     await writeLayout(folder, [{ index: both, tag: '1' }])

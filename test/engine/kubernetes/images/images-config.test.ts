@@ -92,6 +92,16 @@ credentialProviders: { config: ${providers}, binDir: /opt/bin }
     ])
   })
 
+  test.each([
+    [true, { lenient: true }],
+    [false, {}],
+  ])('read layouts of other versions where they say so (%s)', (lenientLayouts, added) => {
+    const layouts = [{ prefix: 'a.b/', path: '/x' }]
+    expect(parseImagesConfig({ layouts, lenientLayouts }, 'file').layouts).toEqual([
+      { prefix: 'a.b/', path: '/x', ...added },
+    ])
+  })
+
   test.each<[unknown, RegExp]>([
     ['text', /file: the document must hold settings/],
     [{ layout: [] }, /file: layout is no setting; there are registries, allowedRegistries, layouts/],
@@ -106,6 +116,7 @@ credentialProviders: { config: ${providers}, binDir: /opt/bin }
     [{ layouts: [{ prefix: 'https://a.b/', path: '/x' }] }, /layouts\[0\]\.prefix must be a registry/],
     [{ layouts: [{ prefix: 'a.b/', path: '/x', tag: '1' }] }, /layouts\[0\]\.tag is no setting/],
     [{ registries: { 'a b': {} } }, /registries/],
+    [{ lenientLayouts: 'yes' }, /lenientLayouts must be true or false/],
     [{ caFile: 1 }, /caFile must be an absolute path/],
     [{ credentialProviders: { config: '/x' } }, /credentialProviders\.binDir/],
   ])('refuse %j', async (value, expected) => {
