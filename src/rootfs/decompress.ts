@@ -16,6 +16,8 @@ export interface DecompressOptions {
   readonly layer?: number
   /** Told once when the bytes are not what the media type says. */
   readonly onMismatch?: (message: string) => void
+  /** Told why nodes can't decompress the layer, where they can't. */
+  readonly onNodesRefuse?: (why: string) => void
 }
 
 /**
@@ -25,7 +27,7 @@ export interface DecompressOptions {
 export async function* decompressLayer(
   chunks: AsyncIterable<Uint8Array>,
   mediaType: string,
-  { layer = 0, onMismatch }: DecompressOptions = {},
+  { layer = 0, onMismatch, onNodesRefuse }: DecompressOptions = {},
 ): AsyncGenerator<Buffer> {
   const declared = declaredCompression(mediaType, layer)
   const input = new ByteInput(chunks)
@@ -34,8 +36,11 @@ export async function* decompressLayer(
     onMismatch?.(
       `media type ${printable(mediaType)} says ${declared}, the bytes are ${found}; read as ${found}`,
     )
+  // Of Docker's types for plain archives containerd looks at the bytes, of OCI's it does not.
+  if (found !== declared && declared === 'none' && mediaType.startsWith('application/vnd.oci.'))
+    onNodesRefuse?.(`containerd takes it for a plain archive, as its media type says; it is ${found}`)
   try {
-    if (found === 'gzip') yield* gunzip(input, layer)
+    if (found === 'gzip') yield* gunzip(input, layer, onNodesRefuse)
     else if (found === 'zstd') yield* unzstd(input, layer)
     else yield* passThrough(input)
   } finally {
@@ -72,22 +77,31 @@ function detectCompression(head: Buffer): Compression {
  * zlib goes on through members that follow each other directly (eStargz has one per file) but stops for good at a NUL:
  * padding between members would cut the layer short without an error.
  */
-async function* gunzip(input: ByteInput, layer: number): AsyncGenerator<Buffer> {
+async function* gunzip(
+  input: ByteInput,
+  layer: number,
+  onNodesRefuse: DecompressOptions['onNodesRefuse'],
+): AsyncGenerator<Buffer> {
   const next = (): Promise<Buffer | undefined> => input.next()
   do {
     const engine = createGunzip({ chunkSize: OUTPUT_CHUNK_BYTES })
     input.unread(yield* guarded(runEngine(engine, next), 'gzip', layer))
-    await skipNuls(input)
+    if (await skipNuls(input))
+      onNodesRefuse?.('their gzip reader refuses the zeros behind the compressed data')
   } while (await hasAnotherMember(input, layer))
 }
 
-async function skipNuls(input: ByteInput): Promise<void> {
+/** Whether there were any. */
+async function skipNuls(input: ByteInput): Promise<boolean> {
+  let skipped = 0
   for (let chunk = await input.next(); chunk !== undefined; chunk = await input.next()) {
     const start = chunk.findIndex((byte) => byte !== 0)
+    skipped += start === -1 ? chunk.length : start
     if (start === -1) continue
     input.unread(chunk.subarray(start))
-    return
+    break
   }
+  return skipped > 0
 }
 
 async function hasAnotherMember(input: ByteInput, layer: number): Promise<boolean> {

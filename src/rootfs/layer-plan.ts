@@ -38,6 +38,7 @@ export function* planLayer(
   for (const [index, entry] of entries.entries()) {
     slices.count(entry.path.length)
     if (slices.isOver()) yield
+    if (entry.isForNodes === true) continue
     const { names, isAbsolute } = entryNames(entry.path, notes.layer)
     if (isAbsolute && names.length > 0)
       notes.summarise('absolute-name', entry.path, 'the leading "/" is left out of the name')

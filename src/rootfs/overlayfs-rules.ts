@@ -9,6 +9,7 @@ import { WHITEOUT_PREFIX } from './names.ts'
 import type { Inode, TreeNode } from './types.ts'
 
 export const DIVERGENCE_RULES = [
+  'archive-refused',
   'aufs-metadata',
   'char-device-0-0',
   'directory-attributes',
@@ -23,6 +24,7 @@ export const DIVERGENCE_RULES = [
   'other',
   'overlay-xattr',
   'parent-symlink',
+  'read-otherwise',
   'recreated-directory',
   'replaced-directory',
   'spec-refuses',
@@ -38,6 +40,8 @@ export interface LayerFacts {
   readonly hidden: ReadonlySet<string>
   readonly devices: ReadonlySet<string>
   readonly hasOpaqueRoot: boolean
+  /** Paths at which nodes read the archive otherwise, and why. */
+  readonly reread: ReadonlyMap<string, string>
 }
 
 export interface Finding {
@@ -48,11 +52,25 @@ export interface Finding {
 
 export function explain(difference: Difference, facts: LayerFacts): Finding {
   const { merged, shown, isGhost, changed } = difference
+  const why = whyAt(facts.reread, difference.names)
+  if (why !== undefined) return reread(difference, why)
   if (isGhost) return ghost(difference, facts)
   if (shown === undefined) return missing(difference, facts)
   if (merged === undefined) return extra(difference, shown, facts)
   if (changed.length > 0) return changedFile(merged, shown, changed, facts)
   return otherType(merged, shown, facts)
+}
+
+/** What nodes show where their reader found something else in the archive. */
+function reread({ merged, shown, isGhost, changed }: Difference, why: string): Finding {
+  return { rule: 'read-otherwise', overlayfs: `${seen()}: ${why}` }
+
+  function seen(): string {
+    if (isGhost) return 'a name that is listed and cannot be opened'
+    if (shown === undefined) return 'nothing'
+    if (merged === undefined || changed.length === 0) return kindOf(shown)
+    return changed.map((what) => changeText(what, merged.inode, shown.inode)).join(', ')
+  }
 }
 
 function ghost({ names }: Difference, facts: LayerFacts): Finding {
@@ -62,7 +80,7 @@ function ghost({ names }: Difference, facts: LayerFacts): Finding {
 
 function missing({ names }: Difference, facts: LayerFacts): Finding {
   if (liesIn(facts.devices, names))
-    return { rule: 'char-device-0-0', overlayfs: 'nothing: the device 0:0 acts as a whiteout' }
+    return { rule: 'char-device-0-0', overlayfs: 'nothing: the device acts as a whiteout, being 0:0 there' }
   if (facts.layer === 0)
     return {
       rule: 'whiteout-after-entry',
@@ -112,10 +130,8 @@ function changedFile(
   const overlayfs = changed.map((what) => changeText(what, merged.inode, shown.inode)).join(', ')
   if (changed.length === 1 && changed[0] === 'time') return { rule: 'negative-mtime', overlayfs }
   if (merged.children !== undefined) return { rule: 'directory-attributes', overlayfs }
-  return {
-    rule: changed.includes('content') || changed.includes('target') ? 'other' : 'hard-link-attributes',
-    overlayfs,
-  }
+  const isOther = ['content', 'target', 'device number'].some((what) => changed.includes(what))
+  return { rule: isOther ? 'other' : 'hard-link-attributes', overlayfs }
 }
 
 function changeText(what: string, a: Inode, b: Inode): string {
@@ -167,6 +183,15 @@ function kindOf({ inode: { type } }: TreeNode): string {
 
 function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0')
+}
+
+function whyAt(paths: ReadonlyMap<string, string>, names: Difference['names']): string | undefined {
+  if (paths.size === 0) return undefined
+  for (let length = names.length; length > 0; length -= 1) {
+    const why = paths.get(names.slice(0, length).join('/'))
+    if (why !== undefined) return why
+  }
+  return undefined
 }
 
 function liesIn(paths: ReadonlySet<string>, names: Difference['names']): boolean {

@@ -15,6 +15,11 @@ export function shownTime(time: FileTime): FileTime {
   return isShownTime(time) ? time : EPOCH
 }
 
+/** Linux has twelve bits for the one number and twenty for the other; nodes cut off the rest. */
+export function shownDevice(device: LayerEntry['device']): LayerEntry['device'] {
+  return device && { major: device.major % 2 ** 12, minor: device.minor % 2 ** 20 }
+}
+
 type Attributes = Pick<LayerEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'>
 
 /** Whether a hard link's entry leaves the file as it is: a node gives the file the attributes of the link's entry. */

@@ -6,8 +6,8 @@
 import type { ByteString } from '../image/bytes.ts'
 import { cleanName, WHITEOUT_PREFIX } from './names.ts'
 import { isWhiteout } from './overlayfs-upper.ts'
-import { hasSameAttributes, isShownTime } from './overlayfs-same.ts'
-import type { LayerEntry, LayerLimits, TreeNode } from './types.ts'
+import { hasSameAttributes, isShownTime, shownDevice } from './overlayfs-same.ts'
+import type { LayerEntry, LayerLimits, NodeReading, TreeNode } from './types.ts'
 import { OPAQUE_NAME } from './whiteout.ts'
 import type { Work, WorkSlices } from './work-slices.ts'
 
@@ -93,7 +93,8 @@ class LayerLook {
 
   isOdd(entry: LayerEntry): boolean {
     const path = plainPath(entry.path)
-    if (path === '') return false
+    if (entry.onNodes !== undefined && this.#isOddOnNodes(entry.onNodes, path)) return true
+    if (path === '' || entry.isForNodes === true) return false
     const [directory, name] = split(path)
     const parent = this.#parentAt(directory)
     if (parent === undefined) return true
@@ -101,6 +102,11 @@ class LayerLook {
     // Only where other layers have the directory, too, is the whiteout itself hidden.
     if (name.startsWith(WHITEOUT_PREFIX)) return parent.lower === undefined || parent.isOpaque
     return this.#isOddAddition(entry, path, parent.lower?.children?.get(name))
+  }
+
+  /** A global header that nothing of the layer is named after leaves no trace on nodes. */
+  #isOddOnNodes({ kind }: NodeReading, path: string): boolean {
+    return kind !== 'global' || path.includes('/') || path.startsWith(WHITEOUT_PREFIX) || this.#own.has(path)
   }
 
   #isOddOpaque(directory: string, { lower }: Parent): boolean {
@@ -111,7 +117,7 @@ class LayerLook {
     const isDirectory = entry.type === 'directory'
     const twin = this.#own.get(path)
     this.#own.set(path, entry)
-    if (this.#hidden.has(path) || !isShownTime(entry.mtime) || isWhiteoutDevice(entry)) return true
+    if (this.#hidden.has(path) || !isShownTime(entry.mtime) || isOddDevice(entry)) return true
     if (twin !== undefined && !(isDirectory && twin.type === 'directory' && twin.xattrs.size === 0))
       return true
     if (lower !== undefined && (lower.children !== undefined) !== isDirectory) this.#changed.add(path)
@@ -150,8 +156,12 @@ class LayerLook {
   }
 }
 
-function isWhiteoutDevice(entry: LayerEntry): boolean {
-  return entry.type === 'char' && isWhiteout({ inode: { type: 'char', device: entry.device } })
+/** A whiteout of overlayfs, or another device on nodes. */
+function isOddDevice({ type, device }: LayerEntry): boolean {
+  const shown = shownDevice(device)
+  if (device === undefined || shown === undefined) return false
+  const isSame = shown.major === device.major && shown.minor === device.minor
+  return !isSame || isWhiteout({ inode: { type: type === 'char' ? 'char' : 'block', device } })
 }
 
 /** The cleaned name, without taking it to pieces where it is clean already: there are very many of them. */

@@ -11,7 +11,7 @@ import { cleanName, WHITEOUT_PREFIX } from './names.ts'
 import type { WorkBudget } from './overlayfs-budget.ts'
 import { nodeAt, resolveInUpper } from './overlayfs-path.ts'
 import type { DivergenceRule } from './overlayfs-rules.ts'
-import { changedAttributes, shownTime } from './overlayfs-same.ts'
+import { changedAttributes, shownDevice, shownTime } from './overlayfs-same.ts'
 import { impliedDirectory, type WalkEnd } from './tree.ts'
 import type { Inode, LayerEntry, LayerLimits, TreeNode } from './types.ts'
 import { OPAQUE_NAME } from './whiteout.ts'
@@ -86,15 +86,28 @@ class UpperDirectory implements Upper {
   }
 
   /** Returns what is to be done besides, where it is much. */
-  add(entry: LayerEntry): Work | undefined {
+  add(listed: LayerEntry): Work | undefined {
+    const { onNodes } = listed
+    const entry = asNodesRead(listed)
     const { names } = cleanName(entry.path)
+    if (onNodes?.kind === 'refuses') {
+      const message = listed.isForNodes === true ? onNodes.why : `their tar reader refuses it: ${onNodes.why}`
+      return this.#fail('archive-refused', names, message)
+    }
     const name = names.at(-1)
     const parent = name === undefined ? undefined : this.#parentOf(names)
     if (name === undefined || parent === undefined) return undefined
     if (name === OPAQUE_NAME) return this.#makeOpaque(parent)
     if (name.startsWith(WHITEOUT_PREFIX)) this.#hide(parent.node, name.slice(WHITEOUT_PREFIX.length), names)
+    else if (onNodes?.kind === 'global') this.#takeAway(parent, name)
     else this.#put(entry, parent, name, names)
     return undefined
+  }
+
+  /** Of a global header nodes make nothing, but only after they have made room for it. */
+  #takeAway(parent: WalkEnd, name: ByteString): void {
+    parent.node.children?.delete(name)
+    if (this.#isFirst()) this.#listed.add([...parent.names, name].join('/'))
   }
 
   /** Last of all, since every new name changes its directory's time. */
@@ -236,7 +249,8 @@ class UpperDirectory implements Upper {
   }
 
   #newNode(entry: LayerEntry, names: readonly ByteString[]): TreeNode | undefined {
-    const { type, size, linkTarget, device, content } = entry
+    const { type, size, linkTarget, content } = entry
+    const device = shownDevice(entry.device)
     if (type === 'hardlink') return this.#linkTo(entry, names)
     if (type === 'symlink' && (linkTarget === '' || linkTarget.length > MAX_TARGET_BYTES))
       return this.#fail('entry-refused', names, 'no file system takes the target of the symlink')
@@ -282,6 +296,23 @@ class UpperDirectory implements Upper {
 
   #fail(rule: DivergenceRule, names: readonly ByteString[], message: string): undefined {
     this.failures.push({ rule, names, message })
+  }
+}
+
+/** The entry that nodes find in the archive. */
+function asNodesRead(entry: LayerEntry): LayerEntry {
+  const { onNodes } = entry
+  if (onNodes?.kind !== 'other') return entry
+  const { as, lacks } = onNodes
+  const hasContent = as.type === undefined && as.size === undefined
+  return {
+    ...entry,
+    ...as,
+    content: hasContent ? entry.content : undefined,
+    xattrs:
+      lacks.length === 0
+        ? entry.xattrs
+        : new Map([...entry.xattrs].filter(([name]) => !lacks.includes(name))),
   }
 }
 

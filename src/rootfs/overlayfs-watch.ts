@@ -5,9 +5,10 @@ import { cleanName, WHITEOUT_PREFIX } from './names.ts'
 import { WorkBudget } from './overlayfs-budget.ts'
 import { compareTrees, type Difference } from './overlayfs-compare.ts'
 import { OverlayfsModel } from './overlayfs.ts'
+import { shownDevice } from './overlayfs-same.ts'
 import { explain, type Finding, type LayerFacts } from './overlayfs-rules.ts'
 import type { UpperFailure } from './overlayfs-upper.ts'
-import type { LayerEntry, LayerLimits, TreeNode } from './types.ts'
+import type { LayerEntry, LayerLimits, NodeReading, TreeNode } from './types.ts'
 import { OPAQUE_NAME } from './whiteout.ts'
 import type { Work, WorkSlices } from './work-slices.ts'
 
@@ -103,11 +104,16 @@ export class OverlayfsWatch {
 function* factsOf(entries: readonly LayerEntry[], layer: number, slices: WorkSlices): Work<LayerFacts> {
   const hidden = new Set<string>()
   const devices = new Set<string>()
+  const reread = new Map<string, string>()
   let hasOpaqueRoot = false
-  for (const { path, type, device } of entries) {
+  for (const entry of entries) {
+    const { path, type, device, onNodes } = entry
     slices.count(path.length)
     if (slices.isOver()) yield
-    const isDevice = type === 'char' && device?.major === 0 && device.minor === 0
+    if (onNodes !== undefined) noteReading(entry, onNodes, reread)
+    if (entry.isForNodes === true) continue
+    const node = shownDevice(device)
+    const isDevice = type === 'char' && node?.major === 0 && node.minor === 0
     if (!isDevice && !path.includes(WHITEOUT_PREFIX)) continue
     const { names } = cleanName(path)
     const name = names.at(-1) ?? ''
@@ -117,5 +123,13 @@ function* factsOf(entries: readonly LayerEntry[], layer: number, slices: WorkSli
     else if (name.startsWith(WHITEOUT_PREFIX))
       hidden.add([...directory, name.slice(WHITEOUT_PREFIX.length)].join('/'))
   }
-  return { layer, hidden, devices, hasOpaqueRoot }
+  return { layer, hidden, devices, hasOpaqueRoot, reread }
+}
+
+/** Where the entry is for us and where for nodes. */
+function noteReading(entry: LayerEntry, onNodes: NodeReading, reread: Map<string, string>): void {
+  if (onNodes.kind === 'refuses') return
+  const why = onNodes.kind === 'other' ? onNodes.why : 'a global header takes away what has its name'
+  const paths = onNodes.kind === 'other' ? [entry.path, onNodes.as.path ?? entry.path] : [entry.path]
+  for (const path of paths) reread.set(cleanName(path).names.join('/'), why)
 }

@@ -44,7 +44,7 @@ function recordEnd(content: Buffer, start: number): number | undefined {
 }
 
 const SCHILY = 'SCHILY.xattr.'
-const LIBARCHIVE = 'LIBARCHIVE.xattr.'
+export const LIBARCHIVE = 'LIBARCHIVE.xattr.'
 
 /** Writers of access lists and labels that are no `xattr` record; kept under their own key so that they get reported. */
 const OTHER_METADATA = new Set([

@@ -7,6 +7,7 @@ import { decompressLayer } from './decompress.ts'
 import { layerError } from './layer-error.ts'
 import { LayerNotes, type FlattenReport } from './layer-notes.ts'
 import { RATIO_CHECKED_FROM_BYTES } from './limits.ts'
+import { forNodes } from './node-reading.ts'
 import type { TarEntry } from './tar-entry.ts'
 import { hashHere, type StreamHash } from './stream-hash.ts'
 import { NO_XATTRS } from './tree.ts'
@@ -60,7 +61,9 @@ async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<re
   let produced = 0
   try {
     const onMismatch = (message: string): void => notes.drop('media-type', '', message)
-    for await (const chunk of decompressLayer(blob.chunks(), descriptor.mediaType, { layer, onMismatch })) {
+    const onNodesRefuse = (why: string): void => collector.forNodes(forNodes('', why))
+    const options = { layer, onMismatch, onNodesRefuse }
+    for await (const chunk of decompressLayer(blob.chunks(), descriptor.mediaType, options)) {
       produced += chunk.length
       usage.bytes += chunk.length
       checkAmount(input, produced)
@@ -142,6 +145,10 @@ class EntryCollector implements TarHandler {
     const { entry, writer } = this.#open
     this.#open = undefined
     this.entries.push({ ...entry, content: writer.end() })
+  }
+
+  forNodes(entry: TarEntry): void {
+    this.entries.push({ ...entry, content: undefined })
   }
 
   notice(rule: string, path: ByteString, message: string): void {

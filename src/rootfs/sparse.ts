@@ -69,23 +69,61 @@ function segmentsIn(block: Buffer, start: number, count: number): readonly Spars
   return segments
 }
 
-/** What the records in front of a file say of its holes; undefined when it has none. */
+/**
+ * What the records in front of a file say of its holes; undefined when it has none. Where two records could say two
+ * things, readers choose differently, so that the file would not be one file: refused.
+ */
 export function parsePaxSparse(records: readonly PaxRecord[]): PaxSparse | SparseProblem | undefined {
-  const first = records.find(({ key }) => key.startsWith('GNU.sparse.') || key === 'SCHILY.realsize')
+  const first = records.find(saysSparse)
   if (first === undefined) return undefined
   if (first.key === 'SCHILY.realsize') return { problem: "star's sparse files are not supported" }
-  const version = `${paxValue(records, 'GNU.sparse.major') ?? '0'}.${paxValue(records, 'GNU.sparse.minor') ?? '0'}`
-  const size = paxNumber(
-    paxValue(records, 'GNU.sparse.realsize') ?? paxValue(records, 'GNU.sparse.size') ?? '',
-  )
-  if (size === undefined) return { problem: 'a sparse file does not say its size' }
-  if (version === '1.0') return { realSize: size, segments: undefined }
-  if (version !== '0.0' && version !== '0.1') return { problem: 'the sparse file has an unknown version' }
-  const numbers = paxValue(records, 'GNU.sparse.map')?.split(',') ?? pairsOf(records)
-  const segments = segmentsOf(numbers)
-  return segments === undefined
-    ? { problem: 'the map of a sparse file is damaged' }
-    : { realSize: size, segments }
+  const [size, twin] = [paxValue(records, 'GNU.sparse.realsize'), paxValue(records, 'GNU.sparse.size')]
+  const realSize = paxNumber(size ?? twin ?? '')
+  if (realSize === undefined) return { problem: 'a sparse file does not say its size' }
+  if (size !== undefined && twin !== undefined && size !== twin)
+    return { problem: `a sparse file says two sizes, ${size} and ${twin}` }
+  const version = [paxValue(records, 'GNU.sparse.major'), paxValue(records, 'GNU.sparse.minor')].join('.')
+  if (version === '1.0') return { realSize, segments: undefined }
+  // Versions 0.0 and 0.1 said no version at first.
+  if (version !== '.' && version !== '0.0' && version !== '0.1')
+    return { problem: 'the sparse file has an unknown version' }
+  const segments = segmentsOf(mapNumbers(records))
+  const isCounted = !hasSparseMap(records) || segments?.length === countOf(records)
+  return segments === undefined || !isCounted ? DAMAGED_MAP : { realSize, segments }
+}
+
+export function isSparse(records: readonly PaxRecord[]): boolean {
+  return records.some(saysSparse)
+}
+
+function saysSparse({ key }: PaxRecord): boolean {
+  return key.startsWith('GNU.sparse.') || key === 'SCHILY.realsize'
+}
+
+const DAMAGED_MAP: SparseProblem = { problem: 'the map of a sparse file is damaged' }
+
+/** Versions 0.0 and 0.1: whether there is any map, be it empty. Without one and a version, nodes see an ordinary file. */
+export function hasSparseMap(records: readonly PaxRecord[]): boolean {
+  return records.some(({ key, value }) => MAP_KEYS.has(key) && value.length > 0)
+}
+
+const MAP_KEYS = new Set([
+  'GNU.sparse.map',
+  'GNU.sparse.offset',
+  'GNU.sparse.numbytes',
+  'GNU.sparse.major',
+  'GNU.sparse.minor',
+])
+
+function mapNumbers(records: readonly PaxRecord[]): readonly string[] {
+  const pairs = pairsOf(records)
+  const map = paxValue(records, 'GNU.sparse.map')
+  if (map === undefined) return pairs
+  return pairs.length === 0 ? map.split(',') : ['two maps']
+}
+
+function countOf(records: readonly PaxRecord[]): number | undefined {
+  return paxNumber(paxValue(records, 'GNU.sparse.numblocks') ?? '')
 }
 
 /** The name that a sparse file really has: versions 0.1 and 1.0 put an invented one into the header. */

@@ -31,7 +31,7 @@ export function isZeroBlock(block: Buffer): boolean {
 const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES)
 
 export function parseTarHeader(block: Buffer): TarHeader | HeaderProblem {
-  const wanted = parseNumber(block, 148, 8)
+  const wanted = parseOctal(block, 148, 8)
   if (wanted === undefined || !hasChecksum(block, wanted))
     return { problem: 'the header checksum does not match' }
   const format = formatOf(block)
@@ -45,7 +45,10 @@ export function parseTarHeader(block: Buffer): TarHeader | HeaderProblem {
     major: format === 'v7' ? 0 : parseNumber(block, 329, 8),
     minor: format === 'v7' ? 0 : parseNumber(block, 337, 8),
   }
-  const bad = Object.entries(numbers).find(([, value]) => value === undefined)
+  // star's times mean nothing to a layer, but an archive in which they are no times is damaged.
+  const times =
+    format === 'star' ? { atime: parseNumber(block, 476, 12), ctime: parseNumber(block, 488, 12) } : {}
+  const bad = Object.entries({ ...numbers, ...times }).find(([, value]) => value === undefined)
   if (bad !== undefined) return { problem: `the header field ${bad[0]} is not a number` }
   return {
     name: joinPrefix(prefixOf(block, format), textField(block, 0, 100)),
@@ -66,14 +69,29 @@ type Format = 'ustar' | 'star' | 'gnu' | 'v7'
 function formatOf(block: Buffer): Format {
   const magic = block.toString('latin1', 257, 265)
   if (magic === 'ustar  \0') return 'gnu'
-  if (!magic.startsWith('ustar')) return 'v7'
+  // With anything but NUL behind it, GNU tar and the readers of nodes see a V7 header, which has no prefix and no devices.
+  if (!magic.startsWith('ustar\0')) return 'v7'
   return block.toString('latin1', 508, 512) === 'tar\0' ? 'star' : 'ustar'
 }
 
 /** GNU and star use (part of) the prefix field for times. */
 function prefixOf(block: Buffer, format: Format): ByteString {
   if (format === 'ustar') return textField(block, 345, 155)
-  return format === 'star' ? textField(block, 345, 131) : ''
+  if (format === 'star') return textField(block, 345, 131)
+  return format === 'gnu' && !hasGnuTimes(block) ? misplacedPrefix(block) : ''
+}
+
+function hasGnuTimes(block: Buffer): boolean {
+  return [345, 357].every((at) => block[at] === 0 || parseNumber(block, at, 12) !== undefined)
+}
+
+/**
+ * Go's tar writer put a prefix into GNU headers until its version 1.8, and so did the Docker of that time. Every engine
+ * in use reads such layers as they were meant.
+ */
+function misplacedPrefix(block: Buffer): ByteString {
+  const text = textField(block, 345, 155)
+  return /^[\0-\x7f]*$/.test(text) ? text : ''
 }
 
 function joinPrefix(prefix: ByteString, name: ByteString): ByteString {
@@ -89,19 +107,32 @@ function textField(block: Buffer, offset: number, width: number): ByteString {
 /** Octal text, or base 256 when the first byte's top bit is set (GNU); undefined when neither. */
 export function parseNumber(block: Buffer, offset: number, width: number): number | undefined {
   const first = block[offset] ?? 0
-  if (first >= 0x80) return parseBase256(block, offset, width)
-  let value = 0
-  let at = offset
+  return first >= 0x80 ? parseBase256(block, offset, width) : parseOctal(block, offset, width)
+}
+
+/**
+ * Digits with spaces and NULs around them, exactly as nodes read them: were one archive two sizes, it would be two
+ * archives. What follows a NUL behind the digits counts for nothing.
+ */
+function parseOctal(block: Buffer, offset: number, width: number): number | undefined {
   const end = offset + width
-  while (at < end && block[at] === SPACE) at += 1
+  let at = skipBlanks(block, offset, end)
+  let value = 0
   for (; at < end; at += 1) {
     const byte = block[at] ?? 0
-    if (byte === 0 || byte === SPACE) break
+    if (byte === 0) break
+    if (byte === SPACE) return skipBlanks(block, at, end) === end ? value : undefined
     if (byte < DIGIT_0 || byte > DIGIT_7) return undefined
     value = value * 8 + (byte - DIGIT_0)
   }
   // Some writers leave an empty field for zero.
   return value
+}
+
+function skipBlanks(block: Buffer, start: number, end: number): number {
+  let at = start
+  while (at < end && (block[at] === SPACE || block[at] === 0)) at += 1
+  return at
 }
 
 const SPACE = 0x20

@@ -10,6 +10,7 @@ import { parsePaxRecords, type PaxRecord } from './pax.ts'
 import { BLOCK_BYTES, isZeroBlock, parseTarHeader, type TarHeader } from './tar-header.ts'
 import { buildEntry, entryName, type ExtendedHeaders, type TarEntry } from './tar-entry.ts'
 import { XATTR_COST_BYTES } from './limits.ts'
+import { globalOnNodes, nodeReading, recordsRefusal } from './node-reading.ts'
 import { SparseReader, type OldHeader, type SparseContext } from './sparse-reader.ts'
 import { parsePaxSparse, type SparseFile } from './sparse.ts'
 import type { LayerUsage } from './types.ts'
@@ -22,6 +23,8 @@ export interface TarHandler {
   /** In place of content: so many zeros. */
   hole(bytes: number): void
   contentEnd(): void
+  /** What is no entry, but makes a difference to nodes; see `isForNodes`. */
+  forNodes?(entry: TarEntry): void
   /** Something was left out or looks wrong, and reading goes on. */
   notice(rule: string, path: ByteString, message: string): void
 }
@@ -52,9 +55,13 @@ export class TarReader {
   #sawZeroBlock = false
   #remaining = 0
   #padding = 0
-  #extendedType = ''
+  #extended: TarHeader | undefined
   #extendedParts: Buffer[] = []
   #headers: ExtendedHeaders = NO_HEADERS
+  /** Those that nodes have not forgotten; the same object as long as they are the same. */
+  #nodeHeaders: ExtendedHeaders = NO_HEADERS
+  /** Why nodes refuse an extended header of the entry that follows. */
+  #refusal: string | undefined
   #path: ByteString | undefined
 
   constructor(handler: TarHandler, context: TarReaderContext) {
@@ -139,34 +146,54 @@ export class TarReader {
     this.#state = 'finished'
   }
 
-  #beginExtended({ typeflag, size }: TarHeader): void {
+  #beginExtended(header: TarHeader): void {
+    const { typeflag, size } = header
     const { maxPaxBytes } = this.#context.limits
     if (size < 0) this.#fail('InvalidLayer', 'an extended header has a negative size')
     if (size > maxPaxBytes)
       this.#fail('LimitExceeded', `an extended header has ${size} bytes; maxPaxBytes is ${maxPaxBytes}`)
     this.#countMetadata(size)
-    this.#extendedType = typeflag
+    if (typeflag === 'X') this.#refusal ??= "it has an extended header of Solaris's type X"
+    this.#extended = header
     this.#expectContent('extended', size)
   }
 
   #beginEntry(header: TarHeader, oldSparse?: SparseFile): void {
-    const { limits, usage } = this.#context
-    const headers = this.#headers
-    this.#path = entryName(header, headers)
-    const sparse = oldSparse ?? parsePaxSparse(headers.records)
+    this.#path = entryName(header, this.#headers)
+    const sparse = oldSparse ?? parsePaxSparse(this.#headers.records)
     if (sparse !== undefined && 'problem' in sparse) return this.#fail('InvalidLayer', sparse.problem)
-    const entry = buildEntry(header, headers, limits, (reason, message) => this.#fail(reason, message))
-    usage.entries += 1
-    if (usage.entries > limits.maxEntries)
-      this.#fail('LimitExceeded', `more than ${limits.maxEntries} entries (maxEntries)`)
+    const entry = this.#build(header)
+    this.#countEntry()
     this.#countMetadata(entry.path.length + entry.linkTarget.length + entry.xattrs.size * XATTR_COST_BYTES)
     this.#headers = NO_HEADERS
+    this.#nodeHeaders = NO_HEADERS
+    this.#refusal = undefined
     if (sparse !== undefined) {
       this.#goOnWithSparse(this.#sparse.begin(entry, sparse))
       return
     }
     this.#handler.entry(entry)
     if (entry.type === 'file') this.#expectContent('content', entry.size)
+  }
+
+  /** The entry, with what nodes make of it. */
+  #build(header: TarHeader): TarEntry {
+    const fail = (reason: LayerReason, message: string): never => this.#fail(reason, message)
+    const build = (headers: ExtendedHeaders): TarEntry =>
+      buildEntry(header, headers, this.#context.limits, fail)
+    const entry = build(this.#headers)
+    const onNodes =
+      this.#refusal === undefined
+        ? nodeReading({
+            header,
+            entry,
+            headers: this.#headers,
+            nodeHeaders: this.#nodeHeaders,
+            build,
+            refuse: (message) => fail('InvalidLayer', message),
+          })
+        : ({ kind: 'refuses', why: this.#refusal } as const)
+    return onNodes === undefined ? entry : { ...entry, onNodes }
   }
 
   #beginOldSparse(header: TarHeader, block: Buffer): void {
@@ -182,6 +209,13 @@ export class TarReader {
   #goOnWithSparse(dataBytes: number | undefined): void {
     if (dataBytes === undefined) this.#state = 'sparse-map'
     else this.#expectContent('content', dataBytes)
+  }
+
+  #countEntry(): void {
+    const { limits, usage } = this.#context
+    usage.entries += 1
+    if (usage.entries > limits.maxEntries)
+      this.#fail('LimitExceeded', `more than ${limits.maxEntries} entries (maxEntries)`)
   }
 
   /** Each entry may be within its own limits, and all of them together still fill memory. */
@@ -232,19 +266,39 @@ export class TarReader {
   #acceptExtended(): void {
     const content = Buffer.concat(this.#extendedParts)
     this.#extendedParts = []
-    switch (this.#extendedType) {
+    const header = this.#extended
+    switch (header?.typeflag) {
+      case undefined:
+        break
       case 'L':
-        this.#headers = { ...this.#headers, longName: untilNul(content) }
+        this.#remember({ longName: untilNul(content) })
         break
       case 'K':
-        this.#headers = { ...this.#headers, longLink: untilNul(content) }
+        this.#remember({ longLink: untilNul(content) })
         break
       case 'g':
-        this.#noticeGlobal(this.#parseRecords(content))
+        this.#acceptGlobal(header, this.#parseRecords(content))
         break
-      default:
-        this.#headers = { ...this.#headers, records: this.#parseRecords(content) }
+      default: {
+        const records = this.#parseRecords(content)
+        this.#refusal ??= recordsRefusal(records)
+        this.#remember({ records })
+      }
     }
+  }
+
+  #remember(more: Partial<ExtendedHeaders>): void {
+    const isSame = this.#nodeHeaders === this.#headers
+    this.#headers = { ...this.#headers, ...more }
+    this.#nodeHeaders = isSame ? this.#headers : { ...this.#nodeHeaders, ...more }
+  }
+
+  /** Ignored, as every container engine does; but nodes forget there what they have read for the entry that follows. */
+  #acceptGlobal(header: TarHeader, records: readonly PaxRecord[]): void {
+    this.#noticeGlobal(records)
+    this.#countEntry()
+    this.#handler.forNodes?.(globalOnNodes(header, records))
+    this.#nodeHeaders = NO_HEADERS
   }
 
   #parseRecords(content: Buffer): readonly PaxRecord[] {
@@ -252,7 +306,7 @@ export class TarReader {
     return 'problem' in records ? this.#fail('InvalidLayer', records.problem) : records
   }
 
-  /** Global headers are ignored, as every container engine does; a comment (git archive writes one) is not worth a word. */
+  /** A comment (git archive writes one) is not worth a word. */
   #noticeGlobal(records: readonly PaxRecord[]): void {
     const keys = records.map(({ key }) => key).filter((key) => key !== 'comment')
     if (keys.length > 0) {

@@ -30,7 +30,28 @@ export interface LayerEntry {
   readonly xattrs: ReadonlyMap<string, Buffer>
   /** Where the content went, as returned by the content sink; undefined for all but files. */
   readonly content: ContentRef | undefined
+  /** Where nodes read it otherwise; see node-reading.ts. */
+  readonly onNodes?: NodeReading | undefined
+  /** No entry of the layer: it stands here only for what it is to nodes. */
+  readonly isForNodes?: true | undefined
 }
+
+/** What nodes make of an entry. */
+export type NodeReading =
+  /** They refuse the layer when they come to it. */
+  | { readonly kind: 'refuses'; readonly why: string }
+  | {
+      readonly kind: 'other'
+      readonly why: string
+      /** What they read instead. A file that is of size 0 here has no content. */
+      readonly as: Partial<
+        Pick<LayerEntry, 'path' | 'type' | 'uid' | 'gid' | 'mtime' | 'size' | 'linkTarget'>
+      >
+      /** Extended attributes that they do not see. */
+      readonly lacks: readonly string[]
+    }
+  /** A global header: what has its name goes. */
+  | { readonly kind: 'global' }
 
 /** Whatever the content sink returned when it swallowed the file: a spool number, a digest, kept bytes. */
 export interface ContentRef {

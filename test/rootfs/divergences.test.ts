@@ -32,3 +32,11 @@ test('names of images reach no message as they are', () => {
   expect(text).not.toContain('\u001b')
   expect(text?.length).toBeLessThan(500)
 })
+
+test('an archive that no node can read is told before all else', () => {
+  const refused = { path: '/s', layer: 3, rule: 'archive-refused', overlayfs: 'unpacking fails: type 7' }
+  expect(divergenceText([LINK, FAILS, refused])).toBe(
+    'no node can unpack the image: /s (layer 3, archive-refused): type 7',
+  )
+  expect(divergenceText([{ ...refused, path: '/' }])).toBe('no node can unpack the image: layer 3: type 7')
+})

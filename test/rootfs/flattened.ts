@@ -60,6 +60,7 @@ export function readTar(tar: Buffer, limits: Partial<LayerLimits> = {}, cut = ta
         entries.push({ ...open.entry, content: { size: bytes.length, bytes } })
         open = undefined
       },
+      forNodes: (entry) => entries.push({ ...entry, content: undefined }),
       notice: () => undefined,
     },
     { layer: 0, limits: { ...DEFAULT_LIMITS, ...limits }, usage: noUsage() },

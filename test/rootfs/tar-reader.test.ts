@@ -223,6 +223,15 @@ function signedChecksum(): Buffer {
   return header
 }
 
+function binaryChecksum(): Buffer {
+  const header = tarHeader({ name: 'x', type: '0' })
+  const sum = Number.parseInt(header.toString('latin1', 148, 154), 8)
+  header.fill(0, 148, 156)
+  header[148] = 0x80
+  header.writeUInt32BE(sum, 152)
+  return header
+}
+
 /** Parts, and how many bytes of metadata they are. */
 const METADATA: readonly (readonly [string, readonly LayerPart[], number])[] = [
   ['names', [dir('ab'), file('cde')], 'ab/'.length + 'cde'.length],
@@ -317,6 +326,22 @@ describe('an archive is refused', () => {
         }),
       ]),
       'the header field size is not a number',
+    ],
+    [
+      'for a time of star that is none',
+      layer([
+        tarHeader({
+          name: 'x',
+          type: '0',
+          overwrite: { 476: Buffer.from('now'), 508: Buffer.from('tar\0') },
+        }),
+      ]),
+      'the header field atime is not a number',
+    ],
+    [
+      'for a checksum in base 256, which no writer has',
+      layer([binaryChecksum()]),
+      'InvalidLayer: layer 0: the header checksum does not match',
     ],
     [
       'for a negative size',

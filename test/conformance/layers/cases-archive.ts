@@ -1,11 +1,14 @@
 /** What an archive is made of: sizes, types, checksums, and where it ends. */
-import { dir, file, layer, padded, pax, raw, symlink, tarHeader } from '../../support/layer.ts'
+import { dir, file, layer, padded, pax, paxGlobal, raw, symlink, tarHeader } from '../../support/layer.ts'
 import { gives, refuses, tarLayer, type LayerCase } from './case.ts'
 
 const content = (text: string): Buffer => raw(padded(Buffer.from(text)))
 const damaged = (tar: Buffer): Buffer => Buffer.concat([Buffer.from('X'), tar.subarray(1)])
 const ONE = [file('some', 'content')]
 const TREE = ['some "content"']
+
+const RECORD = Buffer.from('13 path=long\n')
+const SOLARIS = Buffer.concat([tarHeader({ name: 'X', type: 'X', size: RECORD.length }), padded(RECORD)])
 
 export const ARCHIVE_CASES: readonly LayerCase[] = [
   gives(
@@ -54,6 +57,40 @@ export const ARCHIVE_CASES: readonly LayerCase[] = [
     [[pax({ size: '0x1' }), tarHeader({ name: 'f', type: '0' })]],
     'InvalidLayer',
     '0x1',
+  ),
+  refuses(
+    '54g',
+    'a size that a global header makes readers forget',
+    [[pax({ size: '512' }), paxGlobal({ comment: 'c' }), tarHeader({ name: 'f', type: '0' }), content('F')]],
+    'InvalidLayer',
+    'do not agree on how long',
+    { why: 'what is content to one reader would be entries to the other' },
+  ),
+  gives(
+    '54h',
+    'numbers with spaces and NULs around them',
+    [
+      [
+        tarHeader({
+          name: 'f',
+          type: '0',
+          overwrite: {
+            100: Buffer.from('\0 0600\0x'),
+            108: Buffer.from('     17 '),
+            116: Buffer.alloc(8, ' '),
+          },
+        }),
+      ],
+    ],
+    ['f "" mode=0600 owner=15:0'],
+  ),
+  refuses(
+    '54i',
+    'a number with something behind a space',
+    [[tarHeader({ name: 'f', type: '0', overwrite: { 124: Buffer.from('0 000000001\0') } })]],
+    'InvalidLayer',
+    'size is not a number',
+    { why: 'readers differ between the first digits and an error' },
   ),
   refuses(
     '56a',
@@ -106,6 +143,19 @@ export const ARCHIVE_CASES: readonly LayerCase[] = [
     [[file('d/', 'content')]],
     'InvalidLayer',
     'ends in "/"',
+  ),
+  gives(
+    '56j',
+    "type '0' with a trailing slash, and nothing below",
+    [[tarHeader({ name: 'd/', type: '0', mode: 0o755 })]],
+    ['d/'],
+  ),
+  gives(
+    '56k',
+    "an extended header of Solaris's type 'X'",
+    [[SOLARIS, tarHeader({ name: 'cut', type: '0' })]],
+    ['long ""'],
+    { why: "it has the same records as PAX's own" },
   ),
   refuses(
     '56i',

@@ -67,6 +67,27 @@ export const ATTRIBUTE_CASES: readonly LayerCase[] = [
     'InvalidLayer',
     'negative',
   ),
+  gives(
+    '41f',
+    'a device whose numbers Linux cuts off to those of a whiteout',
+    [
+      [file('f', 'F'), file('g', 'G')],
+      [charDevice('f', 4096, 0), charDevice('g', 0, 2 ** 20)],
+    ],
+    ['f char 4096:0 mode=0600', 'g char 0:1048576 mode=0600'],
+  ),
+  gives(
+    '41g',
+    'a device of a number beyond 2^32',
+    [[blockDevice('b', 2 ** 32, 0)]],
+    ['b block 4294967296:0 mode=0600'],
+  ),
+  gives(
+    '41h',
+    'a device whose numbers Linux cuts off to others',
+    [[blockDevice('b', 4097, 2 ** 20 + 2)]],
+    ['b block 4097:1048578 mode=0600'],
+  ),
   gives('42a', 'a FIFO', [[fifo('p', { mode: 0o620, uid: 4 })]], ['p fifo mode=0620 owner=4:0']),
   refuses(
     '42b',
@@ -193,6 +214,13 @@ export const ATTRIBUTE_CASES: readonly LayerCase[] = [
     ['d/ time=-4', 'l -> t time=2.5', 'p fifo time=3'],
   ),
   gives(
+    '45h',
+    'a time of access that is no number',
+    [[pax({ atime: 'now', ctime: '' }), tarHeader({ name: 'f', type: '0' })]],
+    ['f ""'],
+    { why: 'layers keep no such time' },
+  ),
+  gives(
     '46a',
     'ids of 2^31 and 2^32-2 in base 256',
     [[tarHeader({ name: 'f', type: '0', uid: 2 ** 31, gid: 2 ** 32 - 2 })]],
@@ -262,5 +290,32 @@ export const ATTRIBUTE_CASES: readonly LayerCase[] = [
       ],
     ],
     ['long "y"'],
+  ),
+  gives(
+    '53e',
+    'a global header that is named like a file before it',
+    [[file('f', 'F'), dir('d'), file('d/x'), paxGlobal({ path: 'f' }), paxGlobal({ path: 'd/' })]],
+    ['d/', 'd/x ""', 'f "F"'],
+    { dropped: ['pax-global'] },
+  ),
+  gives(
+    '53f',
+    'a global header that is named like a whiteout, or below a directory',
+    [[file('f', 'F')], [paxGlobal({ path: '.wh.f' }), paxGlobal({ path: 'd/g' })]],
+    ['f "F"'],
+    { dropped: ['pax-global'] },
+  ),
+  gives(
+    '53g',
+    'a NUL in the name of an owner',
+    [[pax({ uname: 'ro\0ot' }), tarHeader({ name: 'f', type: '0' })]],
+    ['f ""'],
+  ),
+  gives(
+    '53h',
+    'a NUL in the name of an owner, said of all entries',
+    [[paxGlobal({ uname: 'ro\0ot' }), tarHeader({ name: 'f', type: '0' })]],
+    ['f ""'],
+    { dropped: ['pax-global'] },
   ),
 ]

@@ -170,6 +170,9 @@ export const BLOB_CASES: readonly LayerCase[] = [
   gives('62d', 'gzip that says zstd', [packed(TYPES.zstd, (tar) => gzipSync(tar))], TREE, {
     dropped: ['media-type'],
   }),
+  gives('62h', 'zstd that says tar', [packed(TYPES.none, (tar) => zstdCompressSync(tar))], TREE, {
+    dropped: ['media-type'],
+  }),
   refuses(
     '62e',
     'an encrypted layer',

@@ -105,6 +105,25 @@ export const NAME_CASES: readonly LayerCase[] = [
     [[tarHeader({ name: 'n'.repeat(100), type: '0' })]],
     [`${'n'.repeat(100)} ""`],
   ),
+  gives(
+    '48i',
+    'PAX linkpath counts more than a GNU long link',
+    [[gnuLong('K', 'gnu'), pax({ linkpath: 'pax' }), tarHeader({ name: 'l', type: '2', linkName: 'cut' })]],
+    ['l -> pax'],
+  ),
+  gives(
+    '48k',
+    'the prefix that writers of Go before 1.8 put into GNU headers',
+    [[tarHeader({ name: 'f', type: '0', format: 'gnu', prefix: 'a/b' })]],
+    ['a/ time=0', 'a/b/ time=0', 'a/b/f ""'],
+    { why: 'Docker had such a writer until 2017, and its layers are still in registries' },
+  ),
+  gives(
+    '48l',
+    'no prefix where the magic is not quite that of ustar',
+    [[tarHeader({ name: 'f', type: '0', prefix: 'a/b', overwrite: { 257: Buffer.from('ustar 00') } })]],
+    ['f ""'],
+  ),
   gives('49a', 'a name that is not UTF-8', [[file(bytes(0x66, 0xff, 0xe9), 'F')]], ['f\\xff\\xe9 "F"']),
   gives(
     '49b',

@@ -27,6 +27,12 @@ function text(size: number, segments: readonly Segment[]): string {
 const FORMS = { a: oldSparse, b: sparse00, c: sparse01, d: sparse10 }
 const NAMES = { a: 'old GNU', b: 'PAX 0.0', c: 'PAX 0.1', d: 'PAX 1.0' }
 
+const MAPPED = { 'GNU.sparse.size': '1', 'GNU.sparse.map': '0,1', 'GNU.sparse.numblocks': '1' }
+const HALF_VERSIONS = [
+  ['55t', 'a sparse file that says half of its version', { 'GNU.sparse.major': '1' }],
+  ['55t2', 'a sparse file that says the other half', { 'GNU.sparse.minor': '1' }],
+] as const
+
 export const SPARSE_CASES: readonly LayerCase[] = [
   ...(['a', 'b', 'c', 'd'] as const).flatMap((form) => {
     const [make, name] = [FORMS[form], NAMES[form]]
@@ -187,7 +193,12 @@ export const SPARSE_CASES: readonly LayerCase[] = [
   refuses(
     '55n',
     'a directory with holes',
-    [[pax({ 'GNU.sparse.size': '1', 'GNU.sparse.map': '0,0' }), tarHeader({ name: 'd/', type: '5' })]],
+    [
+      [
+        pax({ 'GNU.sparse.size': '1', 'GNU.sparse.map': '0,0', 'GNU.sparse.numblocks': '1' }),
+        tarHeader({ name: 'd/', type: '5' }),
+      ],
+    ],
     'InvalidLayer',
     "can't be sparse",
   ),
@@ -218,5 +229,38 @@ export const SPARSE_CASES: readonly LayerCase[] = [
     [tarLayer([oldSparse('s', 50_000, MANY)], { tar: (tar) => tar.subarray(0, 1000) })],
     'InvalidLayer',
     'in the middle',
+  ),
+  ...HALF_VERSIONS.map(([id, title, version]) =>
+    refuses(
+      id,
+      title,
+      [[pax({ ...version, 'GNU.sparse.realsize': '0' }), file('s')]],
+      'InvalidLayer',
+      'unknown version',
+      { why: 'GNU tar takes what is missing for 0, the readers of nodes take the file for an ordinary one' },
+    ),
+  ),
+  refuses(
+    '55u',
+    'a sparse file of two sizes',
+    [[pax({ ...MAPPED, 'GNU.sparse.realsize': '9' }), file('s', 'A')]],
+    'InvalidLayer',
+    'says two sizes, 9 and 1',
+    { why: 'readers differ in which they believe' },
+  ),
+  refuses(
+    '55v',
+    'a map of fewer segments than it is said to have',
+    [[pax({ ...MAPPED, 'GNU.sparse.numblocks': '2' }), file('s', 'A')]],
+    'InvalidLayer',
+    'damaged',
+  ),
+  refuses(
+    '55w',
+    'two maps for one file',
+    [[pax({ ...MAPPED, 'GNU.sparse.offset': '0', 'GNU.sparse.numbytes': '1' }), file('s', 'A')]],
+    'InvalidLayer',
+    'damaged',
+    { why: 'readers differ in which they follow' },
   ),
 ]

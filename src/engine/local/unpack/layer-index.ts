@@ -9,7 +9,7 @@ import type { ContentRef, LayerEntry } from '../../../rootfs/types.ts'
 const ENTRIES_A_LINE = 4096
 const NEWLINE = 0x0a
 
-type Row = readonly [
+type PlainRow = readonly [
   path: ByteString,
   type: LayerEntry['type'],
   mode: number,
@@ -26,6 +26,8 @@ type Row = readonly [
   crc32: number,
   sameAs: string | 0,
 ]
+/** What is said of nodes is there only for the few entries that have it. */
+type Row = PlainRow | readonly [...PlainRow, onNodes: LayerEntry['onNodes'] & object, isForNodes: boolean]
 
 export function encodeEntries(entries: readonly LayerEntry[]): Buffer {
   const lines: Buffer[] = []
@@ -48,6 +50,11 @@ export function decodeEntries(bytes: Buffer): LayerEntry[] {
 }
 
 function rowOf(entry: LayerEntry): Row {
+  const { onNodes, isForNodes = false } = entry
+  return onNodes === undefined ? plainRowOf(entry) : [...plainRowOf(entry), onNodes, isForNodes]
+}
+
+function plainRowOf(entry: LayerEntry): PlainRow {
   const { path, type, mode, uid, gid, mtime, size, linkTarget, device, xattrs, content } = entry
   return [
     path,
@@ -68,6 +75,13 @@ function rowOf(entry: LayerEntry): Row {
 }
 
 function entryOf(row: Row): LayerEntry {
+  const [onNodes, isForNodes] = row.slice(13) as [LayerEntry['onNodes'], boolean | undefined]
+  const entry = plainEntryOf(row)
+  if (onNodes === undefined) return entry
+  return isForNodes === true ? { ...entry, onNodes, isForNodes } : { ...entry, onNodes }
+}
+
+function plainEntryOf(row: Row): LayerEntry {
   const [path, type, mode, uid, gid, seconds, nanoseconds, size, linkTarget, device, xattrs] = row
   return {
     path,
