@@ -72,13 +72,11 @@ export function damageLines({ checked, damaged, unverified }: VerifyReport): str
   return [...lines, ...notChecked, counts].map((line) => `${line}\n`).join('')
 }
 
-/** A container's files can't be changed below it, and the next container of the image would get the same ones. */
-function stays({ inUse, usedBy }: DamagedItem): string {
+/** A container's files can't be changed below it. */
+function stays({ kind, inUse, usedBy }: DamagedItem): string {
   if (!inUse) return ''
-  if (usedBy.length === 0) return '; it is in use and stays: run this again when nothing uses it any more'
-  const steps = usedBy.map((app) => {
-    const name = printable(app)
-    return `"fairlead status ${name} -o yaml > FILE", "fairlead down ${name}" (volumes are kept), this check again, "fairlead up -f FILE" (the digest is kept)`
-  })
-  return `; it is in use and stays, and a restart does not mend it; what does: ${steps.join('; ')}`
+  if (kind !== 'tree') return '; it is in use and stays: run this again when nothing uses it any more'
+  const restarts = usedBy.map((app) => `"fairlead restart ${printable(app)}"`).join(', ')
+  const how = restarts === '' ? '' : `; to have that now: ${restarts}`
+  return `; it is in use and stays, and the next start of a container makes a fresh one${how}`
 }

@@ -79,7 +79,7 @@ describe('fairlead gc', () => {
     const { code, stdout } = await desk.run(['gc', '--verify'])
     expect(code).toBe(1)
     expect(stdout).toContain(
-      'does: "fairlead status default/one -o yaml > FILE", "fairlead down default/one"',
+      'and the next start of a container makes a fresh one; to have that now: "fairlead restart default/one"',
     )
   })
 

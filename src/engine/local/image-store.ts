@@ -26,6 +26,7 @@ import { layersOf, LayerStore } from './layer-store.ts'
 import type { StatePaths } from './paths.ts'
 import { appPaths } from './paths.ts'
 import { progressFileSink, type ProgressSink } from './progress.ts'
+import { isMarkedDamaged, replaceTree } from './replaced-tree.ts'
 import { StoredBlobs } from './stored-blobs.ts'
 import { StoredContent } from './stored-content.ts'
 import { unpackImage, type UnpackReport } from './unpack/unpack-image.ts'
@@ -125,7 +126,7 @@ export class LocalImages implements Images, ImagePresence {
     const semantics = localSemantics(app)
     const key = treeKey(image, semantics)
     const dir = join(this.#options.paths.rootfs, key)
-    if ((await readJson(reportFile(dir))) === undefined) await this.#make(app, stored, image, dir, signal)
+    if (await needsMaking(dir)) await this.#make(app, stored, image, dir, signal)
     const report = (await readJson(reportFile(dir))) as UnpackReport
     const rootfsDir = join(dir, 'rootfs')
     const warnings = [
@@ -200,20 +201,22 @@ export class LocalImages implements Images, ImagePresence {
     { dir, signal, report }: { dir: string; signal: AbortSignal; report: ProgressSink },
   ): Promise<void> {
     // Whoever pulled faster may have made it.
-    if ((await readJson(reportFile(dir))) !== undefined) return
+    if (!(await needsMaking(dir))) return
     const { limits } = this.#options.config
-    await unpackImage({
-      source,
-      manifest: image.manifest,
-      config: image.config,
-      semantics: localSemantics(app),
-      limits,
-      dir,
-      shared: (reader, policy) =>
-        new StoredContent(this.#layers, { policy, limits }, reader, layersOf(image)),
-      signal,
-      onProgress: (done, total) => report({ phase: 'Unpacking', done, total }),
-    })
+    const unpackTo = async (target: string): Promise<void> =>
+      void (await unpackImage({
+        source,
+        manifest: image.manifest,
+        config: image.config,
+        semantics: localSemantics(app),
+        limits,
+        dir: target,
+        shared: (reader, policy) =>
+          new StoredContent(this.#layers, { policy, limits }, reader, layersOf(image)),
+        signal,
+        onProgress: (done, total) => report({ phase: 'Unpacking', done, total }),
+      }))
+    await ((await isMarkedDamaged(dir)) ? replaceTree(dir, unpackTo) : unpackTo(dir))
   }
 
   /** Layers of a registry go through the blob store: shared by images, kept through outages. */
@@ -303,6 +306,11 @@ export function namesOf(image: ResolvedImage): readonly string[] {
 /** Where the store keeps what a digest was resolved to: one file a digest and platform. */
 export function resolvedDir(paths: StatePaths): string {
   return join(paths.blobs, 'resolved')
+}
+
+/** Not there, or found damaged while somebody used it. */
+async function needsMaking(dir: string): Promise<boolean> {
+  return (await readJson(reportFile(dir))) === undefined || (await isMarkedDamaged(dir))
 }
 
 function reportFile(dir: string): string {

@@ -10,6 +10,7 @@ import { resolvedDir } from '../image-store.ts'
 import { ensureFolder, listFolder, listRemoved, moveAside, removeTree, sweepTemporary } from '../disk.ts'
 import { withLock } from '../lock.ts'
 import type { StatePaths } from '../paths.ts'
+import { markDamaged } from '../replaced-tree.ts'
 import { bytesFreed } from './disk-use.ts'
 import { storedItems, type StoredItem, type StoredKind } from './inventory.ts'
 import { Leases } from './leases.ts'
@@ -19,7 +20,10 @@ export interface CollectInput {
   readonly paths: StatePaths
   /** Only say what would go. */
   readonly dryRun: boolean
-  /** Things that go although somebody needs them, unless they are in use: what a check found damaged. By path. */
+  /**
+   * Things that go although somebody needs them: what a check found damaged. By path. A tree in use stays for those who
+   * have it, and is marked, so that the next start makes a fresh one.
+   */
   readonly damaged?: ReadonlySet<string>
   readonly signal: AbortSignal
   /** Since the epoch. */
@@ -53,13 +57,15 @@ interface Decision {
   readonly items: readonly StoredItem[]
   readonly kept: readonly KeptItem[]
   readonly problems: readonly ExpectedError[]
+  /** Trees that a container keeps: whoever starts next gets a fresh one. */
+  readonly damagedInUse: readonly string[]
 }
 
 /** Throws ExpectedError: PermissionDenied (something can't be removed), DiskFull, RuntimeMissing (flock, find). */
 export async function collectGarbage(input: CollectInput): Promise<CollectReport> {
   const { paths, dryRun } = input
   if ((await listFolder(paths.root)).length === 0)
-    return reportOf(input, { items: [], kept: [], problems: [] })
+    return reportOf(input, { items: [], kept: [], problems: [], damagedInUse: [] })
   if (dryRun) {
     const decision = await decide(input)
     return reportOf(input, decision, await bytesFreed(pathsOf(decision.items), input.signal))
@@ -69,6 +75,7 @@ export async function collectGarbage(input: CollectInput): Promise<CollectReport
     const bytes = await bytesFreed(pathsOf(decision.items), input.signal)
     await removeAll(input, pathsOf(decision.items))
     await sweepCrashes(input)
+    for (const path of decision.damagedInUse) await markDamaged(path)
     return reportOf(input, decision, bytes)
   })
 }
@@ -106,12 +113,16 @@ async function decide({ paths, damaged = new Set() }: CollectInput): Promise<Dec
   const references = await readReferences(paths, trees)
   const kept: KeptItem[] = []
   const items: StoredItem[] = []
+  const damagedInUse: string[] = []
   for (const item of all) {
     const why = whyKept(item, references, damaged)
     if (why === undefined) items.push(item)
-    else kept.push({ kind: item.kind, name: item.name, why })
+    else {
+      kept.push({ kind: item.kind, name: item.name, why })
+      if (item.kind === 'tree' && damaged.has(item.path)) damagedInUse.push(item.path)
+    }
   }
-  return { items, kept, problems: references.problems }
+  return { items, kept, problems: references.problems, damagedInUse }
 }
 
 function whyKept(

@@ -6,6 +6,7 @@ import { BlobStore } from '../../../registry/blob-store.ts'
 import { resolvedDir } from '../image-store.ts'
 import { listFolder } from '../disk.ts'
 import type { StatePaths } from '../paths.ts'
+import { parseReplaced } from '../replaced-tree.ts'
 
 /**
  * `tree`: a merged root file system. `layer`: files that trees share. `record`: what a digest was resolved to. `leftover`:
@@ -27,7 +28,9 @@ const TREE_FOLDER = /^([0-9a-f]{32}-v\d+)(?:-[a-z]+)?$/
 /** Eight digits after the name are of an older version, whose folders nobody needs. */
 const LAYER_FOLDER = /^([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}(?:[0-9a-f]{24})?$/
 const LAYER_STAGING = /^\.([0-9a-f]{64}|[0-9a-f]{128})-[0-9a-f]{8}(?:[0-9a-f]{24})?\.staging-[A-Za-z0-9]{6}$/
-const TREE_STAGING = /^\.([0-9a-f]{32}-v\d+)(?:-[a-z]+)?\.staging-[A-Za-z0-9]{6}$/
+/** Made in place of a damaged tree, but not there yet. */
+const TREE_FRESH = /^([0-9a-f]{32}-v\d+)(?:-[a-z]+)?\.fresh$/
+const TREE_STAGING = /^\.([0-9a-f]{32}-v\d+)(?:-[a-z]+)?(?:\.fresh)?\.staging-[A-Za-z0-9]{6}$/
 
 /** Everything in the store, but for what a collector has moved aside already. */
 export async function storedItems(paths: StatePaths): Promise<readonly StoredItem[]> {
@@ -73,13 +76,14 @@ function digestOfHex(hex: string | undefined): Digest | undefined {
   return isDigest(digest) ? digest : undefined
 }
 
-/** A staging folder goes by its tree's key: who makes that tree has leased it. */
+/** A staging folder goes by its tree's key: who makes that tree has leased it. A replaced one goes by its own name. */
 async function treeItems(paths: StatePaths): Promise<readonly StoredItem[]> {
   return (await listFolder(paths.rootfs)).flatMap((folder): readonly StoredItem[] => {
     const path = join(paths.rootfs, folder)
     const whole = TREE_FOLDER.exec(folder)?.[1]
     if (whole !== undefined) return [{ kind: 'tree', name: whole, path }]
-    const unfinished = TREE_STAGING.exec(folder)?.[1]
+    if (parseReplaced(folder) !== undefined) return [{ kind: 'leftover', name: folder, path }]
+    const unfinished = (TREE_STAGING.exec(folder) ?? TREE_FRESH.exec(folder))?.[1]
     return unfinished === undefined ? [] : [{ kind: 'leftover', name: unfinished, path }]
   })
 }

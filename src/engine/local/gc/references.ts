@@ -11,8 +11,11 @@ import type { Digest, ResolvedImage } from '../../../image/types.ts'
 import { appId } from '../../../reconcile/names.ts'
 import { namesOf, treeKeys } from '../image-store.ts'
 import { InstanceStore } from '../instance-store.ts'
-import { isMissing, listFolder, readJson, readText } from '../disk.ts'
+import { isMissing, listFolder, readJson } from '../disk.ts'
+import { readStateFile } from '../state-file.ts'
 import { instancePaths, type StatePaths } from '../paths.ts'
+import { startTicksOf } from '../process-facts.ts'
+import { parseReplaced, type ReplacedTree } from '../replaced-tree.ts'
 import { recordsOf } from './inventory.ts'
 import { Leases } from './leases.ts'
 
@@ -93,22 +96,36 @@ class Found implements References {
     await this.#told(files.dir, async () => {
       const record = await new InstanceStore(this.#paths).read(id)
       if (record !== undefined) await this.#running(record.digest, id, appId(record.key))
-      this.#inText((await readText(files.script)) ?? '', trees, `used by instance ${id}`)
+      this.#inText((await readStateFile(files.script)) ?? '', trees, `used by instance ${id}`)
     })
   }
 
   /** In every mount namespace: supervisors mount in one of their own. */
   async mounts(trees: readonly string[]): Promise<void> {
-    const seen = new Set<string>()
+    const replaced = (await listFolder(this.#paths.rootfs)).flatMap((folder) => parseReplaced(folder) ?? [])
+    const seen = new Map<string, readonly ReplacedTree[]>()
     for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
       const namespace = await readlink(`/proc/${pid}/ns/mnt`).catch(() => '')
-      if (namespace === '' || seen.has(namespace)) continue
-      seen.add(namespace)
+      if (namespace === '') continue
+      const named = seen.get(namespace) ?? (await this.#mountsOf(pid, trees, replaced))
       // A process that has just ended has taken its namespace with it, or others are left in it and are asked.
-      const text = await readFile(`/proc/${pid}/mountinfo`, 'latin1').catch(() => undefined)
-      if (text === undefined) seen.delete(namespace)
-      else this.#inText(text, trees, 'mounted')
+      if (named === undefined) continue
+      seen.set(namespace, named)
+      for (const { folder, ticks } of named)
+        if (Number(startTicksOf(Number(pid)) ?? Infinity) <= ticks) this.use(folder, 'mounted')
     }
+  }
+
+  /** The replaced trees that a mount there may be of, by its name; undefined when the process is gone. */
+  async #mountsOf(
+    pid: string,
+    trees: readonly string[],
+    replaced: readonly ReplacedTree[],
+  ): Promise<readonly ReplacedTree[] | undefined> {
+    const text = await readFile(`/proc/${pid}/mountinfo`, 'latin1').catch(() => undefined)
+    if (text === undefined) return undefined
+    this.#inText(text, trees, 'mounted')
+    return replaced.filter(({ key }) => text.includes(`/${key}`))
   }
 
   /** By the key alone: the same folder may be called by other paths, and a key is too long to occur by chance. */

@@ -1,0 +1,106 @@
+/** A damaged tree that is in use: marked, then replaced as a whole or not at all, and kept while it is mounted. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { storedItems } from '../../../src/engine/local/gc/inventory.ts'
+import {
+  isMarkedDamaged,
+  markDamaged,
+  parseReplaced,
+  replaceTree,
+} from '../../../src/engine/local/replaced-tree.ts'
+import { AStore, ONE } from './gc/a-store.ts'
+import { temporaryFolder } from './temporary.ts'
+
+const KEY = `${'0'.repeat(32)}-v2`
+
+async function makeFresh(target: string): Promise<void> {
+  await mkdir(target)
+  writeFileSync(path.join(target, 'report.json'), 'fresh')
+}
+
+describe('a tree that is marked', () => {
+  let [folder, dir] = ['', '']
+  beforeEach(async () => {
+    folder = await temporaryFolder()
+    dir = path.join(folder, KEY)
+    mkdirSync(dir)
+    writeFileSync(path.join(dir, 'report.json'), 'damaged')
+    await markDamaged(dir)
+  })
+  const report = (name = '') => readFileSync(path.join(folder, name, 'report.json'), 'utf8')
+
+  test('is replaced, and is still there by a name that tells when', async () => {
+    await replaceTree(dir, makeFresh)
+    const [fresh, replaced = '', ...others] = readdirSync(folder)
+    expect([fresh, ...others]).toEqual([KEY])
+    expect([report(KEY), report(replaced)]).toEqual(['fresh', 'damaged'])
+    expect(await isMarkedDamaged(dir)).toBe(false)
+    const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 100
+    const { key, ticks = 0 } = parseReplaced(replaced) ?? {}
+    expect(key).toBe(KEY)
+    expect(Math.abs(uptime - ticks)).toBeLessThan(60_000)
+  })
+
+  test('stays as it is when no fresh one can be made', async () => {
+    const work = replaceTree(dir, () => Promise.reject(new Error('no registry')))
+    await expect(work).rejects.toThrow('no registry')
+    expect(readdirSync(folder)).toEqual([KEY])
+    expect(await isMarkedDamaged(dir)).toBe(true)
+  })
+
+  test('is replaced although a killed process left half of an earlier attempt', async () => {
+    mkdirSync(`${dir}.fresh`)
+    await replaceTree(dir, makeFresh)
+    expect(report(KEY)).toBe('fresh')
+    expect(existsSync(`${dir}.fresh`)).toBe(false)
+  })
+
+  test('is replaced once when two do it', async () => {
+    await replaceTree(dir, async (target) => {
+      await replaceTree(dir, makeFresh)
+      writeFileSync(path.join(dir, 'report.json'), 'of the faster one')
+      await makeFresh(target)
+    })
+    expect(readdirSync(folder)).toHaveLength(2)
+    expect(report(KEY)).toBe('of the faster one')
+  })
+})
+
+test.each([KEY, `${KEY}-overlayfs`, `${KEY}.fresh`, `${KEY}.replaced-`, `.${KEY}.replaced-1`])(
+  'a folder called %s is no replaced tree',
+  (folder) => expect(parseReplaced(folder)).toBeUndefined(),
+)
+
+describe('the collector', () => {
+  let store: AStore
+  beforeEach(async () => {
+    store = new AStore(await temporaryFolder())
+  })
+
+  test('marks a damaged tree in use, unless it only looks', async () => {
+    const image = await store.add('used')
+    await store.pin(ONE, image)
+    await store.instance(ONE, image)
+    const dir = store.treeDir(image)
+    const damaged = new Set([dir])
+    await store.collect({ damaged, dryRun: true })
+    expect(await isMarkedDamaged(dir)).toBe(false)
+    await store.collect({ damaged })
+    expect(await isMarkedDamaged(dir)).toBe(true)
+    expect(store.has(image)).toBe(true)
+  })
+
+  test('takes replaced trees that nothing has mounted, though their image is pinned, and unfinished ones that nobody needs', async () => {
+    const image = await store.add('used')
+    await store.pin(ONE, image)
+    const dir = store.treeDir(image)
+    for (const name of [`${dir}.replaced-12`, `${dir}-overlayfs.replaced-12`]) mkdirSync(name)
+    mkdirSync(path.join(store.paths.rootfs, `${KEY}.fresh`))
+    const items = await storedItems(store.paths)
+    expect(items.filter(({ kind }) => kind === 'leftover')).toHaveLength(3)
+    await store.collect()
+    expect(readdirSync(store.paths.rootfs)).toEqual([path.basename(dir)])
+  })
+})
