@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   existsSync,
   linkSync,
   lutimesSync,
@@ -157,6 +158,16 @@ describe('an unpacked layer', () => {
   test.each<readonly [string, string, (dir: string) => unknown]>([
     ['a byte of a file', '/d/f has other content', (dir) => rot(join(dir, 'content/d/f'), 3)],
     ['the end of a file', '/d/f has other content', (dir) => truncateSync(join(dir, 'content/d/f'), 3)],
+    ['the mode of a file', '/d/f has another mode', (dir) => chmodSync(join(dir, 'content/d/f'), 0o666)],
+    ...(IS_ROOT
+      ? [
+          [
+            'the owner of a file',
+            '/d/f has another owner',
+            (dir: string) => chownSync(join(dir, 'content/d/f'), 7, 0),
+          ] as const,
+        ]
+      : []),
     ['a file', 'cannot be read (ENOENT)', (dir) => rmSync(join(dir, 'content/d/f'))],
     ['a byte of the index', 'its index is damaged', (dir) => rot(join(dir, 'index'), 100)],
   ])('that lost %s is damaged, and goes', async (_what, problem, damage) => {
