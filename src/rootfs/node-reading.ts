@@ -38,7 +38,7 @@ export function nodeReading(read: EntryRead): NodeReading | undefined {
 
 const REFUSED_TYPES: Readonly<Record<string, string>> = {
   S: "it is a sparse file in GNU tar's old form",
-  '7': 'it is of type 7, a contiguous file',
+  '7': 'they refuse files of type 7, which are contiguous',
 }
 
 function typeRefusal({ typeflag }: TarHeader): string | undefined {
@@ -130,12 +130,13 @@ function hasText(text: string | undefined): boolean {
 export function recordsRefusal(records: readonly PaxRecord[]): string | undefined {
   for (const { key, value } of records)
     if (key.includes('\0') || (WITHOUT_NUL.has(key) && value.includes(0)))
-      return `the extended header ${printable(toText(key), 80)} has a NUL byte`
+      return `their tar reader refuses the extended header ${printable(toText(key), 80)}, which has a NUL byte`
   const time = ['atime', 'ctime'].find((key) => !isTime(paxValue(records, key)))
-  if (time !== undefined) return `the extended header ${time} is not a number of seconds`
+  if (time !== undefined)
+    return `their tar reader refuses the extended header ${time}, which is not a number of seconds`
   const pairs = records.filter(({ key }) => SPARSE_PAIR.includes(key))
   const isOrdered = pairs.every(({ key, value }, at) => key === SPARSE_PAIR[at % 2] && !value.includes(','))
-  return isOrdered ? undefined : 'the map of a sparse file is damaged'
+  return isOrdered ? undefined : 'their tar reader refuses the map of a sparse file, which is damaged'
 }
 
 const WITHOUT_NUL = new Set(['path', 'linkpath', 'uname', 'gname'])

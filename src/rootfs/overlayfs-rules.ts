@@ -42,6 +42,8 @@ export interface LayerFacts {
   readonly hasOpaqueRoot: boolean
   /** Paths at which nodes read the archive otherwise, and why. */
   readonly reread: ReadonlyMap<string, string>
+  /** Directories that lie above those paths. */
+  readonly aboveReread: ReadonlyMap<string, string>
 }
 
 export interface Finding {
@@ -52,7 +54,8 @@ export interface Finding {
 
 export function explain(difference: Difference, facts: LayerFacts): Finding {
   const { merged, shown, isGhost, changed } = difference
-  const why = whyAt(facts.reread, difference.names)
+  const above = merged === undefined ? facts.aboveReread.get(difference.names.join('/')) : undefined
+  const why = whyAt(facts.reread, difference.names) ?? above
   if (why !== undefined) return reread(difference, why)
   if (isGhost) return ghost(difference, facts)
   if (shown === undefined) return missing(difference, facts)

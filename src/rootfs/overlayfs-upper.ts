@@ -90,10 +90,7 @@ class UpperDirectory implements Upper {
     const { onNodes } = listed
     const entry = asNodesRead(listed)
     const { names } = cleanName(entry.path)
-    if (onNodes?.kind === 'refuses') {
-      const message = listed.isForNodes === true ? onNodes.why : `their tar reader refuses it: ${onNodes.why}`
-      return this.#fail('archive-refused', names, message)
-    }
+    if (onNodes?.kind === 'refuses') return this.#fail('archive-refused', names, onNodes.why)
     const name = names.at(-1)
     const parent = name === undefined ? undefined : this.#parentOf(names)
     if (name === undefined || parent === undefined) return undefined

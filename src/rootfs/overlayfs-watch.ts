@@ -104,13 +104,13 @@ export class OverlayfsWatch {
 function* factsOf(entries: readonly LayerEntry[], layer: number, slices: WorkSlices): Work<LayerFacts> {
   const hidden = new Set<string>()
   const devices = new Set<string>()
-  const reread = new Map<string, string>()
+  const [reread, aboveReread] = [new Map<string, string>(), new Map<string, string>()]
   let hasOpaqueRoot = false
   for (const entry of entries) {
     const { path, type, device, onNodes } = entry
     slices.count(path.length)
     if (slices.isOver()) yield
-    if (onNodes !== undefined) noteReading(entry, onNodes, reread)
+    if (onNodes !== undefined) noteReading(entry, onNodes, reread, aboveReread)
     if (entry.isForNodes === true) continue
     const node = shownDevice(device)
     const isDevice = type === 'char' && node?.major === 0 && node.minor === 0
@@ -123,13 +123,32 @@ function* factsOf(entries: readonly LayerEntry[], layer: number, slices: WorkSli
     else if (name.startsWith(WHITEOUT_PREFIX))
       hidden.add([...directory, name.slice(WHITEOUT_PREFIX.length)].join('/'))
   }
-  return { layer, hidden, devices, hasOpaqueRoot, reread }
+  return { layer, hidden, devices, hasOpaqueRoot, reread, aboveReread }
 }
 
 /** Where the entry is for us and where for nodes. */
-function noteReading(entry: LayerEntry, onNodes: NodeReading, reread: Map<string, string>): void {
+function noteReading(
+  entry: LayerEntry,
+  onNodes: NodeReading,
+  reread: Map<string, string>,
+  above: Map<string, string>,
+): void {
   if (onNodes.kind === 'refuses') return
-  const why = onNodes.kind === 'other' ? onNodes.why : 'a global header takes away what has its name'
-  const paths = onNodes.kind === 'other' ? [entry.path, onNodes.as.path ?? entry.path] : [entry.path]
-  for (const path of paths) reread.set(cleanName(path).names.join('/'), why)
+  const isOther = onNodes.kind === 'other'
+  const why = isOther ? onNodes.why : 'a global header takes away what has its name'
+  const { names } = cleanName(isOther ? (onNodes.as.path ?? entry.path) : entry.path)
+  for (const place of [cleanName(entry.path).names, names, hiddenBy(names)]) reread.set(place.join('/'), why)
+  // The topmost that only nodes have is told; a name may have two thousand.
+  for (let depth = Math.min(names.length - 1, MAX_PARENTS_NOTED); depth > 0; depth -= 1)
+    above.set(names.slice(0, depth).join('/'), why)
+}
+
+const MAX_PARENTS_NOTED = 16
+
+/** What a name hides, if it is a whiteout. */
+function hiddenBy(names: readonly ByteString[]): readonly ByteString[] {
+  const name = names.at(-1) ?? ''
+  if (!name.startsWith(WHITEOUT_PREFIX)) return names
+  const directory = names.slice(0, -1)
+  return name === OPAQUE_NAME ? directory : [...directory, name.slice(WHITEOUT_PREFIX.length)]
 }

@@ -153,7 +153,7 @@ export class TarReader {
     if (size > maxPaxBytes)
       this.#fail('LimitExceeded', `an extended header has ${size} bytes; maxPaxBytes is ${maxPaxBytes}`)
     this.#countMetadata(size)
-    if (typeflag === 'X') this.#refusal ??= "it has an extended header of Solaris's type X"
+    if (typeflag === 'X') this.#refusal ??= "they refuse extended headers of Solaris's type X"
     this.#extended = header
     this.#expectContent('extended', size)
   }

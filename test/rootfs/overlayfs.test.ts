@@ -11,11 +11,14 @@ import {
   charDevice,
   dir,
   file,
+  gnuLong,
   hardlink,
   layer,
   opaque,
+  pax,
   paxGlobal,
   symlink,
+  tarHeader,
   whiteout,
   type LayerPart,
 } from '../support/layer.ts'
@@ -427,5 +430,44 @@ describe('under overlayfs', () => {
       { semantics: 'overlayfs' },
     )
     expect(fullLinesOf(tree)).toContain('l/ 700 3:0 1700000000+0')
+  })
+})
+
+describe('where nodes read the archive otherwise, the report says so', () => {
+  const x = tarHeader({ name: 'x', type: '0' })
+  test.each<[string, readonly (readonly LayerPart[])[], string[]]>([
+    [
+      'at both names of an entry, and the directories above them',
+      [[gnuLong('L', 'a/b/node'), pax({ path: 'ours' }), x]],
+      ['0 read-otherwise /a', '0 read-otherwise /ours'],
+    ],
+    [
+      'of what a global header takes away',
+      [[file('f'), dir('d'), paxGlobal({ path: 'f' })]],
+      ['0 read-otherwise /f'],
+    ],
+    [
+      'of what a global header hides in lower layers',
+      [[file('f')], [paxGlobal({ path: '.wh.f' })]],
+      ['1 read-otherwise /f'],
+    ],
+    ['of directories that a global header makes', [[paxGlobal({ path: 'd/g' })]], ['0 read-otherwise /d']],
+    [
+      'of no global header that nothing is named after',
+      [[file('f'), paxGlobal({ path: 'g' }), dir('g')]],
+      [],
+    ],
+    [
+      'of layers that they refuse',
+      [[file('f')], [tarHeader({ name: 't', type: '7' })]],
+      ['1 archive-refused /t'],
+    ],
+    [
+      'of devices that are whiteouts to Linux',
+      [[file('f')], [charDevice('f', 4096, 2 ** 20)]],
+      ['1 char-device-0-0 /f'],
+    ],
+  ])('%s', (_title, layers, expected) => {
+    expect(rulesOf(layers)).toEqual(expected)
   })
 })

@@ -79,6 +79,20 @@ export const BREAKOUT_CASES: readonly LayerCase[] = [
     { dropped: ['duplicate'] },
   ),
   gives(
+    'breakout-write-after-two-swaps',
+    'a directory that turns into a symlink to the root and back while it is written to',
+    [[dir('d'), file('d/f', '1'), symlink('d', '/'), file('d/f', '2'), dir('d'), file('d/f', '3')]],
+    ['d/', 'd/f "3"', 'f "2"'],
+    { dropped: ['duplicate', 'duplicate'] },
+  ),
+  gives(
+    'breakout-truncate-through-symlink',
+    'an empty file through a symlink to a file that is there',
+    [[...ETC, symlink('l', '/etc'), file('l/shadow', '')]],
+    ['etc/', 'etc/shadow ""', 'l -> /etc'],
+    { dropped: ['duplicate'] },
+  ),
+  gives(
     'breakout-write-layers',
     'a symlink in one layer, what goes through it in the next',
     [[...ETC, symlink('l', `${UP}etc`)], [file('l/shadow', 'stolen')]],
@@ -176,6 +190,18 @@ export const BREAKOUT_CASES: readonly LayerCase[] = [
     'a hard link to a symlink that climbs is the symlink, not its target',
     [[...ETC, symlink('l', `${UP}etc/shadow`), hardlink('h', '/l')]],
     [...ETC_TREE, `h -> ${UP}etc/shadow`, `l -> ${UP}etc/shadow linked=h`],
+  ),
+  gives(
+    'breakout-link-to-dangling-symlink',
+    'a hard link to a symlink whose target comes only then',
+    [[dir('etc'), symlink('l', '/etc/shadow'), hardlink('h', 'l'), file('etc/shadow', 'ours')]],
+    ['etc/', 'etc/shadow "ours"', 'h -> /etc/shadow', 'l -> /etc/shadow linked=h'],
+  ),
+  gives(
+    'breakout-link-to-symlink-attributes',
+    'a hard link to a symlink changes no mode and owner of what that leads to',
+    [[...ETC, symlink('l', '/etc/shadow'), hardlink('h', 'l', { mode: 0o4777, uid: 1337, gid: 2020 })]],
+    [...ETC_TREE, 'h -> /etc/shadow', 'l -> /etc/shadow linked=h'],
   ),
   gives(
     'breakout-write-to-linked',

@@ -182,4 +182,31 @@ export const WHITEOUT_CASES: readonly LayerCase[] = [
     [[file('a', 'old')], [file('a', 'new'), whiteout('a'), hardlink('b', 'a')]],
     ['a "new"', 'b "new" linked=a'],
   ),
+  gives(
+    '39b',
+    'an opaque marker that comes again after new children',
+    [OLD, [dir('d'), opaque('d'), file('d/new'), opaque('d'), file('d/newer')]],
+    ['d/', 'd/new ""', 'd/newer ""'],
+  ),
+  gives(
+    '39c',
+    'opaque markers in and above each other, from the inside out',
+    [
+      [dir('d'), dir('d/e'), dir('d/e/f'), file('d/e/f/x'), file('d/e/x'), file('d/x')],
+      [opaque('d/e/f'), opaque('d/e'), opaque('d'), file('d/e/f/new')],
+    ],
+    ['d/', 'd/e/ time=0', 'd/e/f/ time=0', 'd/e/f/new ""'],
+  ),
+  gives(
+    '39d',
+    'an opaque marker below a file of its own layer',
+    [OLD, [file('d', 'now a file'), opaque('d')]],
+    ['d "now a file"'],
+  ),
+  gives(
+    '39e',
+    'an opaque marker in a directory that its layer hides',
+    [OLD, [whiteout('d'), opaque('d')]],
+    [],
+  ),
 ]

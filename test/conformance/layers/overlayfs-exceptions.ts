@@ -49,6 +49,10 @@ export const OVERLAYFS_EXCEPTIONS: readonly Exception[] = [
     cases: ['41f'],
   },
   {
+    why: 'two names that meet behind a symlink are told as one; buildah compares names as they are written',
+    cases: ['breakout-truncate-through-symlink'],
+  },
+  {
     why: 'how long a path may be depends on where a node keeps its snapshots',
     cases: ['47c', '47f'],
   },
