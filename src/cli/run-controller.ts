@@ -6,6 +6,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Controller } from '../controller/controller.ts'
 import { GoneWatch } from '../controller/gone-watch.ts'
+import { startHealthServer } from '../controller/health-server.ts'
+import { ControllerMetrics } from '../controller/metrics.ts'
 import { OutdatedTicker, type Watch } from '../controller/outdated-ticker.ts'
 import { OutdatedWatch } from '../controller/outdated.ts'
 import { ensureFolder, listFolder, sweepRemoved, sweepTemporary, writeJson } from '../engine/local/disk.ts'
@@ -18,12 +20,15 @@ import { sweepStaging } from '../engine/local/unpack/staging.ts'
 import { watchApps } from '../engine/local/watch-apps.ts'
 import { ExpectedError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { listenAt, type Address } from './listen-address.ts'
 import { packageVersion } from './package-version.ts'
 
 export interface RunControllerOptions {
   readonly log: Logger
   /** End by itself once no app is left: for a controller that `up` started. */
   readonly exitWhenIdle: boolean
+  /** Where /metrics answers; nowhere by default. */
+  readonly metrics?: Address | undefined
   readonly signal: AbortSignal
 }
 
@@ -60,13 +65,23 @@ export async function runController(state: LocalState, options: RunControllerOpt
     await writeJson(paths.controllerInfo, controllerInfo(state.config.runtime))
     const gone = goneWatch(state, options.log)
     const outdated = outdatedWatch(state, options.log)
-    const controller = buildController(state, { gone, outdated }, options.log)
+    const metrics = new ControllerMetrics({
+      controller: 'containerapp',
+      goneImages: () => gone.count,
+      registries: state.registryReadings,
+    })
+    const server =
+      options.metrics === undefined
+        ? undefined
+        : await startHealthServer({ ...listenAt(options.metrics), metrics: () => metrics.text() })
+    const controller = buildController(state, { gone, outdated, metrics }, options.log)
     const tickers = tickersOf(state, { gone, outdated }, controller, options.log)
     await controller.start()
     for (const ticker of tickers) ticker.start()
     const stop = async () => {
       for (const ticker of tickers) await ticker.stop()
       await controller.stop()
+      await server?.close()
     }
     options.log.info(
       { state: paths.root, runtime: state.config.runtime, pid: process.pid },
@@ -128,7 +143,11 @@ function tickersOf(
   return [tickerOf(outdated, config.outdatedCheckMs), tickerOf(gone, config.goneCheckMs)]
 }
 
-function buildController(state: LocalState, { gone, outdated }: Watches, log: Logger): Controller {
+function buildController(
+  state: LocalState,
+  { gone, outdated, metrics }: Watches & { readonly metrics: ControllerMetrics },
+  log: Logger,
+): Controller {
   const { paths, apps, images, engine, config, instances } = state
   const now = Date.now
   return new Controller({
@@ -150,6 +169,7 @@ function buildController(state: LocalState, { gone, outdated }: Watches, log: Lo
     watch: (onChange) => watchApps(paths, onChange),
     pulseIntervalMs: PULSE_INTERVAL_MS,
     width: WIDTH,
+    metrics,
   })
 }
 

@@ -6,6 +6,7 @@ import { appId, type AppKey } from '../reconcile/names.ts'
 import type { Logger } from '../log.ts'
 import type { Observed, Step } from '../reconcile/types.ts'
 import { AppWorker, type AppWorkerOptions } from './app-worker.ts'
+import type { ControllerMetrics } from './metrics.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 
 export interface ControllerOptions {
@@ -18,6 +19,7 @@ export interface ControllerOptions {
   readonly watch: (onChange: () => void) => () => void
   readonly pulseIntervalMs: number
   readonly width: number
+  readonly metrics?: Pick<ControllerMetrics, 'observer' | 'passed' | 'watchQueue'>
   /** From 0 up to, but without, 1: spreads retries. */
   readonly random?: () => number
 }
@@ -140,13 +142,16 @@ export class Controller {
 }
 
 function workerOf(
-  { deps, width, random }: ControllerOptions,
+  { deps, width, random, metrics }: ControllerOptions,
   hooks: Pick<AppWorkerOptions<Observed, Step>, 'begins' | 'forget'>,
 ) {
-  return new AppWorker({
+  const worker = new AppWorker({
     deps,
     width,
     ...(random === undefined ? {} : { random }),
+    ...(metrics === undefined ? {} : { observer: metrics.observer, passed: metrics.passed }),
     ...hooks,
   })
+  metrics?.watchQueue(worker.queue)
+  return worker
 }

@@ -8,6 +8,7 @@ import { PRIORITIES } from './lines.ts'
 import { Counter, Gauge, Histogram, type Family, type Labels } from './metric-families.ts'
 import { processFamilies } from './process-metrics.ts'
 import type { KeyQueue, QueueObserver } from './queue.ts'
+import { registryFamilies, type RegistryReading } from './registry-metrics.ts'
 
 export interface MetricsOptions {
   /** Value of the label `controller`. */
@@ -18,6 +19,8 @@ export interface MetricsOptions {
   readonly apps?: () => Readonly<Record<'True' | 'False' | 'Unknown', number>>
   /** How many digests are needed and no longer where they came from. */
   readonly goneImages?: () => number
+  /** How registries let themselves be asked. */
+  readonly registries?: () => readonly RegistryReading[]
 }
 
 type QueueState = Pick<KeyQueue, 'width' | 'working' | 'depth' | 'unfinishedMs' | 'longestRunningMs'>
@@ -130,7 +133,7 @@ export class ControllerMetrics {
     return new Histogram(name, help, this.#queueLabels, QUEUE_BOUNDS)
   }
 
-  #allFamilies({ lease, apps, goneImages }: MetricsOptions): readonly Family[] {
+  #allFamilies({ lease, apps, goneImages, registries = () => [] }: MetricsOptions): readonly Family[] {
     return [
       this.#passes,
       ...Object.values(this.#also),
@@ -153,6 +156,7 @@ export class ControllerMetrics {
         [{}, goneImages?.() ?? 0],
       ]),
       this.#presence,
+      ...registryFamilies(registries),
       ...processFamilies(),
     ]
   }

@@ -70,6 +70,7 @@ export class RegistryClient {
    * RegistryUnauthorized with everything tried, RegistryUnavailable after the last try, RegistryInvalid.
    */
   async request(request: ClientRequest, signal: AbortSignal): Promise<HttpAnswer> {
+    this.#options.session.named.note(this.endpoint)
     const scheme = this.#options.session.schemes.get(this.#origin)
     if (scheme !== undefined) return this.#withCredentials(request, scheme, undefined, signal)
     // Whoever may log in is not held up by a pause for nobody: that would keep it from hearing how to.

@@ -9,6 +9,8 @@ import { effectsOf } from './effects.ts'
 import { Flights } from './flights.ts'
 import type { Network } from './addresses.ts'
 import type { Endpoint } from './mirrors.ts'
+import { NamedHosts } from './named-hosts.ts'
+import type { HostReading } from './named-hosts.ts'
 import { Pacing } from './pacing.ts'
 import { Transport } from './transport.ts'
 import { Turns } from './turns.ts'
@@ -25,7 +27,7 @@ export type HostScheme =
   | { readonly kind: 'basic' }
   | { readonly kind: 'bearer'; readonly realm: string; readonly service: string | undefined }
 
-/** What a user may want to know about a registry that is not asked freely: for `explain`, status and metrics. */
+/** What a user may want to know about a registry that is not asked freely. */
 export interface RegistryFact {
   readonly origin: string
   readonly remaining: number | undefined
@@ -66,6 +68,8 @@ export class RegistrySession {
   readonly tags: Flights
   /** Verified manifests, by place, digest and logins. */
   readonly documents: Flights
+  /** Whom references and the configuration name. */
+  readonly named: NamedHosts
   readonly #breaker: Breaker
   readonly #noHeadUntilMs = new BoundedMap<number>(MAX_TAGS)
   readonly #warned = new Set<string>()
@@ -76,6 +80,7 @@ export class RegistrySession {
     this.#breaker = new Breaker(this.effects)
     this.transport = new Transport(this.effects, this.timeouts, this.#breaker)
     this.pacing = new Pacing(this.effects)
+    this.named = new NamedHosts(this.effects.now)
     this.tags = new Flights(this.effects.now, MAX_TAGS)
     this.documents = new Flights(this.effects.now, MAX_DOCUMENT_CACHE_BYTES, weightOfDocument)
   }
@@ -113,6 +118,11 @@ export class RegistrySession {
       facts.set(origin, { origin, remaining, limit, nextTryMs, backgroundNextTryMs, problem: message })
     }
     return [...facts.values()].toSorted((a, b) => (a.origin < b.origin ? -1 : 1))
+  }
+
+  /** For metrics: hosts that were asked within a day because somebody names them, 100 at most. */
+  readings(): readonly HostReading[] {
+    return this.named.readings(this.facts())
   }
 
   close(): void {

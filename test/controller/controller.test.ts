@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Controller } from '../../src/controller/controller.ts'
+import { ControllerMetrics } from '../../src/controller/metrics.ts'
 import { ExpectedError } from '../../src/errors.ts'
 import { NotYet } from '../../src/reconcile/not-yet.ts'
 import { aResource, digest, KEY } from '../support/builders.ts'
@@ -10,12 +11,14 @@ const PULSE_MS = 500
 const OUTAGE = new ExpectedError('RegistryUnavailable', 'down', { retry: 'backoff' })
 
 let controller: Controller | undefined
+let metrics: ControllerMetrics
 let broken: Error | undefined
 let submitted = () => undefined as void
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 })
   broken = undefined
+  metrics = new ControllerMetrics({ controller: 'c' })
 })
 
 afterEach(async () => {
@@ -44,6 +47,7 @@ async function run(world: World): Promise<void> {
     },
     pulseIntervalMs: PULSE_MS,
     width: 2,
+    metrics,
   })
   await controller.start()
   await wait(0)
@@ -66,6 +70,12 @@ test('what is there at the start is taken up', async () => {
   const world = fresh()
   await run(world)
   expect(count(world, 'execute start')).toBe(1)
+})
+
+test('passes are counted', async () => {
+  await run(fresh())
+  expect(metrics.text()).toMatch(/^controller_runtime_reconcile_total\{.*result="success"\} [1-9]/m)
+  expect(metrics.text()).toMatch(/^controller_runtime_max_concurrent_reconciles\{.*\} 2$/m)
 })
 
 test('a submission wakes the app', async () => {

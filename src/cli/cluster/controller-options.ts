@@ -2,14 +2,9 @@
 import { leaseNameOf, parseLabelSelector, parseNamespaces, type Scope } from '../../controller/shard.ts'
 import type { CommandCall } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
+import { addressOf, type Address } from '../listen-address.ts'
 import { UsageError } from '../usage-error.ts'
 import { DEFAULT_VOLUME_SIZE, volumeSize } from './render-options.ts'
-
-export interface Address {
-  /** '' for all of this machine's. */
-  readonly host: string
-  readonly port: number
-}
 
 export interface ClusterControllerOptions {
   readonly logLevel: string
@@ -87,19 +82,6 @@ function workersOf(count: number | undefined): number {
   if (count === undefined) return DEFAULT_WORKERS
   if (count >= 1 && count <= 1000) return count
   throw new UsageError(`found ${count}; must be from 1 to 1000`, '--workers')
-}
-
-/** `:8081`, `127.0.0.1:8081`, `[::1]:8081`; `0` is nowhere. */
-export function addressOf(text: string, flag: string): Address | undefined {
-  if (text === '0') return undefined
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text)
-  const port = Number(match?.[3] ?? '65536')
-  if (match === null || port > 65_535)
-    throw new UsageError(
-      `found ${JSON.stringify(text)}; must be an address such as :8081, or 0 for nowhere`,
-      flag,
-    )
-  return { host: match[1] ?? match[2] ?? '', port }
 }
 
 function credentialProviders(config: string | undefined, binDir: string | undefined) {

@@ -30,7 +30,8 @@ import { KUBERNETES_BACKOFF } from '../../reconcile/backoff.ts'
 import { eventsOf } from '../../reconcile/events.ts'
 import { appId, type AppKey } from '../../reconcile/names.ts'
 import { packageVersion } from '../package-version.ts'
-import type { Address, ClusterControllerOptions } from './controller-options.ts'
+import { listenAt } from '../listen-address.ts'
+import type { ClusterControllerOptions } from './controller-options.ts'
 
 const OUTDATED_INTERVAL_MS = 6 * 3_600_000
 const OUTDATED_TICK_MS = 30_000
@@ -58,6 +59,7 @@ export async function runClusterController(run: RunOptions): Promise<void> {
     ...(options.leaderElect ? { lease: options.leaseName } : {}),
     apps: () => countReady(state.cluster),
     goneImages: () => state.worker?.gone.count ?? 0,
+    registries: () => state.cluster?.images.registryReadings() ?? [],
   })
   const client = openKubeClient(connection, {
     userAgent: `fairlead/${packageVersion()}`,
@@ -286,19 +288,14 @@ async function startServers(
   const { missing, wedged, metrics, client } = served
   const servers: HealthServer[] = []
   if (options.health !== undefined)
-    servers.push(await startHealthServer({ ...addressed(options.health), missing, wedged }))
+    servers.push(await startHealthServer({ ...listenAt(options.health), missing, wedged }))
   if (options.metrics !== undefined) {
     const authorize = options.metricsAuth ? { authorize: metricsAccess(client) } : {}
     servers.push(
-      await startHealthServer({ ...addressed(options.metrics), metrics: () => metrics.text(), ...authorize }),
+      await startHealthServer({ ...listenAt(options.metrics), metrics: () => metrics.text(), ...authorize }),
     )
   }
   return servers
-}
-
-/** An empty host means every address, IPv6 and IPv4. */
-function addressed({ host, port }: Address): Address {
-  return { host: host === '' ? '::' : host, port }
 }
 
 function countReady(cluster: Cluster | undefined): Record<'True' | 'False' | 'Unknown', number> {

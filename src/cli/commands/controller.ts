@@ -8,17 +8,20 @@ export const controller: RunCommand = (context, call) =>
 
 /** Each engine's code is loaded only where it runs: a pod has little memory. */
 async function ofHost(context: CliContext, call: CommandCall): Promise<void> {
-  const [{ openLocal }, { RUNTIMES }, { runController }, { stateDirOf }] = await Promise.all([
+  const [{ openLocal }, { RUNTIMES }, { runController }, { stateDirOf }, { addressOf }] = await Promise.all([
     import('../../engine/local/open.ts'),
     import('../../engine/local/runtime.ts'),
     import('../run-controller.ts'),
     import('../state-folder.ts'),
+    import('../listen-address.ts'),
   ])
   const { signal } = context
   const log = createLogger(call.options.text('logLevel') ?? 'info')
   const runtime = RUNTIMES.find((name) => name === call.options.text('runtime'))
   const state = openLocal({ stateDir: stateDirOf(context, call), runtime })
-  await runController(state, { log, exitWhenIdle: call.options.flag('exitWhenIdle'), signal })
+  const exitWhenIdle = call.options.flag('exitWhenIdle')
+  const metrics = addressOf(call.options.text('metricsAddress') ?? '0', '--metrics-address')
+  await runController(state, { log, exitWhenIdle, metrics, signal })
 }
 
 async function ofCluster(context: CliContext, call: CommandCall): Promise<void> {

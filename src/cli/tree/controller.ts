@@ -72,7 +72,7 @@ export const CONTROLLER_COMMAND: CommandSpec = {
     },
     {
       flags: '--metrics-address <address>',
-      description: 'kubernetes: where /metrics answers (default: nowhere)',
+      description: 'where /metrics answers (default: nowhere)',
       kind: 'text',
     },
     {

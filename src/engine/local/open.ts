@@ -33,6 +33,8 @@ export interface LocalState {
   readonly images: LocalImages
   /** With the credentials that the app may use; the caller closes it. */
   readonly openSource: OpenSource
+  /** How registries let themselves be asked, for metrics. */
+  readonly registryReadings: () => ReturnType<RegistrySession['readings']>
   readonly instances: InstanceStore
   readonly engine: LocalEngine
   runtimeOf(name: RuntimeName): Runtime
@@ -48,7 +50,7 @@ export function openLocal(options: OpenLocalOptions = {}): LocalState {
   const sources = new SourceStore(paths)
   const volumes = new VolumeStore(paths)
   const blobs = new BlobStore(paths.blobs)
-  const openSource = sourceOpener(config, sources)
+  const { openSource, registryReadings } = sourceOpener(config, sources)
   const images = new LocalImages({ paths, config, blobs, now: Date.now, open: openSource })
   const engine = new LocalEngine({
     paths,
@@ -69,6 +71,7 @@ export function openLocal(options: OpenLocalOptions = {}): LocalState {
     blobs,
     images,
     openSource,
+    registryReadings,
     instances: new InstanceStore(paths),
     engine,
     runtimeOf: (name) => runtimeFor(name, paths.runtime, host),
@@ -81,7 +84,7 @@ export function openLocal(options: OpenLocalOptions = {}): LocalState {
  */
 function sourceOpener(config: FairleadConfig, sources: SourceStore) {
   let session: RegistrySession | undefined
-  return async (app: App, baseDir: string): Promise<ImageSource> => {
+  const open = async (app: App, baseDir: string): Promise<ImageSource> => {
     const [{ openSource }, { appKeychain }, { RegistrySession }] = await Promise.all([
       import('../../registry/open.ts'),
       import('./keychain.ts'),
@@ -98,4 +101,5 @@ function sourceOpener(config: FairleadConfig, sources: SourceStore) {
       session,
     })
   }
+  return { openSource: open, registryReadings: () => session?.readings() ?? [] }
 }

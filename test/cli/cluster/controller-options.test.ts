@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { addressOf, clusterControllerOptions } from '../../../src/cli/cluster/controller-options.ts'
+import { clusterControllerOptions } from '../../../src/cli/cluster/controller-options.ts'
+import { addressOf } from '../../../src/cli/listen-address.ts'
 import { OptionValues } from '../../../src/cli/option-values.ts'
 
 function options(values: Record<string, unknown> = {}, env: Record<string, string> = {}) {

@@ -174,6 +174,11 @@ export class ClusterImages implements Images, ImagePresence {
     return this.#withSource(app, signal, (source) => source.holds(digest, signal))
   }
 
+  /** How registries let themselves be asked, for metrics. */
+  registryReadings(): ReturnType<RegistrySession['readings']> {
+    return this.#session.readings()
+  }
+
   #platforms(app: App): readonly [Platform, ...Platform[]] {
     return wantedPlatforms(app, this.#options.platforms(), this.#options.arch)
   }
