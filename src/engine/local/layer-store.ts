@@ -23,7 +23,7 @@ import type { OwnerPolicy } from './unpack/owners.ts'
 import { makeStaging, publish, removeStaging } from './unpack/staging.ts'
 
 /** Part of every key: raise it when the same layer would be stored in another way. */
-const STORE_VERSION = 3
+const STORE_VERSION = 4
 /** Of the media type, which the next image may have right: it is no matter of the layer's content. */
 const OF_THE_BLOB = 'media-type'
 

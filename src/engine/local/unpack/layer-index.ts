@@ -75,7 +75,7 @@ function plainRowOf(entry: LayerEntry): PlainRow {
 }
 
 function entryOf(row: Row): LayerEntry {
-  const [onNodes, isForNodes] = row.slice(13) as [LayerEntry['onNodes'], boolean | undefined]
+  const [onNodes, isForNodes] = [row[14], row[15]]
   const entry = plainEntryOf(row)
   if (onNodes === undefined) return entry
   return isForNodes === true ? { ...entry, onNodes, isForNodes } : { ...entry, onNodes }
