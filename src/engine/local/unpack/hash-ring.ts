@@ -3,7 +3,7 @@
  * the other takes out; each writes only its own counter, so that no lock is needed.
  */
 
-/** As large as the pieces that decompression makes. */
+/** Small enough that both threads find a slot in the processor's cache. */
 const SLOT_BYTES = 256 * 1024
 /** Enough that neither thread waits for the other's pauses; 2 MiB. */
 const SLOTS = 8
