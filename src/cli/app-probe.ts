@@ -1,6 +1,7 @@
 /** Looks at apps while a command waits for them: what is stored, what the controller is at, whether they are up. */
 import { appPaths, instancePaths, type StatePaths } from '../engine/local/paths.ts'
-import { listFolder, readText } from '../engine/local/disk.ts'
+import { listFolder } from '../engine/local/disk.ts'
+import { readStateFile } from '../engine/local/state-file.ts'
 import { InstanceStore } from '../engine/local/instance-store.ts'
 import type { LocalAppStore } from '../engine/local/app-store.ts'
 import { PROGRESS_PHASES, type ProgressEvent } from './progress-line.ts'
@@ -36,7 +37,7 @@ export async function isContainerUp(paths: StatePaths, id: string): Promise<bool
 
 /** The controller overwrites this file in place: half of one, or none, only means that there is nothing to show. */
 async function readProgress(paths: StatePaths, key: AppKey): Promise<ProgressEvent | undefined> {
-  const text = await readText(appPaths(paths, key).progress)
+  const text = await readStateFile(appPaths(paths, key).progress)
   try {
     const event = text === undefined ? undefined : (JSON.parse(text) as ProgressEvent)
     return event !== undefined && PROGRESS_PHASES.includes(event.phase) ? event : undefined

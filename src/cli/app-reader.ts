@@ -2,9 +2,10 @@
  * Stored apps for answers that decide nothing. The schema is left out, since loading it alone takes as long as the rest
  * of `fairlead status`: what can't be shown is taken for absent. Whoever acts on an app reads it with `LocalAppStore`.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { isMissing } from '../engine/local/disk.ts'
 import { appPaths, type StatePaths } from '../engine/local/paths.ts'
+import { corruptState, readStateFileSync } from '../engine/local/state-file.ts'
 import type { AppStatus } from '../crd/status.ts'
 import { ExpectedError } from '../errors.ts'
 import { appId, parseAppKey, type AppKey } from '../reconcile/names.ts'
@@ -38,7 +39,7 @@ export function readApp(paths: StatePaths, key: AppKey): StoredApp | undefined {
   const stored = readJsonFile(files.resource)
   if (stored === undefined) return undefined
   const { resource, generation, baseDir } = recordOf(stored) ?? {}
-  if (recordOf(resource) === undefined) throw corrupt(files.resource, 'holds no resource')
+  if (recordOf(resource) === undefined) throw corruptState(files.resource, 'holds no resource')
   return {
     key,
     baseDir: typeof baseDir === 'string' ? baseDir : '',
@@ -72,27 +73,14 @@ function appFolders(paths: StatePaths): readonly string[] {
 }
 
 function readJsonFile(file: string): unknown {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const text = readStateFileSync(file)
+  if (text === undefined) return undefined
   try {
     return JSON.parse(text) as unknown
   } catch {
     // The parser's own words would quote the file, which may hold a password in `env`.
-    throw corrupt(file, 'is not valid JSON')
+    throw corruptState(file, 'is not valid JSON')
   }
-}
-
-function corrupt(file: string, problem: string): ExpectedError {
-  return new ExpectedError(
-    'StateCorrupt',
-    `${file} ${problem}; restore it from a backup, or remove it and apply the resource again (volumes are kept)`,
-    { path: file },
-  )
 }
 
 /** The status as far as its parts have the shapes that the views rely on; anything else is no status. */

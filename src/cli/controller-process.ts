@@ -4,9 +4,10 @@
  */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { ensureFolder, readJson, readText } from '../engine/local/disk.ts'
+import { ensureFolder, readJson } from '../engine/local/disk.ts'
+import { corruptState, readLogTail } from '../engine/local/state-file.ts'
 import { takeLock } from '../engine/local/lock.ts'
 import type { StatePaths } from '../engine/local/paths.ts'
 import { isSameProcess } from '../engine/local/process-facts.ts'
@@ -79,11 +80,7 @@ export async function startController(
   ]
   if (runtime !== undefined) args.push('--runtime', runtime)
   await ensureFolder(paths.root)
-  const log = await open(
-    paths.controllerLog,
-    constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW,
-    0o600,
-  )
+  const log = await openLog(paths.controllerLog)
   try {
     const child = spawn(process.execPath, args, {
       detached: true,
@@ -106,9 +103,22 @@ export async function startController(
   }
 }
 
+/** Never waits for somebody to read, as a FIFO would have it. */
+async function openLog(path: string): Promise<FileHandle> {
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
+  try {
+    return await open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0o600)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EISDIR' || code === 'ENXIO' || code === 'ELOOP')
+      throw corruptState(path, 'is no plain file', error)
+    throw error
+  }
+}
+
 /** For when controllers do not stay: the last words of the last one. */
-export async function controllerUnavailable(paths: StatePaths): Promise<ExpectedError> {
-  const log = ((await readText(paths.controllerLog)) ?? '').slice(-LOG_TAIL_CHARS)
+export function controllerUnavailable(paths: StatePaths): ExpectedError {
+  const log = readLogTail(paths.controllerLog, LOG_TAIL_CHARS) ?? ''
   const lines = log.split('\n').filter((line) => line !== '')
   const words = lines.slice(-LOG_TAIL_LINES).map((line) => printable(line, 300))
   const said = words.length === 0 ? 'it wrote nothing' : `its last words: ${words.join(' | ')}`

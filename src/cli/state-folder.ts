@@ -1,6 +1,7 @@
 /** Where the state folder is, and what can be read there without loading the engine. */
 import { resolve } from 'node:path'
 import { DEFAULT_STATE_DIR, statePaths, type StatePaths } from '../engine/local/paths.ts'
+import { requireStateFolders } from '../engine/local/state-file.ts'
 import type { CommandCall } from './command-spec.ts'
 import type { CliContext } from './context.ts'
 
@@ -11,6 +12,9 @@ export function stateDirOf(context: CliContext, call: CommandCall): string {
   return resolve(context.cwd, dir ?? DEFAULT_STATE_DIR)
 }
 
+/** Throws StateCorrupt where something else lies in the place of a folder: it must not look as if nothing were there. */
 export function statePathsOf(context: CliContext, call: CommandCall): StatePaths {
-  return statePaths(stateDirOf(context, call))
+  const paths = statePaths(stateDirOf(context, call))
+  requireStateFolders(paths)
+  return paths
 }

@@ -77,7 +77,7 @@ class ControllerKeeper {
   async keep(): Promise<void> {
     if (performance.now() - this.#checkedAtMs < CONTROLLER_CHECK_MS) return
     if (!(await this.#isThere())) {
-      if (this.#starts === MAX_CONTROLLER_STARTS) throw await controllerUnavailable(this.#paths)
+      if (this.#starts === MAX_CONTROLLER_STARTS) throw controllerUnavailable(this.#paths)
       this.#starts += 1
       this.#started = await startController(this.#context, this.#call, this.#paths)
       this.#sinceMs = performance.now()

@@ -12,6 +12,7 @@ import { ExpectedError } from '../../errors.ts'
 import { ensureFolder, listFolder, readJson, removeFolder, writeFileAtomic, writeJson } from './disk.ts'
 import { appPaths, type StatePaths } from './paths.ts'
 import { withLock } from './lock.ts'
+import { corruptState } from './state-file.ts'
 
 export interface Submission {
   readonly key: AppKey
@@ -47,13 +48,7 @@ export class LocalAppStore implements AppStore {
     const stored = (await readJson(files.resource)) as ResourceFile | undefined
     if (stored === undefined) return undefined
     if (typeof stored !== 'object' || stored === null || typeof stored.baseDir !== 'string') {
-      throw new ExpectedError(
-        'StateCorrupt',
-        `${files.resource} is not a stored resource; restore it from a backup, or remove it and apply the resource again (volumes are kept)`,
-        {
-          path: files.resource,
-        },
-      )
+      throw corruptState(files.resource, 'is not a stored resource')
     }
     const status = await readJson(files.status)
     const deletion = (await readJson(files.deletion)) as { allVolumes?: unknown } | undefined

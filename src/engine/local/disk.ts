@@ -4,11 +4,12 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { chmod, lstat, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ExpectedError, printable } from '../../errors.ts'
 import { crashPoint } from '../../host/crash-point.ts'
 import { run } from './runtime.ts'
+import { corruptState, readStateFile } from './state-file.ts'
 
 const REMOVED_PREFIX = '.removed-'
 const REMOVE_TIMEOUT_MS = 6 * 3_600_000
@@ -28,6 +29,8 @@ export async function writeFileAtomic(
     await syncFolder(dirname(path))
   } catch (error) {
     await rm(temporary, { force: true })
+    if ((error as NodeJS.ErrnoException).code === 'EISDIR')
+      throw corruptState(path, 'is a folder and must be a file', error)
     throw diskError(error, path)
   }
   crashPoint(path)
@@ -134,29 +137,15 @@ export async function listFolder(path: string): Promise<readonly string[]> {
   }
 }
 
-/** Content as text; undefined when there is no such file. */
-export async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
-}
-
 /** A JSON state file; a damaged one is `StateCorrupt` naming the file, never a guess. */
 export async function readJson(path: string): Promise<unknown> {
-  const text = await readText(path)
+  const text = await readStateFile(path)
   if (text === undefined) return undefined
   try {
     return JSON.parse(text) as unknown
   } catch {
     // The parser's own words would quote the file, which may hold a Secret.
-    throw new ExpectedError(
-      'StateCorrupt',
-      `${path} is not valid JSON; restore it from a backup, or remove it and apply the resource again (volumes are kept)`,
-      { path },
-    )
+    throw corruptState(path, 'is not valid JSON')
   }
 }
 
@@ -167,8 +156,7 @@ export async function readRecord(path: string, keys: readonly string[]): Promise
   const fields = new Map(typeof value === 'object' && value !== null ? Object.entries(value) : [])
   const missing = keys.find((key) => typeof fields.get(key) !== 'string')
   if (missing === undefined) return value
-  const message = `${path} has no "${missing}"; restore it from a backup, or remove it and apply the resource again (volumes are kept)`
-  throw new ExpectedError('StateCorrupt', message, { path })
+  throw corruptState(path, `has no "${missing}"`)
 }
 
 export function isMissing(error: unknown): boolean {

@@ -6,7 +6,8 @@ import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AppKey } from '../../reconcile/names.ts'
 import type { EngineFile } from '../../reconcile/to-local.ts'
-import { isMissing, readText } from './disk.ts'
+import { isMissing } from './disk.ts'
+import { readStateFile } from './state-file.ts'
 
 /** Every app answers on loopback under the names that its Service has on Kubernetes. */
 export function hostsFile(own: AppKey, apps: readonly AppKey[]): string {
@@ -58,7 +59,7 @@ async function holds(path: string, content: string): Promise<boolean> {
     if (isMissing(error)) return false
     throw error
   }
-  return (await readText(path)) === content
+  return (await readStateFile(path)) === content
 }
 
 async function hostResolvConf(): Promise<string> {

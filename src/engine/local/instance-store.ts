@@ -11,11 +11,11 @@ import {
   listFolder,
   readJson,
   readRecord,
-  readText,
   removeFolder,
   sweepRemoved,
   writeJson,
 } from './disk.ts'
+import { readStateFile } from './state-file.ts'
 import { instancePaths, type StatePaths } from './paths.ts'
 import type { RuntimeName } from './runtime.ts'
 
@@ -124,7 +124,7 @@ export class InstanceStore {
     await sweepRemoved(this.#paths.instances)
     for (const id of await listFolder(this.#paths.instances)) {
       const files = instancePaths(this.#paths, id)
-      if (id.split('_').length === 3 && (await readText(files.record)) === undefined)
+      if (id.split('_').length === 3 && (await readStateFile(files.record)) === undefined)
         await removeFolder(files.dir)
     }
   }

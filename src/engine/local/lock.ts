@@ -4,7 +4,9 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { statSync } from 'node:fs'
 import { ExpectedError } from '../../errors.ts'
+import { corruptState } from './state-file.ts'
 
 const BUSY_EXIT_CODE = 75
 
@@ -19,6 +21,7 @@ export async function takeLock(
   file: string,
   options: { readonly wait: boolean },
 ): Promise<HeldLock | undefined> {
+  requireLockable(file)
   const args = [
     ...(options.wait ? [] : ['-n']),
     '-E',
@@ -51,6 +54,13 @@ export async function withLock<T>(file: string, work: () => Promise<T>): Promise
   } finally {
     await lock?.release()
   }
+}
+
+/** flock would wait at a FIFO for ever. */
+function requireLockable(file: string): void {
+  const stats = statSync(file, { throwIfNoEntry: false })
+  if (stats !== undefined && !stats.isFile() && !stats.isDirectory())
+    throw corruptState(file, 'is no plain file')
 }
 
 function heldBy(child: ChildProcess, ended: Promise<number | null>): HeldLock {

@@ -6,7 +6,8 @@ import { readHookOutcome, type HookOutcome } from '../../bundle/hook-runner.ts'
 import type { Termination } from '../../reconcile/types.ts'
 import { ExpectedError, printable } from '../../errors.ts'
 import type { InstanceRecord } from './instance-store.ts'
-import { isMissing, listFolder, readText } from './disk.ts'
+import { isMissing, listFolder } from './disk.ts'
+import { readLogTail, readStateFile } from './state-file.ts'
 import { runPaths, type StatePaths } from './paths.ts'
 import { currentBootId, isSameProcess, parseProcessIdentity, type ProcessIdentity } from './process-facts.ts'
 import { HOOK_FILE_MAX_BYTES, SETUP_FAILED_EXIT_CODE } from './supervise-script.ts'
@@ -33,14 +34,14 @@ export async function readRun(
   hooks: InstanceRecord['hooks'],
 ): Promise<RunState> {
   const files = runPaths(paths, id, run)
-  const exit = await readText(files.exit)
+  const exit = await readStateFile(files.exit)
   if (exit !== undefined) return { kind: 'ended', termination: await termination(files, exit, hooks) }
-  const supervisorText = await readText(files.supervisor)
+  const supervisorText = await readStateFile(files.supervisor)
   const supervisor = supervisorText === undefined ? undefined : parseProcessIdentity(supervisorText)
   if (supervisor === undefined) return { kind: 'launching' }
   const startedAtMs = await modifiedMs(files.supervisor)
   if (isSameProcess(supervisor)) {
-    const pid = await readText(files.pid)
+    const pid = await readStateFile(files.pid)
     return {
       kind: 'alive',
       supervisor,
@@ -49,7 +50,7 @@ export async function readRun(
     }
   }
   // It may have written its last word between the two reads.
-  const late = await readText(files.exit)
+  const late = await readStateFile(files.exit)
   if (late !== undefined) return { kind: 'ended', termination: await termination(files, late, hooks) }
   const rebooted = supervisor.bootId !== currentBootId()
   return {
@@ -101,7 +102,7 @@ async function termination(
   const exit = exitOf(files.exit, text)
   const times = { startedAtMs: exit.startedAt * 1000, finishedAtMs: exit.finishedAt * 1000 }
   const code = exit.exitCode
-  if ((await readText(files.stopping)) !== undefined) {
+  if ((await readStateFile(files.stopping)) !== undefined) {
     return { exitCode: code, reason: 'Stopped', message: 'stopped as asked', ...times }
   }
   const outcome = hooks.length > 0 ? await hookOutcome(files.hooks) : undefined
@@ -122,13 +123,16 @@ async function termination(
   return { exitCode: code, reason: 'Exited', message: exitMessage(code), ...times }
 }
 
+/** The last lines are told, and a container's hooks may write as much as they like. */
+const MAX_LOG_BYTES = 64 * 1024
+
 /** The runtime's own failure, told apart from the app's exit: only then does its log hold an error and no hook passed. */
 async function runtimeFailure(
   logFile: string,
   code: number,
   outcome: HookOutcome | undefined,
 ): Promise<string | undefined> {
-  const log = (await readText(logFile)) ?? ''
+  const log = readLogTail(logFile, MAX_LOG_BYTES) ?? ''
   const lines = log.split('\n').filter((line) => line !== '' && !line.includes('level=warning'))
   if (
     code === SETUP_FAILED_EXIT_CODE ||

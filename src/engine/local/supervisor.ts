@@ -4,7 +4,8 @@ import { constants, watch } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { ExpectedError } from '../../errors.ts'
 import { crashPoint } from '../../host/crash-point.ts'
-import { ensureFolder, readText, removeFolder, writeFileAtomic } from './disk.ts'
+import { ensureFolder, removeFolder, writeFileAtomic } from './disk.ts'
+import { readStateFile } from './state-file.ts'
 import type { InstanceRecord } from './instance-store.ts'
 import { instancePaths, runPaths, type StatePaths } from './paths.ts'
 import { isSameProcess } from './process-facts.ts'
@@ -52,7 +53,7 @@ export async function launch(paths: StatePaths, record: InstanceRecord, run: num
           { retry: 'backoff' },
         )
       }
-      return exitCode !== null || (await readText(files.supervisor)) !== undefined
+      return exitCode !== null || (await readStateFile(files.supervisor)) !== undefined
     })
     // Most containers are up in a moment: waiting for it spares everybody a look at "starting".
     await settles(

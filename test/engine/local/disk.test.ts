@@ -1,20 +1,8 @@
 import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import {
-  diskError,
-  ensureFolder,
-  isMissing,
-  listFolder,
-  readJson,
-  readRecord,
-  readText,
-  removeFolder,
-  sweepRemoved,
-  sweepTemporary,
-  writeFileAtomic,
-  writeJson,
-} from '../../../src/engine/local/disk.ts'
+import { diskError, ensureFolder, isMissing, listFolder, readJson, readRecord, removeFolder, sweepRemoved, sweepTemporary, writeFileAtomic, writeJson } from '../../../src/engine/local/disk.ts'
+import { readStateFile } from '../../../src/engine/local/state-file.ts'
 import { ExpectedError } from '../../../src/errors.ts'
 import { failureOf } from '../../support/expected-error.ts'
 import { node, runToEnd, temporaryFolder, withUmask } from './temporary.ts'
@@ -57,7 +45,7 @@ describe('writeFileAtomic', () => {
   test('a name may be as long as the file system allows', async () => {
     const file = path.join(await temporaryFolder(), 'k'.repeat(255))
     await writeFileAtomic(file, 'value')
-    expect(await readText(file)).toBe('value')
+    expect(await readStateFile(file)).toBe('value')
   })
 
   test('of many writers at once one wins whole, and nothing is left beside the file', async () => {
@@ -194,7 +182,7 @@ describe('readJson', () => {
     const dir = await temporaryFolder()
     await writeFile(path.join(dir, 'file'), '')
     expect(await readJson(path.join(dir, 'none'))).toBeUndefined()
-    expect(await readText(path.join(dir, 'file', 'x'))).toBeUndefined()
+    expect(await readStateFile(path.join(dir, 'file', 'x'))).toBeUndefined()
   })
 
   test.each(['', '{', '{"token": "hunter2-very-secret', 'hunter2-very-secret', '\0\0\0'])(
