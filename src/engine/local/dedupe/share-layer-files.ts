@@ -6,6 +6,7 @@
  */
 import { createReadStream, linkSync, lstatSync, renameSync, rmSync, type BigIntStats } from 'node:fs'
 import { join } from 'node:path'
+import { ExpectedError } from '../../../errors.ts'
 import { crashPoint } from '../../../host/crash-point.ts'
 import type { ByteString } from '../../../image/bytes.ts'
 import type { LayerEntry } from '../../../rootfs/types.ts'
@@ -48,7 +49,7 @@ interface Alike {
 
 /**
  * Returns the entries, those of files that are links now with `sameAs`. What goes wrong with another layer costs nothing
- * but the sharing. Throws what host programs throw.
+ * but the sharing.
  */
 export async function shareLayerFiles(input: ShareInput): Promise<readonly LayerEntry[]> {
   const others = await otherLayers(input)
@@ -120,7 +121,12 @@ class Sharing {
       for (const file of files)
         if (clone !== undefined && !this.shared.has(file))
           pairs.push({ source: clone, target: pathIn(this.#content, file), size })
-    await cloneFiles(pairs, this.#input.staging)
+    try {
+      await cloneFiles(pairs, this.#input.staging)
+    } catch (error) {
+      // Every file is as it was, or shares what it can.
+      if (!(error instanceof ExpectedError)) throw error
+    }
   }
 
   async #offer(theirs: FileSum, layer: string, dir: string): Promise<void> {
