@@ -16,6 +16,8 @@ export interface JsonOptions {
   /** What the document is called in messages: `manifest sha256:…`. */
   readonly what: string
   readonly maxBytes?: number
+  /** The bytes are cut out of the document: where in them something is wrong says nothing. */
+  readonly isPart?: boolean
   /** Names of members that hold free maps (labels, annotations), whose keys may differ by case only. */
   readonly mapKeys?: ReadonlySet<string>
 }
@@ -52,7 +54,7 @@ function parse(text: string, options: JsonOptions): unknown {
   } catch (error) {
     // The parser's own words quote the document, which may be an internal service's answer or hold a secret.
     const at = /at position (\d+)/.exec(String(error))?.[1]
-    const where = at === undefined ? '' : ` (character ${Number(at) + 1})`
+    const where = at === undefined || options.isPart === true ? '' : ` (character ${Number(at) + 1})`
     throw new ExpectedError(options.reason, `${options.what} is not valid JSON${where}`)
   }
 }

@@ -1,8 +1,5 @@
 /** The tags of a repository (rules L1–L5). Bounded, in no order that a registry chooses, without what can't be a tag. */
 import { ExpectedError, printable } from '../errors.ts'
-import { array, member, object } from '../image/fields.ts'
-import type { Place } from '../image/fields.ts'
-import { parseStrictJson } from '../image/json.ts'
 import { isTag } from '../image/reference.ts'
 import type { ImageOrigin, RegistryReference } from '../image/types.ts'
 import { RegistryClient } from './client.ts'
@@ -10,8 +7,8 @@ import { endpointsFor } from './mirrors.ts'
 import { pagesOf, requirePage } from './pages.ts'
 import { firstOf } from './places.ts'
 import type { RegistrySourceOptions } from './registry-source.ts'
+import { TagPage } from './tag-page.ts'
 import { withinTime } from './time-limit.ts'
-import { collect } from './verified-stream.ts'
 
 const MAX_TAGS = 100_000
 const MAX_LIST_BYTES = 32 * 1024 * 1024
@@ -55,18 +52,21 @@ export function listTags(
   )
 }
 
+interface Found {
+  readonly tags: Set<string>
+  skipped: number
+}
+
 async function readTags(client: RegistryClient, maxPages: number, signal: AbortSignal): Promise<TagList> {
   const { host, isMirror } = client.endpoint
   const what = `the list of tags of ${printable(host)}`
-  const found = { tags: new Set<string>(), skipped: 0 }
+  const found: Found = { tags: new Set<string>(), skipped: 0 }
   let [bytes, pages] = [0, 0]
   const path = `tags/list?n=${PAGE_SIZE}`
   for await (const answer of pagesOf(client, path, { accept: 'application/json' }, signal)) {
     await requirePage(answer)
-    const page = await collect(answer.body, MAX_LIST_BYTES - bytes, what)
-    bytes += page.length
+    bytes = await readPage(answer.body, bytes, what, found)
     pages += 1
-    addTags(page, what, found)
     if (found.tags.size > MAX_TAGS || pages >= maxPages) break
   }
   const tags = [...found.tags].slice(0, MAX_TAGS).sort()
@@ -74,16 +74,29 @@ async function readTags(client: RegistryClient, maxPages: number, signal: AbortS
   return { tags, skipped: found.skipped, truncated, source: { kind: 'registry', host, mirror: isMirror } }
 }
 
-/** `{"name", "tags": [...]}`, with null for no tags and null among them (Nexus; rule L3). */
-function addTags(page: Buffer, what: string, found: { tags: Set<string>; skipped: number }): void {
-  const place: Place = { reason: 'RegistryInvalid', what, path: '' }
-  const value = parseStrictJson(page, { reason: 'RegistryInvalid', what, maxBytes: MAX_LIST_BYTES })
-  const tags = member(object(value, place, ['tags']), 'tags')
-  if (tags === undefined)
-    throw new ExpectedError('RegistryInvalid', `${what} has no tags`, { retry: 'backoff' })
-  for (const tag of tags === null ? [] : array(tags, { ...place, path: 'tags' })) {
-    if (typeof tag === 'string' && isTag(tag) && !DIGEST_LIKE.test(tag)) found.tags.add(tag)
-    else found.skipped += 1
-    if (found.tags.size > MAX_TAGS) return
+/** Adds what one page has; returns how many bytes were read with it. Ends early when there are too many tags. */
+async function readPage(
+  body: AsyncIterable<Uint8Array>,
+  before: number,
+  what: string,
+  found: Found,
+): Promise<number> {
+  let bytes = before
+  const page = new TagPage(what, (element) => addTag(element, found))
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > MAX_LIST_BYTES)
+      throw new ExpectedError('LimitExceeded', `${what} has more than ${MAX_LIST_BYTES} bytes`)
+    page.write(chunk)
+    if (found.tags.size > MAX_TAGS) return bytes
   }
+  page.end()
+  return bytes
+}
+
+/** Among them may be null (Nexus), and what no tag can be called (rule L3). */
+function addTag(element: unknown, found: Found): void {
+  if (found.tags.size > MAX_TAGS) return
+  if (typeof element === 'string' && isTag(element) && !DIGEST_LIKE.test(element)) found.tags.add(element)
+  else found.skipped += 1
 }
