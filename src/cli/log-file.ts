@@ -1,8 +1,7 @@
 /** Reading a log file that somebody else appends to. Bytes go through untouched: a log need not be text. */
-import { open, type FileHandle } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isMissing } from '../engine/local/disk.ts'
+import { openPlainFile } from '../engine/local/state-file.ts'
 
 const CHUNK_BYTES = 64 * 1024
 const POLL_MS = 200
@@ -10,7 +9,7 @@ const NEWLINE = 0x0a
 
 /** Writes the file from `start` to its present end; returns where that was. A missing file is an empty one. */
 export async function copyLog(file: string, output: Writable, start: number): Promise<number> {
-  const handle = await openLog(file)
+  const handle = await openPlainFile(file)
   if (handle === undefined) return start
   try {
     let position = start
@@ -30,7 +29,7 @@ export async function copyLog(file: string, output: Writable, start: number): Pr
 
 /** Where the last `lines` lines begin; a last line without its end counts. */
 export async function tailOffset(file: string, lines: number): Promise<number> {
-  const handle = await openLog(file)
+  const handle = await openPlainFile(file)
   if (handle === undefined) return 0
   try {
     const { size } = await handle.stat()
@@ -75,15 +74,6 @@ export async function followLog({ output, signal, start, current }: FollowOption
     file = next
     if (file !== undefined) position = await copyLog(file, output, position)
     await delay(POLL_MS, undefined, { signal }).catch(() => undefined)
-  }
-}
-
-async function openLog(file: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(file, 'r')
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
   }
 }
 

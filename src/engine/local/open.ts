@@ -15,6 +15,7 @@ import { InstanceStore } from './instance-store.ts'
 import { DEFAULT_STATE_DIR, statePaths, type StatePaths } from './paths.ts'
 import { runtimeFor, type Runtime, type RuntimeName } from './runtime.ts'
 import { SourceStore } from './source-store.ts'
+import { requireStateFolders } from './state-file.ts'
 import { VolumeStore } from './volume-store.ts'
 
 export interface OpenLocalOptions {
@@ -45,6 +46,7 @@ export function openLocal(options: OpenLocalOptions = {}): LocalState {
   const read = readConfig()
   const config = { ...read, runtime: options.runtime ?? read.runtime }
   const paths = statePaths(resolve(options.stateDir ?? process.env['FAIRLEAD_STATE'] ?? DEFAULT_STATE_DIR))
+  requireStateFolders(paths)
   const host = hostFacts()
   const apps = new LocalAppStore(paths)
   const sources = new SourceStore(paths)

@@ -12,7 +12,7 @@ import {
   statSync,
   type Stats,
 } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { ExpectedError } from '../../errors.ts'
 import type { StatePaths } from './paths.ts'
 
@@ -23,16 +23,25 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
 /** Content as text; undefined when there is no such file. Throws StateCorrupt, or PermissionDenied. */
 export async function readStateFile(path: string): Promise<string | undefined> {
+  const handle = await openPlainFile(path, MAX_STATE_FILE_BYTES)
   try {
-    const handle = await open(path, FLAGS)
-    try {
-      requireFile(path, await handle.stat())
-      return await handle.readFile('utf8')
-    } finally {
-      await handle.close()
-    }
+    return await handle?.readFile('utf8')
   } catch (error) {
     return missingOr(error, path)
+  } finally {
+    await handle?.close()
+  }
+}
+
+/** For reading, as `readStateFile` does; the caller closes it. Without `maxBytes`, of any length. */
+export async function openPlainFile(path: string, maxBytes = Infinity): Promise<FileHandle | undefined> {
+  const handle = await open(path, FLAGS).catch((error: unknown) => missingOr(error, path))
+  try {
+    if (handle !== undefined) requireFile(path, await handle.stat(), maxBytes)
+    return handle
+  } catch (error) {
+    await handle?.close()
+    throw error
   }
 }
 

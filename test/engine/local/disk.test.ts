@@ -1,7 +1,19 @@
 import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { diskError, ensureFolder, isMissing, listFolder, readJson, readRecord, removeFolder, sweepRemoved, sweepTemporary, writeFileAtomic, writeJson } from '../../../src/engine/local/disk.ts'
+import {
+  diskError,
+  ensureFolder,
+  isMissing,
+  listFolder,
+  readJson,
+  readRecord,
+  removeFolder,
+  sweepRemoved,
+  sweepTemporary,
+  writeFileAtomic,
+  writeJson,
+} from '../../../src/engine/local/disk.ts'
 import { readStateFile } from '../../../src/engine/local/state-file.ts'
 import { ExpectedError } from '../../../src/errors.ts'
 import { failureOf } from '../../support/expected-error.ts'
@@ -81,7 +93,9 @@ describe('writeFileAtomic', () => {
   test('a write that fails leaves nothing behind', async () => {
     const dir = await temporaryFolder()
     await mkdir(path.join(dir, 'state'))
-    await expect(writeFileAtomic(path.join(dir, 'state'), 'x')).rejects.toThrow(/EISDIR|ENOTEMPTY|EEXIST/)
+    await expect(writeFileAtomic(path.join(dir, 'state'), 'x')).rejects.toMatchObject({
+      reason: 'StateCorrupt',
+    })
     expect(await readdir(dir)).toEqual(['state'])
   })
 })
