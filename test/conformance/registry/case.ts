@@ -82,6 +82,35 @@ export interface Case {
   readonly welcome?: readonly ('loopback' | 'lan')[]
 }
 
+/** What the cases of one kind have in common. */
+export type Kind = Pick<Case, 'ask' | 'needs' | 'setup'> & {
+  /** What the registry has before a case sets it up further. */
+  readonly prelude?: (stage: Stage) => void
+}
+
+export type MakeCase = (
+  id: string,
+  title: string,
+  expected: Expected,
+  serve: Case['serve'],
+  more?: Partial<Case>,
+) => Case
+
+/** Makes cases of a kind; `more` of a case counts before what its kind says. */
+export function casesOf({ prelude = () => undefined, ...kind }: Kind): MakeCase {
+  return (id, title, expected, serve, more = {}) => ({
+    ...kind,
+    id,
+    title,
+    expected,
+    serve: (stage) => {
+      prelude(stage)
+      return serve(stage)
+    },
+    ...more,
+  })
+}
+
 /** `M6` of `M6-body`. */
 export function ruleOf({ id }: Pick<Case, 'id'>): string {
   return id.split('-')[0] ?? id

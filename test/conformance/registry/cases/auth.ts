@@ -7,9 +7,8 @@ import type { Case, Login } from '../case.ts'
 import { askedMoreThan } from '../checks.ts'
 import { genuine, put, REPOSITORY } from '../images.ts'
 import type { Party, Stage } from '../stage.ts'
+import { READERS } from '../reader.ts'
 
-const PASSWORD = 'kit-password-of-reader'
-const USERS = { reader: PASSWORD }
 const SCOPE = `repository:${REPOSITORY}:pull`
 
 type ServeWith = (stage: Stage) => void
@@ -31,14 +30,14 @@ function asReader(id: string, title: string, serve: ServeWith, more: Partial<Cas
 }
 
 function reader(stage: Stage, key = stage.registry.host, hosts: readonly Party[] = [stage.registry]): Login {
-  return { key, username: 'reader', password: stage.secret(PASSWORD, hosts) }
+  return { key, username: 'reader', password: stage.secret(READERS.reader, hosts) }
 }
 
 /** Basic is wanted, and said in these words. */
 function basic(id: string, title: string, challenge: string | readonly string[]): Case {
   return asReader(id, title, ({ registry }) => {
     registry.on(ANY, (request, response) =>
-      isKnownUser(request.authorization, USERS) ? false : unauthorized(response, challenge),
+      isKnownUser(request.authorization, READERS) ? false : unauthorized(response, challenge),
     )
   })
 }
@@ -50,7 +49,7 @@ function tokens(
   challenge: (realm: string, scope: string) => string | readonly string[],
 ): Case {
   return asReader(id, title, ({ registry }) => {
-    const realm = giveTokens(registry, { users: USERS })
+    const realm = giveTokens(registry, { users: READERS })
     demandTokens(registry, realm, (scope) => challenge(realm, scope))
   })
 }
@@ -254,7 +253,7 @@ export const AUTH_CASES: readonly Case[] = [
     'A7-more-scope',
     'a registry that wants another scope gets it, once',
     ({ registry }) => {
-      const realm = giveTokens(registry, { users: USERS })
+      const realm = giveTokens(registry, { users: READERS })
       const more = `repository:${REPOSITORY}-base:pull`
       registry.on(/ \/token$/, (request, response) =>
         json({ token: tokenFor(request.query.getAll('scope').join(' ').split(' ').sort().join(' ')) })(
@@ -296,7 +295,7 @@ export const AUTH_CASES: readonly Case[] = [
     }),
     serve: ({ parties }) => {
       put(parties.hub, genuine)
-      const realm = giveTokens(parties.auth, { users: USERS }).replace('auth.example', 'auth.docker.io')
+      const realm = giveTokens(parties.auth, { users: READERS }).replace('auth.example', 'auth.docker.io')
       parties.hub.on(ANY, (request, response) =>
         request.authorization === `Bearer ${tokenFor(scopeOf(request.path))}` ||
         (request.path === '/v2/' && request.authorization !== undefined)
@@ -370,7 +369,7 @@ export const AUTH_CASES: readonly Case[] = [
 ]
 
 function demandReader({ registry }: Stage): void {
-  registry.demandBasic(USERS)
+  registry.demandBasic(READERS)
 }
 
 function passwordOf(id: string, title: string, password: string): Case {

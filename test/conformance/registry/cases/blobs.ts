@@ -6,34 +6,16 @@ import { respond, truncated } from '../../../support/hostile-registry.ts'
 import { file, layer } from '../../../support/layer.ts'
 import { digestOf } from '../../../support/registry/content.ts'
 import { document, endless, MANIFEST } from '../answers.ts'
-import type { Case, Served } from '../case.ts'
+import { casesOf } from '../case.ts'
+import type { Case } from '../case.ts'
 import { configBytes, evil, GENUINE, genuine, layerOf, manifestBytes, put, REPOSITORY } from '../images.ts'
-import type { Stage } from '../stage.ts'
 
 const { bytes: LAYER, digest: LAYER_DIGEST } = layerOf(genuine)
 const GET_LAYER = new RegExp(`^GET /v2/${REPOSITORY}/blobs/${LAYER_DIGEST}$`)
 const GET_CONFIG = new RegExp(`^GET /v2/${REPOSITORY}/blobs/${genuine.configDigest}$`)
 const tar = layer([file('marker', GENUINE)])
 
-function pulled(
-  id: string,
-  title: string,
-  expected: Case['expected'],
-  serve: (stage: Stage) => Served,
-  more: Partial<Case> = {},
-): Case {
-  return {
-    id,
-    title,
-    ask: 'pull',
-    expected,
-    serve: (stage) => {
-      put(stage.registry, genuine)
-      return serve(stage)
-    },
-    ...more,
-  }
-}
+const pulled = casesOf({ ask: 'pull', prelude: ({ registry }) => put(registry, genuine) })
 
 /** An image with this one layer. */
 function ofLayer(

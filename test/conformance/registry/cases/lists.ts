@@ -4,24 +4,17 @@ import { jsonBytes, MEDIA_TYPES } from '../../../../scripts/lib/oci-image.ts'
 import { digestOf } from '../../../support/registry/content.ts'
 import type { Document } from '../../../support/registry/content.ts'
 import { endless, json, REFERRERS, TAGS } from '../answers.ts'
+import { casesOf } from '../case.ts'
 import type { Case, Served } from '../case.ts'
 import { askedMoreThan } from '../checks.ts'
 import { genuine, put, REPOSITORY } from '../images.ts'
+import { READERS } from '../reader.ts'
 import type { Stage } from '../stage.ts'
 import { FORBIDDEN_PLACES } from './places.ts'
 
-const USERS = { reader: 'kit-password-of-reader' }
 const LIST = `/v2/${REPOSITORY}/tags/list`
 
-function listed(
-  id: string,
-  title: string,
-  expected: Case['expected'],
-  serve: (stage: Stage) => Served,
-  more: Partial<Case> = {},
-): Case {
-  return { id, title, ask: 'tags', expected, serve, ...more }
-}
+const listed = casesOf({ ask: 'tags' })
 
 /** The first page, with this Link; later pages by `serve`. */
 function linked(
@@ -83,7 +76,7 @@ const TAG_CASES: readonly Case[] = [
     () => ({ tags: ['1'], alsoTags: ['2'] }),
     {
       setup: (stage) => ({
-        logins: [{ key: stage.registry.host, username: 'reader', password: stage.secret(USERS.reader) }],
+        logins: [{ key: stage.registry.host, username: 'reader', password: stage.secret(READERS.reader) }],
       }),
       forbidden: ({ other }) => (other.requests.length > 0 ? 'followed it' : undefined),
     },
@@ -232,28 +225,15 @@ const entries = [
 const both = entries.map(({ digest }) => digest)
 const fallbackTag = genuine.digest.replace(':', '-')
 
-function referred(
-  id: string,
-  title: string,
-  expected: Case['expected'],
-  serve: (stage: Stage) => Served,
-  more: Partial<Case> = {},
-): Case {
-  return {
-    id,
-    title,
-    ask: 'referrers',
-    expected,
-    needs: ['referrers'],
-    serve: (stage) => {
-      put(stage.registry, genuine)
-      stage.registry.manifest(REPOSITORY, sbom)
-      stage.registry.manifest(REPOSITORY, signature)
-      return serve(stage)
-    },
-    ...more,
-  }
-}
+const referred = casesOf({
+  ask: 'referrers',
+  needs: ['referrers'],
+  prelude: ({ registry }) => {
+    put(registry, genuine)
+    registry.manifest(REPOSITORY, sbom)
+    registry.manifest(REPOSITORY, signature)
+  },
+})
 
 const filtered: Partial<Case> = { needs: ['referrers', 'referrers-filter'], artifactType: TYPE }
 

@@ -4,7 +4,8 @@ import { digestOf } from '../../../support/registry/content.ts'
 import type { Document } from '../../../support/registry/content.ts'
 import { buildIndex, describe, jsonBytes, MEDIA_TYPES } from '../../../../scripts/lib/oci-image.ts'
 import { CONTENT, document, endless, GET_MANIFEST, HEAD_MANIFEST, MANIFEST } from '../answers.ts'
-import type { Case, Served } from '../case.ts'
+import { casesOf } from '../case.ts'
+import type { Case } from '../case.ts'
 import { askedMoreThan } from '../checks.ts'
 import {
   configBytes,
@@ -26,15 +27,7 @@ import type { Artifact } from '../../../../scripts/lib/oci-image.ts'
 const OCI = MEDIA_TYPES.oci
 const ZEROS = `sha256:${'0'.repeat(64)}`
 
-function pulled(
-  id: string,
-  title: string,
-  expected: Case['expected'],
-  serve: (stage: Stage) => Served,
-  more: Partial<Case> = {},
-): Case {
-  return { id, title, ask: 'pull', expected, serve, ...more }
-}
+const pulled = casesOf({ ask: 'pull' })
 
 /** Both images are there; the tag names this text, announced as `mediaType`. */
 function tagged(stage: Stage, text: string | Buffer, mediaType: string = OCI.manifest): void {

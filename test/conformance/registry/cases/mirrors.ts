@@ -3,9 +3,8 @@ import { respond, truncated } from '../../../support/hostile-registry.ts'
 import { document, GET_BLOB, GET_MANIFEST, MANIFEST } from '../answers.ts'
 import type { Case, Mirror, Served } from '../case.ts'
 import { evil, genuine, layerOf, manifestBytes, put } from '../images.ts'
+import { READERS } from '../reader.ts'
 import type { Stage } from '../stage.ts'
-
-const USERS = { reader: 'kit-password-of-reader' }
 
 function mirrored(
   id: string,
@@ -48,7 +47,7 @@ export const MIRROR_CASES: readonly Case[] = [
     'right',
     (stage) => {
       put(stage.registry, genuine)
-      stage.registry.demandBasic(USERS)
+      stage.registry.demandBasic(READERS)
       stage.parties.mirror.on(
         / \/v2\//,
         respond(401, { 'www-authenticate': 'Basic realm="registry.example"' }),
@@ -57,7 +56,7 @@ export const MIRROR_CASES: readonly Case[] = [
     {
       setup: (stage) => ({
         mirrors: [{ host: stage.parties.mirror.host, resolve: true }],
-        logins: [{ key: stage.registry.host, username: 'reader', password: stage.secret(USERS.reader) }],
+        logins: [{ key: stage.registry.host, username: 'reader', password: stage.secret(READERS.reader) }],
       }),
     },
   ),
@@ -67,7 +66,7 @@ export const MIRROR_CASES: readonly Case[] = [
     'right',
     ({ parties }) => {
       put(parties.mirror, genuine)
-      parties.mirror.demandBasic(USERS)
+      parties.mirror.demandBasic(READERS)
     },
     {
       setup: (stage) => ({
@@ -76,7 +75,7 @@ export const MIRROR_CASES: readonly Case[] = [
           {
             key: stage.parties.mirror.host,
             username: 'reader',
-            password: stage.secret(USERS.reader, [stage.parties.mirror]),
+            password: stage.secret(READERS.reader, [stage.parties.mirror]),
           },
         ],
       }),

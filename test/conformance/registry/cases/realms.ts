@@ -1,37 +1,18 @@
 /** A, second part: token servers that a registry names, and what must not be sent there (CVE-2026-33990 and its kin). */
 import { respond } from '../../../support/hostile-registry.ts'
 import { ANY, bearer, demandTokens, giveTokens, json, redirect } from '../answers.ts'
-import type { Case, Setup } from '../case.ts'
+import { casesOf } from '../case.ts'
+import type { Case } from '../case.ts'
 import { genuine, put } from '../images.ts'
-import type { Stage } from '../stage.ts'
+import { READERS, withPassword } from '../reader.ts'
 import { scopeOf, unauthorized } from '../../../support/registry/tokens.ts'
 import { FORBIDDEN_PLACES, reachedPrivate } from './places.ts'
 
-function login(stage: Stage): Setup {
-  const password = stage.secret('kit-password-of-reader')
-  return { logins: [{ key: stage.registry.host, username: 'reader', password }] }
-}
-
-function named(
-  id: string,
-  title: string,
-  expected: Case['expected'],
-  serve: (stage: Stage) => void,
-  more: Partial<Case> = {},
-): Case {
-  return {
-    id,
-    title,
-    ask: 'resolve',
-    expected,
-    setup: login,
-    serve: (stage) => {
-      put(stage.registry, genuine)
-      serve(stage)
-    },
-    ...more,
-  }
-}
+const named = casesOf({
+  ask: 'resolve',
+  setup: withPassword,
+  prelude: ({ registry }) => put(registry, genuine),
+})
 
 export const REALM_CASES: readonly Case[] = [
   named('A2-realm-foreign', 'a token server of another host gets no password', 'either', (stage) => {
@@ -122,7 +103,7 @@ export const REALM_CASES: readonly Case[] = [
     },
   },
   named('A2-same-host', 'a token server of the registry’s own host gets the password', 'right', (stage) => {
-    demandTokens(stage.registry, giveTokens(stage.registry, { users: { reader: 'kit-password-of-reader' } }))
+    demandTokens(stage.registry, giveTokens(stage.registry, { users: READERS }))
   }),
   named(
     'A2-second-challenge',

@@ -1,47 +1,23 @@
 /** T4 and T5: where a registry sends a client, and what the client takes along. */
 import { respond } from '../../../support/hostile-registry.ts'
-import type { Case, Setup } from '../case.ts'
+import { casesOf } from '../case.ts'
+import type { Case } from '../case.ts'
 import { GET_BLOB, giveTokens, GET_MANIFEST, HEAD_MANIFEST, demandTokens, redirect } from '../answers.ts'
 import { askedMoreThan } from '../checks.ts'
 import { genuine, layerOf, put, REPOSITORY } from '../images.ts'
+import { READERS, withPassword } from '../reader.ts'
 import type { Stage } from '../stage.ts'
 import { FORBIDDEN_PLACES, reachedPrivate } from './places.ts'
 
 const LAYER = `/v2/${REPOSITORY}/blobs/${layerOf(genuine).digest}`
 const GET_LAYER = new RegExp(`^GET ${LAYER}$`)
-const USERS = { reader: 'kit-password-of-reader' }
-
-/** With a password, so that there is something to lose. */
-function login(stage: Stage): Setup {
-  const password = stage.secret(USERS.reader)
-  return { logins: [{ key: stage.registry.host, username: 'reader', password }] }
-}
 
 function closed(stage: Stage): void {
   put(stage.registry, genuine)
-  stage.registry.demandBasic(USERS)
+  stage.registry.demandBasic(READERS)
 }
 
-function pulled(
-  id: string,
-  title: string,
-  expected: Case['expected'],
-  serve: (stage: Stage) => void,
-  more: Partial<Case> = {},
-): Case {
-  return {
-    id,
-    title,
-    ask: 'pull',
-    expected,
-    setup: login,
-    serve: (stage) => {
-      closed(stage)
-      serve(stage)
-    },
-    ...more,
-  }
-}
+const pulled = casesOf({ ask: 'pull', setup: withPassword, prelude: closed })
 
 export const REDIRECT_CASES: readonly Case[] = [
   pulled('T4-blob', 'a layer may be fetched from another host, without the password', 'right', (stage) => {
