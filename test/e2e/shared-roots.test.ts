@@ -104,7 +104,7 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
         .filter((line) => !before.includes(line))
         .map((line) => path.basename(line.split(' ')[0] ?? ''))
         .sort(),
-    ).toEqual(['index', 'own'])
+    ).toEqual(['index', 'own', 'sums'])
     const seen = await sandbox.ok(['exec', 'calm', '--', 'sh', '-c', 'cat /shared/*; cat /data/seed'])
     expect(seen).toBe(`${'from the image\n'.repeat(4)}#!/bin/sh\ntrue\n${'from the image\n'.repeat(7)}seed\n`)
   })
