@@ -13,7 +13,7 @@ import { nodeAt, resolveInUpper } from './overlayfs-path.ts'
 import type { DivergenceRule } from './overlayfs-rules.ts'
 import { changedAttributes, shownDevice, shownTime } from './overlayfs-same.ts'
 import { impliedDirectory, type WalkEnd } from './tree.ts'
-import type { Inode, LayerEntry, LayerLimits, TreeNode } from './types.ts'
+import type { ContentRef, Inode, LayerEntry, LayerLimits, TreeNode } from './types.ts'
 import { OPAQUE_NAME } from './whiteout.ts'
 import type { Work, WorkSlices } from './work-slices.ts'
 import { keepXattrs } from './xattr-filter.ts'
@@ -296,6 +296,13 @@ class UpperDirectory implements Upper {
   }
 }
 
+/** Of a file that only nodes take for one, or for an empty one. */
+const NO_CONTENT: ContentRef = {
+  size: 0,
+  digest: 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+  bytes: Buffer.alloc(0),
+}
+
 /** The entry that nodes find in the archive. */
 function asNodesRead(entry: LayerEntry): LayerEntry {
   const { onNodes } = entry
@@ -305,7 +312,7 @@ function asNodesRead(entry: LayerEntry): LayerEntry {
   return {
     ...entry,
     ...as,
-    content: hasContent ? entry.content : undefined,
+    content: hasContent ? entry.content : as.type === 'directory' ? undefined : NO_CONTENT,
     xattrs:
       lacks.length === 0
         ? entry.xattrs

@@ -19,7 +19,17 @@ import { BlobStore } from '../../../src/registry/blob-store.ts'
 import { DEFAULT_LIMITS } from '../../../src/rootfs/limits.ts'
 import { inChunks } from '../../rootfs/flattened.ts'
 import { anApp, anImage, aResource, KEY } from '../../support/builders.ts'
-import { diffIdOf, dir, file, hardlink, layer, symlink } from '../../support/layer.ts'
+import {
+  diffIdOf,
+  dir,
+  file,
+  gnuLong,
+  hardlink,
+  layer,
+  pax,
+  symlink,
+  tarHeader,
+} from '../../support/layer.ts'
 import { temporaryFolder } from './temporary.ts'
 
 const TARS = [
@@ -30,7 +40,14 @@ const TARS = [
     file('first', 'y', { mode: 0o600, uid: 5 }),
     hardlink('second', 'first', { mode: 0o755, uid: 7, mtime: '1.5', xattrs: { 'user.k': 'v' } }),
   ]),
-  layer([file('lib/x', 'x')]),
+  layer([
+    file('lib/x', 'x'),
+    // To the tar reader of nodes an empty file, and another name.
+    tarHeader({ name: 'odd/', type: '0', mode: 0o640, uid: 9 }),
+    gnuLong('L', 'node'),
+    pax({ path: 'ours' }),
+    tarHeader({ name: 'cut', type: '0' }),
+  ]),
 ]
 const signal = new AbortController().signal
 
@@ -91,6 +108,16 @@ test.skipIf(geteuid?.() !== 0)('apps get the tree that they ask for, and a warni
   expect(existsSync(join(nodes.rootfsDir, 'lib/x'))).toBe(true)
   expect(lstatSync(join(spec.rootfsDir, 'first'))).toMatchObject({ mode: 0o100600, uid: 5 })
   expect(lstatSync(join(nodes.rootfsDir, 'first'))).toMatchObject({ mode: 0o100755, uid: 7 })
+  expect(lstatSync(join(spec.rootfsDir, 'odd')).isDirectory()).toBe(true)
+  expect(lstatSync(join(nodes.rootfsDir, 'odd'))).toMatchObject({ mode: 0o100640, uid: 9, size: 0 })
+  expect([existsSync(join(spec.rootfsDir, 'ours')), existsSync(join(spec.rootfsDir, 'node'))]).toEqual([
+    true,
+    false,
+  ])
+  expect([existsSync(join(nodes.rootfsDir, 'ours')), existsSync(join(nodes.rootfsDir, 'node'))]).toEqual([
+    false,
+    true,
+  ])
   for (const { warnings } of [spec, nodes])
     expect(warnings).toMatchObject([{ severity: 'warning', reason: 'LayersDiverge', path: 'spec.image' }])
   for (const { rootfsDir } of [spec, nodes])

@@ -20,7 +20,7 @@ import { ContentLost, type LayerContent } from './layer-content.ts'
 import { liesIn, movableFolder, type MovableFolder } from './movable-folder.ts'
 import { inodesOfTheirOwn } from './one-file-each.ts'
 import { Scratch } from './scratch.ts'
-import { adoptFile, copyFile, tryLink } from './share-file.ts'
+import { adoptFile, copyFile, makeEmptyFile, tryLink } from './share-file.ts'
 import { setXattrs } from './xattrs.ts'
 
 export interface MaterialiseInput {
@@ -145,6 +145,8 @@ class TreeWriter {
     const file = inode.content?.file
     const waiting = this.#prepared.get(inode)
     if (waiting !== undefined) this.#takeFrom(waiting, inode, target, names)
+    else if (file === undefined && inode.type === 'file')
+      this.#remake(makeEmptyFile, inode, '', target, names)
     else if (file === undefined) this.dropped.push(skippedDevice(inode, names))
     else {
       const source = pathIn(this.#input.content.dirOf(inode.layer), file)

@@ -10,6 +10,7 @@ import {
   lstatSync,
   openSync,
   renameSync,
+  writeFileSync,
 } from 'node:fs'
 import { isPlainTime } from '../../../rootfs/file-time.ts'
 import type { Inode } from '../../../rootfs/types.ts'
@@ -41,6 +42,17 @@ export function adoptFile(source: string | Buffer, target: string, inode: Inode,
   renameSync(source, target)
   // Its old mode may keep an owner who is not root from opening it.
   chmodSync(target, 0o600)
+  setAttributes(target, inode, policy)
+}
+
+/** As `copyFile`, where there is nothing to copy: a file that nodes read as empty, whatever the layer's content is. */
+export function makeEmptyFile(
+  _source: string | Buffer,
+  target: string,
+  inode: Inode,
+  policy: OwnerPolicy,
+): void {
+  writeFileSync(target, '', { flag: 'wx', mode: 0o600 })
   setAttributes(target, inode, policy)
 }
 
