@@ -56,12 +56,12 @@ export function encodeSums(entries: readonly LayerEntry[]): Buffer {
 }
 
 /**
- * Those whose content is one of `wanted`, read with bounded memory; none when a byte of the whole is not as it was
+ * Those whose content `isWanted`, which is asked for each line, read with bounded memory; none when a byte of the whole is not as it was
  * written. Throws what reading throws.
  */
 export async function findSums(
   bytes: AsyncIterable<Buffer>,
-  wanted: { has(content: string): boolean },
+  isWanted: (content: string) => boolean,
 ): Promise<readonly FileSum[]> {
   const hash = createHash('sha256')
   const found: FileSum[] = []
@@ -72,19 +72,19 @@ export async function findSums(
     head += chunk.toString('latin1', 0, headBytes)
     const body = chunk.subarray(headBytes)
     hash.update(body)
-    rest = takeLines(rest.length === 0 ? body : Buffer.concat([rest, body]), wanted, found)
+    rest = takeLines(rest.length === 0 ? body : Buffer.concat([rest, body]), isWanted, found)
     if (rest.length > LINE_MAX_BYTES) return []
   }
   return rest.length === 0 && head === `${hash.digest('hex')}\n` ? found : []
 }
 
 /** Most lines are passed over after their first word. Returns the beginning of the next line. */
-function takeLines(bytes: Buffer, wanted: { has(content: string): boolean }, found: FileSum[]): Buffer {
+function takeLines(bytes: Buffer, isWanted: (content: string) => boolean, found: FileSum[]): Buffer {
   let start = 0
   for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
     const space = bytes.indexOf(SPACE, start)
     const content = bytes.toString('latin1', start, space)
-    if (wanted.has(content)) found.push(parseLine(content, bytes.toString('utf8', space, end)))
+    if (isWanted(content)) found.push(parseLine(content, bytes.toString('utf8', space, end)))
     start = end + 1
   }
   return bytes.subarray(start)

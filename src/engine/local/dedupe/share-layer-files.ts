@@ -31,6 +31,8 @@ export interface ShareInput {
 const MOST_NAMES = 20_000
 /** Of files with one check sum, how many are compared: it is easy to make many that differ in their last byte. */
 const MOST_ATTEMPTS = 3
+/** Of one layer's files with one check sum, how many more are remembered than are wanted: a layer may have millions. */
+const SPARE_OFFERS = 8
 
 /** A file of the new layer that has not found its equal. */
 interface Wanted {
@@ -110,7 +112,15 @@ class Sharing {
   /** A layer that is damaged, or removed meanwhile, has nothing to offer. */
   async from(layer: string): Promise<void> {
     const dir = join(this.#input.layersDir, layer)
-    const sums = await unlessRefused(() => findSums(createReadStream(join(dir, SUMS_FILE)), this.#wanted))
+    const offers = new Map<string, number>()
+    const isWanted = (content: string): boolean => {
+      const alike = this.#wanted.get(content)
+      if (alike === undefined) return false
+      const count = (offers.get(content) ?? 0) + 1
+      offers.set(content, count)
+      return count <= alike.files.length + SPARE_OFFERS
+    }
+    const sums = await unlessRefused(() => findSums(createReadStream(join(dir, SUMS_FILE)), isWanted))
     for (const theirs of sums ?? []) await this.#offer(theirs, layer, join(dir, 'content'))
   }
 

@@ -209,6 +209,17 @@ describe('in one tree, equal files of several layers stay several files', () => 
   })
 })
 
+test('of many equal files in one layer no more are looked at than may be of use', async () => {
+  const store = bed()
+  const many = Array.from({ length: 50 }, (_, index) => file(`lib/${index}`, CONTENT, { ...AT, mode: 0o600 }))
+  await store.unpack('one', [layer([...many, file('lib/same', CONTENT, AT)])])
+  await store.unpack('two', [layer([file('far', CONTENT, AT)])])
+  // The one that would do comes after too many that do not.
+  expect(lstatSync(join(store.folder, 'two/rootfs/far')).nlink).toBe(2)
+  await store.unpack('three', [layer([...many.slice(0, 45), file('near', CONTENT, AT)])])
+  expect(store.ino('three', 'near')).toBe(store.ino('one', 'lib/same'))
+})
+
 test('blocks are freed with the last layer that has them', async () => {
   const store = bed(privateFolder())
   const big = Buffer.alloc(1_000_000, 'big')
