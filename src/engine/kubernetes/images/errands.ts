@@ -4,6 +4,7 @@
  * app wants it any more.
  */
 import { NotYet } from '../../../reconcile/not-yet.ts'
+import { abortable } from '../../../registry/abortable.ts'
 
 export interface ErrandOptions {
   /** How long a pass waits. */
@@ -67,7 +68,7 @@ export class Errands {
     try {
       const patienceMs = running.isDone ? Infinity : this.#patienceMs(running)
       // One key always stands for one kind of value.
-      return (await within(running.result, patienceMs, signal)) as Value
+      return (await abortable(running.result, signal, { ms: patienceMs, tooLate: TOO_LATE })) as Value
     } catch (error) {
       isAway = error === TOO_LATE
       throw isAway ? new NotYet(errand.waitsFor()) : error
@@ -150,18 +151,3 @@ export class Errands {
 }
 
 const TOO_LATE = new Error('too late')
-
-/** The result, or TOO_LATE after `ms`, or the signal's reason. */
-async function within<Value>(result: Promise<Value>, ms: number, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted()
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', onAbort, { once: true })
-  const timer = ms === Infinity ? undefined : setTimeout(() => reject(TOO_LATE), ms)
-  try {
-    return await Promise.race([result, promise])
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onAbort)
-  }
-}
