@@ -1,14 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, readdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { ExpectedError } from '../../src/errors.ts'
 import { digestOf } from '../../src/image/digest.ts'
 import type { ImageSource } from '../../src/image/source.ts'
 import type { Descriptor, Digest } from '../../src/image/types.ts'
 import { BlobStore } from '../../src/registry/blob-store.ts'
 import { verified } from '../../src/registry/verified-stream.ts'
+import { temporaryFolder } from '../engine/local/temporary.ts'
 import { failureOf } from '../support/expected-error.ts'
 
 const bytes = Buffer.from('0123456789'.repeat(1000))
@@ -16,17 +16,12 @@ const digest = digestOf(bytes)
 const descriptor: Descriptor = { mediaType: 'x', digest, size: bytes.length }
 const signal = new AbortController().signal
 
-let root: string
 let dir: string
 let store: BlobStore
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'fairlead-blobs-'))
-})
 beforeEach(async () => {
-  dir = join(await mkdtemp(join(root, 's-')), 'blobs')
+  dir = join(await temporaryFolder(), 'blobs')
   store = new BlobStore(dir)
 })
-afterAll(() => rm(root, { recursive: true, force: true }))
 
 /** A source of one blob that counts how often it was asked, and can be held up or fed wrong bytes. */
 class OneBlob implements ImageSource {
@@ -164,7 +159,7 @@ describe('the blob store', () => {
   })
 
   test('leaves nothing half done on a full disk, and says so', async () => {
-    const full = join(root, 'full')
+    const full = join(await temporaryFolder(), 'full')
     await mkdir(full)
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', full])
     try {

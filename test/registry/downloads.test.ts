@@ -1,13 +1,13 @@
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { ExpectedError } from '../../src/errors.ts'
 import { digestOf } from '../../src/image/digest.ts'
 import type { ImageSource } from '../../src/image/source.ts'
 import type { Descriptor } from '../../src/image/types.ts'
 import { BlobStore } from '../../src/registry/blob-store.ts'
 import { verified } from '../../src/registry/verified-stream.ts'
+import { temporaryFolder } from '../engine/local/temporary.ts'
 import { failureOf } from '../support/expected-error.ts'
 
 const bytes = Buffer.from('0123456789'.repeat(1000))
@@ -15,17 +15,12 @@ const digest = digestOf(bytes)
 const descriptor: Descriptor = { mediaType: 'x', digest, size: bytes.length }
 const signal = new AbortController().signal
 
-let root: string
 let dir: string
 let store: BlobStore
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'fairlead-downloads-'))
-})
 beforeEach(async () => {
-  dir = await mkdtemp(join(root, 's-'))
+  dir = await temporaryFolder()
   store = new BlobStore(dir)
 })
-afterAll(() => rm(root, { recursive: true, force: true }))
 
 const ingest = () => readdir(join(dir, 'ingest')).catch(() => [])
 

@@ -1,17 +1,16 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { ExpectedError } from '../../src/errors.ts'
 import { runFailure, runProgram } from '../../src/registry/run-program.ts'
+import { temporaryFolder } from '../engine/local/temporary.ts'
 
 let folder: string
 const never = new AbortController().signal
 
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'fairlead-program-'))
+  folder = await temporaryFolder()
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
 
 async function program(script: string): Promise<string> {
   const file = path.join(folder, 'program')

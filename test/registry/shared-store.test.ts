@@ -1,21 +1,20 @@
 /** One blob store, several processes, some of them killed: only whole and right blobs are ever seen. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { digestOf } from '../../src/image/digest.ts'
 import { BlobStore } from '../../src/registry/blob-store.ts'
+import { temporaryFolder } from '../engine/local/temporary.ts'
 
 const BLOBS = 12
 const WHOLE = { signal: null, fetched: BLOBS, stderr: '' }
 
 let dir: string
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'fairlead-shared-'))
+  dir = await temporaryFolder()
 })
-afterEach(() => rm(dir, { recursive: true, force: true }))
 
 interface Ended {
   readonly signal: NodeJS.Signals | null
