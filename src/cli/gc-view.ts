@@ -59,10 +59,13 @@ function counted(items: readonly { readonly kind: StoredKind }[]): string {
   return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1) ?? ''}`
 }
 
-/** What a check found: a line for each damaged thing, a line for each path that differs, and a sentence at the end. */
-export function damageLines({ checked, damaged, unverified }: VerifyReport): string {
+/**
+ * What a check found: a line for each damaged thing, a line for each path that differs, and a sentence at the end. In a
+ * dry run nothing comes of it.
+ */
+export function damageLines({ checked, damaged, unverified }: VerifyReport, dryRun: boolean): string {
   const lines = damaged.flatMap((item) => [
-    `damaged ${item.kind} ${printable(item.path, 500)}: ${item.problem}${stays(item)}`,
+    `damaged ${item.kind} ${printable(item.path, 500)}: ${item.problem}${stays(item, dryRun)}`,
     ...item.changes.map((change) => `  ${change.path}: ${changeWords(change)}`),
   ])
   const notChecked = unverified.map(({ name, why }) => `not checked: tree ${printable(name)}: ${why}`)
@@ -73,9 +76,11 @@ export function damageLines({ checked, damaged, unverified }: VerifyReport): str
 }
 
 /** A container's files can't be changed below it. */
-function stays({ kind, inUse, usedBy }: DamagedItem): string {
+function stays({ kind, inUse, usedBy }: DamagedItem, dryRun: boolean): string {
   if (!inUse) return ''
   if (kind !== 'tree') return '; it is in use and stays: run this again when nothing uses it any more'
+  if (dryRun)
+    return '; it is in use and stays; without --dry-run the next start of a container would make a fresh one'
   const restarts = usedBy.map((app) => `"fairlead restart ${printable(app)}"`).join(', ')
   const how = restarts === '' ? '' : `; to have that now: ${restarts}`
   return `; it is in use and stays, and the next start of a container makes a fresh one${how}`

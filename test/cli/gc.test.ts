@@ -76,6 +76,10 @@ describe('fairlead gc', () => {
     const image = await store.add('running')
     await store.instance(ONE, image)
     await writeFile(join(store.treeDir(image), 'rootfs', 'running'), 'changed')
+    const looked = await desk.run(['gc', '--verify', '--dry-run'])
+    expect(looked.stdout).toContain(
+      'without --dry-run the next start of a container would make a fresh one\n',
+    )
     const { code, stdout } = await desk.run(['gc', '--verify'])
     expect(code).toBe(1)
     expect(stdout).toContain(

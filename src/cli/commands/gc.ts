@@ -20,7 +20,7 @@ export const gc: RunCommand = async (context, call) => {
     await writeAnswer(context, outputFormat(call), { ...report, ...(verified && { verified }) }, () =>
       [
         call.options.flag('verbose') ? gcTable(report, lineWidth(context)) : '',
-        verified === undefined ? '' : damageLines(verified),
+        verified === undefined ? '' : damageLines(verified, report.dryRun),
         gcSummary(report),
       ].join(''),
     )
