@@ -12,7 +12,7 @@ import { instanceId } from '../../src/reconcile/names.ts'
 import { busyboxImage, WAIT_FOREVER } from '../support/busybox-image.ts'
 import { dir, file } from '../support/layer.ts'
 import { writeLayout } from '../support/layout.ts'
-import { app, eventually, manifests, runProgram, Sandbox } from '../support/sandbox.ts'
+import { app, eventually, freePort, manifests, runProgram, Sandbox } from '../support/sandbox.ts'
 
 const FAIRLEAD = path.join(import.meta.dirname, '../../bin/fairlead')
 
@@ -273,4 +273,17 @@ test('a second controller is refused, the first one ends gracefully and its cont
   await sandbox.stopController('SIGTERM')
   expect(await sandbox.controllerLog()).toContain('controller stopped')
   expect(await sandbox.ok(['exec', 'web', '--', 'cat', '/data/seed'])).toBe('seeded\n')
+})
+
+test('a controller tells Prometheus about its passes where it is asked to', async () => {
+  await using sandbox = await Sandbox.create()
+  const port = await freePort()
+  const ended = sandbox.cli(['controller', '--engine', 'local', '--metrics-address', `127.0.0.1:${port}`])
+  await eventually('the controller runs', async () => (await sandbox.controller()) !== undefined)
+  await sandbox.mustUp([app('web', await layoutOf(sandbox))])
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  expect(text).toMatch(/^controller_runtime_reconcile_total\{.*result="success"\} [1-9]/m)
+  expect(text).toContain('# TYPE fairlead_registry_pause_seconds gauge')
+  await sandbox.stopController('SIGTERM')
+  expect((await ended).code).toBe(0)
 })

@@ -73,7 +73,8 @@ describe.each(DOCUMENTS)('%s', (_title, text) => {
   test.each([1, 7, 4096, 1 << 20])('in chunks of %i bytes', (length) => {
     const whole = readWhole(text)
     const found = read(text, length)
-    expect(found).toEqual(whole ?? expect.stringMatching(/^ExpectedError: the list/))
+    const isRefused = typeof found === 'string' && found.startsWith('ExpectedError: the list')
+    expect(isRefused ? undefined : found).toEqual(whole)
   })
 })
 
