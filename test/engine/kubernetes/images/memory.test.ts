@@ -1,11 +1,14 @@
 /** What an image may cost the controller in memory, whatever its layers hold: each is read in a process with a small heap. */
 import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { KINDS, Report } from './read-hostile.ts'
 
 const PROGRAM = path.join(import.meta.dirname, 'read-hostile.ts')
+const WINDOWS = path.join(import.meta.dirname, 'read-windows.ts')
 const run = promisify(execFile)
 
 /** Megabytes of heap: what a layer takes that is read to its end grows with its entries, and with nothing else of it. */
@@ -34,4 +37,21 @@ test.each<[keyof typeof KINDS, number, RegExp]>([
     expect(leftBytes).toBeLessThan(32 << 20)
   },
   120_000,
+)
+
+/** Two layers are read at a time, and each fills 62 MiB of its window; of sixteen that were kept it would be a gigabyte. */
+test.each<[string, boolean]>([
+  ['the checks', false],
+  ['unpacking', true],
+])(
+  'of many layers with the largest zstd window, %s take the memory of two at most',
+  async (_title, unpacks) => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'fairlead-windows-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const args = unpacks ? [path.join(folder, 'out')] : []
+    const { stdout } = await run(process.execPath, [WINDOWS, ...args])
+    const { before, peak } = JSON.parse(stdout) as { before: number; peak: number }
+    expect(peak - before).toBeLessThan(256 << 20)
+  },
+  240_000,
 )
