@@ -26,7 +26,7 @@ import { layersOf, LayerStore } from './layer-store.ts'
 import type { StatePaths } from './paths.ts'
 import { appPaths } from './paths.ts'
 import { progressFileSink, type ProgressSink } from './progress.ts'
-import { isMarkedDamaged, replaceTree } from './replaced-tree.ts'
+import { isMarkedDamaged, makeTree } from './replaced-tree.ts'
 import { StoredBlobs } from './stored-blobs.ts'
 import { StoredContent } from './stored-content.ts'
 import { unpackImage, type UnpackReport } from './unpack/unpack-image.ts'
@@ -216,7 +216,7 @@ export class LocalImages implements Images, ImagePresence {
         signal,
         onProgress: (done, total) => report({ phase: 'Unpacking', done, total }),
       }))
-    await ((await isMarkedDamaged(dir)) ? replaceTree(dir, unpackTo) : unpackTo(dir))
+    await makeTree(dir, unpackTo)
   }
 
   /** Layers of a registry go through the blob store: shared by images, kept through outages. */

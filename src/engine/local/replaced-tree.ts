@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { access, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ExpectedError } from '../../errors.ts'
 import { crashPoint } from '../../host/crash-point.ts'
 import { isMissing, removeFolder, writeFileAtomic } from './disk.ts'
 
@@ -27,13 +28,14 @@ export async function isMarkedDamaged(dir: string): Promise<boolean> {
 }
 
 /**
- * Makes the tree anew and puts it in the place of the damaged one, unless somebody else has done so. Until the new one
- * is whole, nothing changes. Throws what `make` throws.
+ * Makes the tree in `dir`. Where a damaged one is, the new one takes its place, unless somebody else's has done so; until
+ * it is whole, nothing changes. Throws what `make` throws, which makes the tree in the folder that it is given.
  */
-export async function replaceTree(dir: string, make: (fresh: string) => Promise<void>): Promise<void> {
+export async function makeTree(dir: string, make: (target: string) => Promise<void>): Promise<void> {
   const fresh = `${dir}.fresh`
   // Of a process that was killed: who knows what happened to its layers since.
   await removeFolder(fresh)
+  if (!(await isMarkedDamaged(dir))) return make(dir)
   await make(fresh)
   if (await isMarkedDamaged(dir)) {
     await rename(dir, `${dir}.replaced-${ticksNow()}`)
@@ -49,9 +51,15 @@ async function takePlace(fresh: string, dir: string): Promise<void> {
     crashPoint(dir)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && !isMissing(error)) throw error
+    if (isMissing(error)) throw takenAway(fresh, error)
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
     await removeFolder(fresh)
   }
+}
+
+function takenAway(fresh: string, cause: unknown): ExpectedError {
+  const message = `${fresh} was taken away by another process while it was made; the tree is made again at the next attempt`
+  return new ExpectedError('StateCorrupt', message, { path: fresh, retry: 'backoff', cause })
 }
 
 export interface ReplacedTree {

@@ -1,5 +1,5 @@
 /** A damaged tree that is in use: marked, then replaced as a whole or not at all, and kept while it is mounted. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import {
   isMarkedDamaged,
   markDamaged,
   parseReplaced,
-  replaceTree,
+  makeTree,
 } from '../../../src/engine/local/replaced-tree.ts'
 import { AStore, ONE } from './gc/a-store.ts'
 import { temporaryFolder } from './temporary.ts'
@@ -32,7 +32,7 @@ describe('a tree that is marked', () => {
   const report = (name = '') => readFileSync(path.join(folder, name, 'report.json'), 'utf8')
 
   test('is replaced, and is still there by a name that tells when', async () => {
-    await replaceTree(dir, makeFresh)
+    await makeTree(dir, makeFresh)
     const [fresh, replaced = '', ...others] = readdirSync(folder)
     expect([fresh, ...others]).toEqual([KEY])
     expect([report(KEY), report(replaced)]).toEqual(['fresh', 'damaged'])
@@ -44,7 +44,7 @@ describe('a tree that is marked', () => {
   })
 
   test('stays as it is when no fresh one can be made', async () => {
-    const work = replaceTree(dir, () => Promise.reject(new Error('no registry')))
+    const work = makeTree(dir, () => Promise.reject(new Error('no registry')))
     await expect(work).rejects.toThrow('no registry')
     expect(readdirSync(folder)).toEqual([KEY])
     expect(await isMarkedDamaged(dir)).toBe(true)
@@ -52,14 +52,29 @@ describe('a tree that is marked', () => {
 
   test('is replaced although a killed process left half of an earlier attempt', async () => {
     mkdirSync(`${dir}.fresh`)
-    await replaceTree(dir, makeFresh)
+    await makeTree(dir, makeFresh)
     expect(report(KEY)).toBe('fresh')
     expect(existsSync(`${dir}.fresh`)).toBe(false)
   })
 
+  test('is made anew when a process was killed between its two renames', async () => {
+    renameSync(dir, `${dir}.replaced-5`)
+    mkdirSync(`${dir}.fresh`)
+    await makeTree(dir, makeFresh)
+    expect(readdirSync(folder)).toEqual([KEY, `${KEY}.replaced-5`])
+    expect(report(KEY)).toBe('fresh')
+  })
+
+  test('is made again later when another process takes the fresh one away', async () => {
+    const work = makeTree(dir, () => Promise.resolve())
+    await expect(work).rejects.toMatchObject({ reason: 'StateCorrupt', retry: 'backoff' })
+    await makeTree(dir, makeFresh)
+    expect(report(KEY)).toBe('fresh')
+  })
+
   test('is replaced once when two do it', async () => {
-    await replaceTree(dir, async (target) => {
-      await replaceTree(dir, makeFresh)
+    await makeTree(dir, async (target) => {
+      await makeTree(dir, makeFresh)
       writeFileSync(path.join(dir, 'report.json'), 'of the faster one')
       await makeFresh(target)
     })
