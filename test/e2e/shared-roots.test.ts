@@ -45,6 +45,24 @@ const VANDALISE = [
   WAIT_FOREVER,
 ].join('\n')
 
+/** A second volume, one of whose files is the same as one outside. */
+const TWICE = layer([
+  dir('other'),
+  hardlink('other/written', 'shared/written'),
+  dir('other/deep'),
+  file('other/deep/own', 'own\n', { mtime: 1_600_000_000 }),
+])
+
+/** The one program that it runs by is spared. */
+const ERASE = [
+  'b=/bin/busybox',
+  'for f in $($b find / /data /other -xdev -type f); do',
+  '  $b chmod 7777 "$f"; [ "$f" = $b ] || : >"$f"',
+  'done 2>/dev/null',
+  'echo done >/data/done',
+  WAIT_FOREVER,
+].join('\n')
+
 /** Everything of every stored file but its number of links and the time of its last change of these. */
 function fingerprint(state: string): readonly string[] {
   const layers = path.join(state, 'layers')
@@ -122,5 +140,28 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
     await expect(
       sandbox.ok(['exec', 'calm', '--', 'ls', path.join(sandbox.state, 'layers')]),
     ).rejects.toThrow('No such file')
+  })
+
+  test('an app that empties every file it can reach, of root and volumes, damages no image', async () => {
+    await using sandbox = await Sandbox.create({ runtime })
+    const layout = path.join(sandbox.dir, 'layout')
+    const config = { Volumes: ['/data', '/other'] }
+    await writeLayout(layout, [
+      { tag: 'same', image: busyboxImage({ layers: [SHARED, TWICE], config }) },
+      { tag: 'eraser', image: busyboxImage({ layers: [SHARED, TWICE], config, run: ERASE }) },
+    ])
+    await sandbox.mustUp([app('eraser', `oci:${layout}:eraser`)])
+    const data = await sandbox.volumeDir('eraser', '/data')
+    await eventually('it has erased all', () => existsSync(path.join(data, 'done')))
+    const other = await sandbox.volumeDir('eraser', '/other')
+    for (const file of [path.join(data, 'seed'), path.join(other, 'written'), path.join(other, 'deep/own')])
+      expect([lstatSync(file).size, lstatSync(file).mode & 0o7777]).toEqual([0, 0o7777])
+
+    await sandbox.ok(['gc', '--verify'])
+    await sandbox.mustUp([app('second', `oci:${layout}:same`)])
+    const read = 'cat /shared/written /shared/mapped /data/seed /data/twin /other/written /other/deep/own'
+    expect(await sandbox.ok(['exec', 'second', '--', 'sh', '-c', read])).toBe(
+      `${'from the image\n'.repeat(2)}${'seed\n'.repeat(2)}from the image\nown\n`,
+    )
   })
 })
