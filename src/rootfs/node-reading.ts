@@ -36,6 +36,18 @@ export function nodeReading(read: EntryRead): NodeReading | undefined {
   return xattrRefusal(read.entry.xattrs)
 }
 
+/** The quick look at entries without extended headers, which nearly all are: whether nodes could read something else. */
+export function isPlainEntry({ typeflag }: TarHeader, { type }: TarEntry): boolean {
+  return PLAIN_TYPES.get(typeflag) === type
+}
+
+const PLAIN_TYPES: ReadonlyMap<string, TarEntry['type']> = new Map([
+  ['0', 'file'],
+  ['1', 'hardlink'],
+  ['2', 'symlink'],
+  ['5', 'directory'],
+])
+
 const REFUSED_TYPES: Readonly<Record<string, string>> = {
   S: "it is a sparse file in GNU tar's old form",
   '7': 'they refuse files of type 7, which are contiguous',

@@ -10,7 +10,7 @@ import { parsePaxRecords, type PaxRecord } from './pax.ts'
 import { BLOCK_BYTES, isZeroBlock, parseTarHeader, type TarHeader } from './tar-header.ts'
 import { buildEntry, entryName, type ExtendedHeaders, type TarEntry } from './tar-entry.ts'
 import { XATTR_COST_BYTES } from './limits.ts'
-import { globalOnNodes, nodeReading, recordsRefusal } from './node-reading.ts'
+import { globalOnNodes, isPlainEntry, nodeReading, recordsRefusal } from './node-reading.ts'
 import { SparseReader, type OldHeader, type SparseContext } from './sparse-reader.ts'
 import { parsePaxSparse, type SparseFile } from './sparse.ts'
 import type { LayerUsage } from './types.ts'
@@ -178,22 +178,25 @@ export class TarReader {
 
   /** The entry, with what nodes make of it. */
   #build(header: TarHeader): TarEntry {
-    const fail = (reason: LayerReason, message: string): never => this.#fail(reason, message)
-    const build = (headers: ExtendedHeaders): TarEntry =>
-      buildEntry(header, headers, this.#context.limits, fail)
-    const entry = build(this.#headers)
+    const [headers, nodeHeaders] = [this.#headers, this.#nodeHeaders]
+    const entry = this.#entryWith(header, headers)
+    if (headers === NO_HEADERS && isPlainEntry(header, entry)) return entry
     const onNodes =
       this.#refusal === undefined
         ? nodeReading({
             header,
             entry,
-            headers: this.#headers,
-            nodeHeaders: this.#nodeHeaders,
-            build,
-            refuse: (message) => fail('InvalidLayer', message),
+            headers,
+            nodeHeaders,
+            build: (others) => this.#entryWith(header, others),
+            refuse: (message) => this.#fail('InvalidLayer', message),
           })
         : ({ kind: 'refuses', why: this.#refusal } as const)
     return onNodes === undefined ? entry : { ...entry, onNodes }
+  }
+
+  #entryWith(header: TarHeader, headers: ExtendedHeaders): TarEntry {
+    return buildEntry(header, headers, this.#context.limits, (reason, message) => this.#fail(reason, message))
   }
 
   #beginOldSparse(header: TarHeader, block: Buffer): void {

@@ -306,3 +306,28 @@ describe('a layer', () => {
     expect(wasClosed).toBe(true)
   })
 })
+
+describe('what nodes cannot decompress is told with the entries', () => {
+  const tar = layer([file('f', 'F')])
+  const DOCKER = 'application/vnd.docker.image.rootfs.diff.tar'
+  const cut = gzipSync(tar.subarray(0, 512))
+  test.each<[string, Buffer, string, string | undefined]>([
+    ['gzip', gzipSync(tar), GZIP, undefined],
+    ['gzip of two members', Buffer.concat([cut, gzipSync(tar.subarray(512))]), GZIP, undefined],
+    ['zeros between members', Buffer.concat([cut, NULS, gzipSync(tar.subarray(512))]), GZIP, 'zeros behind'],
+    ['zeros at the end', Buffer.concat([gzipSync(tar), NULS]), GZIP, 'zeros behind'],
+    ['gzip that is said to be plain', gzipSync(tar), TAR, 'it is gzip'],
+    ['zstd that is said to be plain', zstdCompressSync(tar), TAR, 'it is zstd'],
+    ['gzip that is said to be plain in words of Docker', gzipSync(tar), DOCKER, undefined],
+    ['gzip that is said to be zstd', gzipSync(tar), ZSTD, undefined],
+    ['a plain archive that is said to be gzip', tar, GZIP, undefined],
+  ])('%s', async (_title, blob, mediaType, why) => {
+    const { entries } = await readBlob(blob, tar, mediaType)
+    expect(entries.filter(({ path }) => path === 'f')).toHaveLength(1)
+    const told = entries.filter(({ isForNodes }) => isForNodes === true)
+    const reasons = told.map(({ onNodes }) => (onNodes?.kind === 'refuses' ? onNodes.why : ''))
+    expect(reasons.map((reason) => why !== undefined && reason.includes(why))).toEqual(
+      why === undefined ? [] : [true],
+    )
+  })
+})
