@@ -107,6 +107,9 @@ function metricLabels(): ReadonlyMap<string, ReadonlySet<string>> {
     controller: 'containerapp',
     lease: 'fairlead-controller',
     apps: () => ({ True: 1, False: 0, Unknown: 0 }),
+    registries: () => [
+      { host: 'h', remaining: 1, limit: 2, pauseMs: 0, backgroundPauseMs: 0, isResting: false },
+    ],
   })
   metrics.watchQueue({
     width: 1,
