@@ -5,6 +5,7 @@
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { printable } from '../errors.ts'
 import { ByteInput } from './byte-input.ts'
+import { LargeWindows, type WindowLease } from './large-windows.ts'
 import { layerError } from './layer-error.ts'
 import { OUTPUT_CHUNK_BYTES, runEngine } from './zlib-engine.ts'
 import { isSkippableMagic, ZSTD_MAGIC, ZstdFrames } from './zstd-frames.ts'
@@ -18,6 +19,8 @@ export interface DecompressOptions {
   readonly onMismatch?: (message: string) => void
   /** Told why nodes can't decompress the layer, where they can't. */
   readonly onNodesRefuse?: (why: string) => void
+  /** Those of the image that the layer belongs to. */
+  readonly windows?: LargeWindows | undefined
 }
 
 /**
@@ -27,7 +30,7 @@ export interface DecompressOptions {
 export async function* decompressLayer(
   chunks: AsyncIterable<Uint8Array>,
   mediaType: string,
-  { layer = 0, onMismatch, onNodesRefuse }: DecompressOptions = {},
+  { layer = 0, onMismatch, onNodesRefuse, windows = new LargeWindows() }: DecompressOptions = {},
 ): AsyncGenerator<Buffer> {
   const declared = declaredCompression(mediaType, layer)
   const input = new ByteInput(chunks)
@@ -41,7 +44,7 @@ export async function* decompressLayer(
     onNodesRefuse?.(`containerd takes it for a plain archive, as its media type says; it is ${found}`)
   try {
     if (found === 'gzip') yield* gunzip(input, layer, onNodesRefuse)
-    else if (found === 'zstd') yield* unzstd(input, layer)
+    else if (found === 'zstd') yield* unzstd(input, layer, windows.lease())
     else yield* passThrough(input)
   } finally {
     await input.close()
@@ -111,24 +114,28 @@ async function hasAnotherMember(input: ByteInput, layer: number): Promise<boolea
   throw layerError('InvalidLayer', layer, undefined, 'bytes that are no gzip follow the gzip stream')
 }
 
-async function* unzstd(input: ByteInput, layer: number): AsyncGenerator<Buffer> {
+async function* unzstd(input: ByteInput, layer: number, lease: WindowLease): AsyncGenerator<Buffer> {
   const fail = (message: string): never => {
     throw layerError('InvalidLayer', layer, undefined, message)
   }
-  const frames = new ZstdFrames(input, fail)
-  const first = await frames.next()
-  // Nothing but skippable frames: the engine would take an input without a frame for a truncated one.
-  if (first === undefined) return
-  let pending: Buffer | undefined = first
-  const next = async (): Promise<Buffer | undefined> => {
-    const piece = pending ?? (await frames.next())
-    pending = undefined
-    return piece
+  try {
+    const frames = new ZstdFrames(input, fail, (windowBytes) => lease.take(windowBytes))
+    const first = await frames.next()
+    // Nothing but skippable frames: the engine would take an input without a frame for a truncated one.
+    if (first === undefined) return
+    let pending: Buffer | undefined = first
+    const next = async (): Promise<Buffer | undefined> => {
+      const piece = pending ?? (await frames.next())
+      pending = undefined
+      return piece
+    }
+    // One engine for all frames: it starts anew with every piece that begins a frame.
+    const engine = createZstdDecompress({ chunkSize: OUTPUT_CHUNK_BYTES })
+    const unused = yield* guarded(runEngine(engine, next), 'zstd', layer)
+    if (unused.length > 0) fail('the zstd stream is damaged')
+  } finally {
+    lease.release()
   }
-  // One engine for all frames: it starts anew with every piece that begins a frame.
-  const engine = createZstdDecompress({ chunkSize: OUTPUT_CHUNK_BYTES })
-  const unused = yield* guarded(runEngine(engine, next), 'zstd', layer)
-  if (unused.length > 0) fail('the zstd stream is damaged')
 }
 
 /** zlib's and zstd's complaints become InvalidLayer; whatever else passes through (a source's error, say) stays. */

@@ -5,6 +5,7 @@ import type { LayerSemantics } from '../image/layer-semantics.ts'
 import type { Descriptor, ImageConfig, Manifest } from '../image/types.ts'
 import type { ContentSink } from './content-sink.ts'
 import { emptyReport, type FlattenReport } from './layer-notes.ts'
+import { LargeWindows } from './large-windows.ts'
 import { DEFAULT_LIMITS, noUsage } from './limits.ts'
 import { LayerMerge } from './merge-layers.ts'
 import { readLayer, type LayerJob } from './read-layer.ts'
@@ -125,6 +126,7 @@ async function readLayers(
   const { dropXattrs, onUsage, limits = DEFAULT_LIMITS } = input
   const tell = progress(input.manifest.layers, input.onProgress)
   const queue = input.manifest.layers.entries()
+  const windows = new LargeWindows()
   const readOne = async (layer: number, descriptor: Descriptor): Promise<void> => {
     const signal = failures.begin(layer)
     if (signal === undefined) return
@@ -137,7 +139,19 @@ async function readLayers(
     }
     signal.throwIfAborted()
     const blob = input.source.blob(descriptor, signal)
-    const job = { blob, descriptor, diffId, layer, dropXattrs, limits, usage, report, onRead, onUsage }
+    const job = {
+      blob,
+      descriptor,
+      diffId,
+      layer,
+      dropXattrs,
+      limits,
+      usage,
+      report,
+      windows,
+      onRead,
+      onUsage,
+    }
     await add(layer, await read(job))
   }
   const work = async (): Promise<void> => {

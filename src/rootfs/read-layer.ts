@@ -4,6 +4,7 @@ import type { ByteString } from '../image/bytes.ts'
 import type { Descriptor, Digest } from '../image/types.ts'
 import type { ContentSink, ContentWriter } from './content-sink.ts'
 import { decompressLayer } from './decompress.ts'
+import type { LargeWindows } from './large-windows.ts'
 import { layerError } from './layer-error.ts'
 import { LayerNotes, type FlattenReport } from './layer-notes.ts'
 import { RATIO_CHECKED_FROM_BYTES } from './limits.ts'
@@ -25,6 +26,8 @@ export interface LayerJob {
   /** Counts over all layers of the image. */
   readonly usage: LayerUsage
   readonly report: FlattenReport
+  /** Those of the image. */
+  readonly windows?: LargeWindows
   /** Whether extended attributes are of no use to the caller: they are checked and let go. */
   readonly dropXattrs?: boolean | undefined
   /** Told after every chunk how many compressed bytes were read so far. */
@@ -54,7 +57,7 @@ export async function readLayer(input: ReadLayerInput): Promise<readonly LayerEn
 }
 
 async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<readonly LayerEntry[]> {
-  const { descriptor, layer, limits, usage, hash = hashHere() } = input
+  const { descriptor, layer, limits, usage, windows, hash = hashHere() } = input
   const notes = new LayerNotes(layer, input.report)
   const collector = new EntryCollector(input, notes)
   const reader = new TarReader(collector, { layer, limits, usage })
@@ -62,7 +65,7 @@ async function readEntries(input: ReadLayerInput, blob: WatchedBlob): Promise<re
   try {
     const onMismatch = (message: string): void => notes.drop('media-type', '', message)
     const onNodesRefuse = (why: string): void => collector.forNodes(forNodes('', why))
-    const options = { layer, onMismatch, onNodesRefuse }
+    const options = { layer, onMismatch, onNodesRefuse, windows }
     for await (const chunk of decompressLayer(blob.chunks(), descriptor.mediaType, options)) {
       produced += chunk.length
       usage.bytes += chunk.length

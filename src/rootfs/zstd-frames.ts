@@ -7,6 +7,8 @@ import type { ByteInput } from './byte-input.ts'
 export const ZSTD_MAGIC = 0xfd2fb528
 const SKIPPABLE_MAGIC = 0x184d2a50
 const MAGIC_BYTES = 4
+/** Magic, descriptor, window, dictionary id and content size, all as long as they can be. */
+const MAX_HEADER_BYTES = 18
 
 export function isSkippableMagic(magic: number): boolean {
   return (magic & 0xfffffff0) >>> 0 === SKIPPABLE_MAGIC
@@ -16,11 +18,18 @@ export function isSkippableMagic(magic: number): boolean {
 export class ZstdFrames {
   readonly #input: ByteInput
   readonly #fail: (message: string) => never
+  readonly #onFrame: (windowBytes: number) => Promise<void>
   #frame: FrameScanner | undefined
 
-  constructor(input: ByteInput, fail: (message: string) => never) {
+  /** `onFrame` is waited for before a frame's first piece is given. */
+  constructor(
+    input: ByteInput,
+    fail: (message: string) => never,
+    onFrame: (windowBytes: number) => Promise<void>,
+  ) {
     this.#input = input
     this.#fail = fail
+    this.#onFrame = onFrame
   }
 
   /** The next piece, or undefined after the last frame. */
@@ -29,7 +38,7 @@ export class ZstdFrames {
       const head = await this.#input.peek(MAGIC_BYTES)
       if (head.length === 0) return undefined
       const magic = head.length === MAGIC_BYTES ? head.readUInt32LE() : 0
-      if (magic === ZSTD_MAGIC) this.#frame = new FrameScanner()
+      if (magic === ZSTD_MAGIC) await this.#beginFrame()
       else if (isSkippableMagic(magic)) await this.#skipFrame()
       else this.#fail('what follows the last zstd frame is no frame')
     }
@@ -38,6 +47,11 @@ export class ZstdFrames {
     this.#input.unread(chunk.subarray(end))
     if (this.#frame.isDone) this.#frame = undefined
     return chunk.subarray(0, end)
+  }
+
+  async #beginFrame(): Promise<void> {
+    await this.#onFrame(windowBytesOf(await this.#input.peek(MAX_HEADER_BYTES)))
+    this.#frame = new FrameScanner()
   }
 
   async #skipFrame(): Promise<void> {
@@ -97,10 +111,37 @@ class FrameScanner {
   }
 }
 
-/** Window descriptor, dictionary id and content size (RFC 8878 §3.1.1.1). */
-function restOfHeaderBytes(descriptor: number): number {
+/** The parts of a frame header behind its descriptor (RFC 8878 §3.1.1.1). */
+function partsOf(descriptor: number): { window: number; dictionaryId: number; contentSize: number } {
   const isSingleSegment = (descriptor & 0x20) !== 0
-  const contentSize = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6] ?? 0
-  const dictionaryId = [0, 1, 2, 4][descriptor & 3] ?? 0
-  return (isSingleSegment ? 0 : 1) + dictionaryId + contentSize
+  return {
+    window: isSingleSegment ? 0 : 1,
+    dictionaryId: [0, 1, 2, 4][descriptor & 3] ?? 0,
+    contentSize: [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6] ?? 0,
+  }
+}
+
+function restOfHeaderBytes(descriptor: number): number {
+  const { window, dictionaryId, contentSize } = partsOf(descriptor)
+  return window + dictionaryId + contentSize
+}
+
+/**
+ * What a decoder must hold of a frame (RFC 8878 §3.1.1.1.2): as its window says, or all of its content when it has no
+ * window. 0 for a header that is cut short: decompression fails at it.
+ */
+export function windowBytesOf(header: Buffer): number {
+  const descriptor = header[MAGIC_BYTES]
+  if (descriptor === undefined || header.length < MAGIC_BYTES + 1 + restOfHeaderBytes(descriptor)) return 0
+  const { window, dictionaryId, contentSize } = partsOf(descriptor)
+  if (window === 0) return contentSizeOf(header, MAGIC_BYTES + 1 + dictionaryId, contentSize)
+  const code = header[MAGIC_BYTES + 1] ?? 0
+  const base = 2 ** (10 + (code >> 3))
+  return base + (base / 8) * (code & 7)
+}
+
+function contentSizeOf(header: Buffer, at: number, bytes: number): number {
+  if (bytes === 8) return Number(header.readBigUInt64LE(at))
+  const offset = bytes === 2 ? 256 : 0
+  return header.readUIntLE(at, bytes) + offset
 }
