@@ -1,7 +1,7 @@
 /**
  * Runs every benchmark and writes docs/performance.md from what they print: `make bench`. Ratios are against peers in
  * the same run on the same machine; absolute figures carry the machine's shape and mean little elsewhere. With names
- * (`node bench/main.ts unpack resolve`) only these run, and the other sections stay as they are.
+ * (`npx node bench/main.ts unpack resolve`) only these run, and the other sections stay as they are.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpus, release, totalmem } from 'node:os'
