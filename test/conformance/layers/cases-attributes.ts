@@ -72,9 +72,9 @@ export const ATTRIBUTE_CASES: readonly LayerCase[] = [
     'a device whose numbers Linux cuts off to those of a whiteout',
     [
       [file('f', 'F'), file('g', 'G')],
-      [charDevice('f', 4096, 0), charDevice('g', 0, 2 ** 20)],
+      [charDevice('f', 4096, 0), charDevice('g', 0, 2 ** 20), charDevice('null', 1, 3)],
     ],
-    ['f char 4096:0 mode=0600', 'g char 0:1048576 mode=0600'],
+    ['f char 4096:0 mode=0600', 'g char 0:1048576 mode=0600', 'null char 1:3 mode=0600'],
   ),
   gives(
     '41g',

@@ -95,6 +95,15 @@ const everywhere = [
 ] as const
 
 describe('what a tool has everywhere is told once', () => {
+  test('but not one device among others that it makes', () => {
+    const [expected, found] = [['a char 1:3', 'b char 4096:0'], ['a char 1:3']]
+    expect(compareLines(expected, found)).toEqual({
+      verdict: 'different',
+      differences: ['- b char 4096:0'],
+      everywhere: [],
+    })
+  })
+
   test.each(everywhere)('%s: %j, %j', (rule, expected, found) => {
     expect(compareLines(expected, found)).toEqual({ verdict: 'equal', differences: [], everywhere: [rule] })
   })

@@ -45,10 +45,6 @@ export const OVERLAYFS_EXCEPTIONS: readonly Exception[] = [
     cases: ['44b'],
   },
   {
-    why: 'that a tool has no device is passed over, since Fairlead makes none',
-    cases: ['41f'],
-  },
-  {
     why: 'two names that meet behind a symlink are told as one; buildah compares names as they are written',
     cases: ['breakout-truncate-through-symlink'],
   },
