@@ -4,6 +4,7 @@ import type { Step } from '../registry/steps.ts'
 import type { ExplainedImage, ExplainedResult, RegistryState } from './explain-image.ts'
 import { fieldLines } from './fields.ts'
 import type { Paint } from './styles.ts'
+import { sentenceLines } from './output.ts'
 import { wrapText } from './table.ts'
 
 const INDENT = '  '
@@ -35,15 +36,22 @@ function onePage(image: ExplainedImage, width: number, paint: Paint): string {
   ].join('')
 }
 
-/** The last failure is the result, which is told at the end with all that belongs to it. */
+/**
+ * The last failure is the result, which is told at the end with all that belongs to it: also where a question for the
+ * tags came after it. A request without an answer keeps it, since nothing else says what became of it.
+ */
 function stepsBeforeResult({ steps, result }: ExplainedImage): readonly Step[] {
-  const last = steps.at(-1)
-  const isResult =
-    last?.kind === 'failure' &&
-    'reason' in result &&
-    last.reason === result.reason &&
-    result.message.startsWith(last.message)
-  return isResult ? steps.slice(0, -1) : steps
+  const at = steps.findLastIndex(
+    (step) =>
+      step.kind === 'failure' &&
+      'reason' in result &&
+      step.reason === result.reason &&
+      result.message.startsWith(step.message),
+  )
+  const before = steps
+    .slice(0, Math.max(at, 0))
+    .findLast(({ kind }) => kind === 'request' || kind === 'answer')
+  return at === -1 || before?.kind === 'request' ? steps : steps.toSpliced(at, 1)
 }
 
 function lines(texts: readonly string[]): readonly string[] {
@@ -81,7 +89,7 @@ function stepWords(step: Exclude<Step, { readonly kind: 'host' }>): string {
     case 'token':
       return `${step.cached ? 'has still a' : 'got a'} token for ${step.name === 'nobody' ? 'nobody' : step.name}`
     case 'wait':
-      return `waits ${(step.ms / 1000).toFixed(1)} s ${step.why}`
+      return `waits ${durationWords(step.ms)} ${step.why}`
     case 'quota':
       return `says that ${quotaWords(step)} may still be asked${step.windowSeconds === undefined ? '' : ` in ${step.windowSeconds} s`}`
     case 'warning':
@@ -94,9 +102,14 @@ function stepWords(step: Exclude<Step, { readonly kind: 'host' }>): string {
 }
 
 function credentialWords(names: readonly string[], problems: readonly string[]): string {
-  const order = [...names, 'none at all'].join(', then ')
   const trouble = problems.length === 0 ? '' : `; ${problems.join('; ')}`
-  return `credentials in this order: ${order}${trouble}`
+  if (names.length === 0) return `no credentials are known${trouble}`
+  return `credentials, in this order, once it asks for some: ${names.join(', then ')}; where it gives tokens, at last one for nobody${trouble}`
+}
+
+/** The first pauses are shorter than a tenth of a second. */
+function durationWords(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`
 }
 
 function connectionWords({ address, network, tls }: Extract<Step, { readonly kind: 'connection' }>): string {
@@ -128,7 +141,10 @@ function stateWords(state: RegistryState): string {
 }
 
 function resultLines(result: ExplainedResult, width: number, paint: Paint): string {
-  if ('reason' in result) return `${paint('bad', `${result.reason}: ${printable(result.message, 4000)}`)}\n`
+  if ('reason' in result)
+    return sentenceLines(`${result.reason}: ${printable(result.message, 4000)}`, width)
+      .map((line) => `${paint('bad', line)}\n`)
+      .join('')
   const { source } = result
   return fieldLines(
     {

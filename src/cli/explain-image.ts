@@ -91,7 +91,8 @@ async function find(
       context,
       reference,
       () => source.resolve(platform, context.signal),
-      () => Promise.resolve(options),
+      // The question for tags is a step as well.
+      () => Promise.resolve({ ...options, onStep }),
     )
     const { digest, manifestDigest, config } = image
     return { digest, platform: formatPlatform(config.platform), manifestDigest, source: image.source }

@@ -4,6 +4,7 @@ import { STORED_KINDS, type StoredKind } from '../engine/local/gc/inventory.ts'
 import { changeWords, type DamagedItem, type VerifyReport } from '../engine/local/verify/verify-store.ts'
 import { printable } from '../errors.ts'
 import { sizeOf } from './ages.ts'
+import { sentenceLines } from './output.ts'
 import { renderTable } from './table.ts'
 
 const WORDS: Readonly<Record<StoredKind, readonly [one: string, many: string]>> = {
@@ -22,23 +23,37 @@ export function gcSummary({ dryRun, removed, kept, freedBytes }: CollectReport):
   return `${gone}${kept.length === 0 ? '' : `; kept ${counted(kept)}`}\n`
 }
 
-/** Everything by name: what goes, then what stays and why. `width` in characters. */
+/**
+ * Everything by name: what goes, then what stays and why. `width` in characters: where a row is longer, each thing has
+ * lines of its own, since neither a name nor a reason may be cut.
+ */
 export function gcTable({ dryRun, removed, kept }: CollectReport, width: number): string {
   const rows = [
     ...removed.map((item) => row(item, dryRun ? 'would go' : 'removed', sizeOf(item.bytes), '')),
     ...kept.map((item) => row(item, 'kept', '', item.why)),
   ]
-  return renderTable(
+  const table = renderTable(
     [
       { title: 'KIND' },
-      { title: 'NAME', cut: 'never' },
+      { title: 'NAME' },
       { title: 'WHAT' },
       { title: 'SIZE', align: 'right' },
-      { title: 'WHY', cut: 'end' },
+      { title: 'WHY' },
     ],
     rows,
-    width,
+    Number.POSITIVE_INFINITY,
   )
+  const fits = table.split('\n').every((line) => Array.from(line).length <= width)
+  return fits ? table : rows.flatMap((one) => rowLines(one, width)).join('')
+}
+
+type Row = readonly [kind: string, name: string, what: string, size: string, why: string]
+
+/** `would go  blob  1.2 MiB`, the name below, and why it stays below that. */
+function rowLines([kind, name, what, size, why]: Row, width: number): readonly string[] {
+  const head = [what, kind, size].filter((word) => word !== '').join('  ')
+  const reason = why === '' ? [] : sentenceLines(why, width - 2)
+  return [head, `  ${name}`, ...reason.map((line) => `  ${line}`)].map((line) => `${line}\n`)
 }
 
 function row(
@@ -46,7 +61,7 @@ function row(
   what: string,
   size: string,
   why: string,
-): readonly string[] {
+): Row {
   return [kind, printable(name), what, size, printable(why)]
 }
 
@@ -61,18 +76,28 @@ function counted(items: readonly { readonly kind: StoredKind }[]): string {
 
 /**
  * What a check found: a line for each damaged thing, a line for each path that differs, and a sentence at the end. In a
- * dry run nothing comes of it.
+ * dry run nothing comes of it. `width` in characters; paths may be longer.
  */
-export function damageLines({ checked, damaged, unverified }: VerifyReport, dryRun: boolean): string {
+export function damageLines(
+  { checked, damaged, unverified }: VerifyReport,
+  dryRun: boolean,
+  width: number,
+): string {
   const lines = damaged.flatMap((item) => [
-    `damaged ${item.kind} ${printable(item.path, 500)}: ${item.problem}${stays(item, dryRun)}`,
-    ...item.changes.map((change) => `  ${change.path}: ${changeWords(change)}`),
+    ...sentenceLines(
+      `damaged ${item.kind} ${printable(item.path, 500)}: ${item.problem}${stays(item, dryRun)}`,
+      width,
+    ),
+    ...item.changes
+      .flatMap((change) => sentenceLines(`${change.path}: ${changeWords(change)}`, width - 2))
+      .map((line) => `  ${line}`),
   ])
   const notChecked = unverified.map(({ name, why }) => `not checked: tree ${printable(name)}: ${why}`)
   const found = damaged.length === 0 ? 'no damage' : `${damaged.length} damaged`
   const left = unverified.length === 0 ? '' : `; not checked: ${unverified.length}`
   const counts = `checked ${checked.blobs} blobs, ${checked.layers} unpacked layers and ${checked.trees} merged trees: ${found}${left}`
-  return [...lines, ...notChecked, counts].map((line) => `${line}\n`).join('')
+  const rest = [...notChecked, counts].flatMap((line) => sentenceLines(line, width))
+  return [...lines, ...rest].map((line) => `${line}\n`).join('')
 }
 
 /** A container's files can't be changed below it. */

@@ -9,6 +9,7 @@ import { openSource, type SourceOptions } from '../registry/open.ts'
 import type { Keychain } from '../registry/types.ts'
 import type { CommandCall } from './command-spec.ts'
 import type { CliContext } from './context.ts'
+import { writeSentences } from './output.ts'
 import { packageVersion } from './package-version.ts'
 import { usage } from './usage-error.ts'
 
@@ -70,7 +71,7 @@ export function openSourceOptions(
     lenientLayouts: config.lenientLayouts,
     keychain,
     userAgent: `fairlead/${packageVersion()}`,
-    onWarning: (text) => context.stderr.write(`${text}\n`),
+    onWarning: (text) => writeSentences(context, [text]),
   }
 }
 

@@ -1,6 +1,7 @@
 /** Failures as lines for people, and as exit codes: 1 the thing asked for failed, 2 wrong usage or invalid input. */
 import { ExpectedError, IssuesError, formatIssue, printable, type Issue } from '../errors.ts'
 import { Interruption, type CliContext } from './context.ts'
+import { writeSentences } from './output.ts'
 import { InvalidInputError, UsageError } from './usage-error.ts'
 
 export const EXIT_FAILED = 1
@@ -16,7 +17,7 @@ export function printError(context: CliContext, error: unknown, failureCode = EX
     return failureCode
   }
   const known = toExpected(error)
-  for (const line of errorLines(known)) context.stderr.write(`${line}\n`)
+  writeSentences(context, errorLines(known))
   const debug = (context.env['FAIRLEAD_DEBUG'] ?? '') !== ''
   if (debug && error instanceof Error) context.stderr.write(`${error.stack ?? ''}\n`)
   return known instanceof UsageError || known instanceof InvalidInputError ? EXIT_USAGE : failureCode

@@ -9,7 +9,7 @@ import { appsTable, listOf, shortName, withStatus } from './app-view.ts'
 import type { CommandCall } from './command-spec.ts'
 import { PROGRAM } from './commands.ts'
 import type { CliContext } from './context.ts'
-import { lineWidth, outputFormat, writeAnswer } from './output.ts'
+import { lineWidth, outputFormat, writeAnswer, writeSentences } from './output.ts'
 import { EXIT_FAILED } from './print-error.ts'
 import { painter } from './styles.ts'
 import type { WaitedApp } from './wait-apps.ts'
@@ -27,10 +27,13 @@ export function reportVerdicts(
     exitCode = EXIT_FAILED
     const name = shortName(expected.key)
     const message = printable(verdict.message, 4000)
-    if (verdict.kind === 'failed') context.stderr.write(`${printable(verdict.reason)}: ${name}: ${message}\n`)
+    if (verdict.kind === 'failed')
+      writeSentences(context, [`${printable(verdict.reason)}: ${name}: ${message}`])
     else if (interrupted) context.stderr.write(`${name} goes on starting; see: ${program} status ${name}\n`)
     else
-      context.stderr.write(`TimedOut: ${name} is not ready yet: ${printable(verdict.reason)}: ${message}\n`)
+      writeSentences(context, [
+        `TimedOut: ${name} is not ready yet: ${printable(verdict.reason)}: ${message}`,
+      ])
   }
   return exitCode
 }
@@ -48,7 +51,7 @@ export async function reportWarnings(
     const rendered = findCondition(conditions, RENDERED)
     if (rendered?.reason !== RENDERED_WITH_WARNINGS) continue
     const message = printable(rendered.message, 4000)
-    context.stderr.write(`Warning: ${shortName(expected.key)}: ${message}\n`)
+    writeSentences(context, [`Warning: ${shortName(expected.key)}: ${message}`])
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Requests to one endpoint: logs in as the registry asks, and goes through all credentials that match, then none at all
- * (rules A1, A7, A9, T5, X2).
+ * Requests to one endpoint: logs in as the registry asks, and goes through all credentials that match, then a token
+ * for nobody (rules A1, A7, A9, T5, X2).
  */
 import { ExpectedError, printable } from '../errors.ts'
 import type { Lane } from './agents.ts'
@@ -93,7 +93,7 @@ export class RegistryClient {
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
     const { credentials, problems } = await this.#credentials(signal)
-    const tried: string[] = [...problems]
+    const tried: string[] = []
     let missing: Answer | undefined
     for (const credential of [...this.#bestFirst(credentials), undefined]) {
       // Basic without a user is the request that was refused just now; and who is nobody sees less than a login that saw nothing.
@@ -111,7 +111,7 @@ export class RegistryClient {
       return this.#judge(outcome, request)
     }
     if (missing !== undefined) return this.#judge(missing, request)
-    throw this.#refused(tried)
+    throw this.#refused(tried, problems)
   }
 
   /** The answer, or why this login was of no use. */
@@ -128,9 +128,10 @@ export class RegistryClient {
     }
   }
 
-  #refused(tried: readonly string[]): ExpectedError {
+  #refused(tried: readonly string[], problems: readonly string[]): ExpectedError {
     const { host, repository } = this.endpoint
-    const list = tried.length === 0 ? 'no credentials are known for it' : `tried ${tried.join('; ')}`
+    const logins = tried.length === 0 ? 'no credentials are known for it' : `tried ${tried.join('; ')}`
+    const list = [logins, ...problems].join('; ')
     return new ExpectedError(
       'RegistryUnauthorized',
       `${printable(host)} refuses access to ${printable(repository)}: ${list}`,

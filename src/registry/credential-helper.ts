@@ -38,7 +38,9 @@ export async function askHelper(
     return readAnswer(output, program)
   } catch (error) {
     signal.throwIfAborted()
-    return { problem: `${program} could not be run (${printable(runFailure(error), 60)})` }
+    const why = runFailure(error)
+    if (why === 'ENOENT') return { problem: `${program} is not installed, or not in PATH` }
+    return { problem: `${program} could not be run (${printable(why, 60)})` }
   }
 }
 

@@ -80,7 +80,7 @@ describe('explain', () => {
     expect(lines).toContain('  wants a token of http://HOST/token')
     expect(stdout).toMatch(/is 127\.0\.0\.1 \(loopback network\), not encrypted/)
     expect(stdout).toMatch(
-      /credentials in this order: .*\/team of pull secret login, then .* of pull secret login, then none at all/s,
+      /credentials, in this order, once it asks for some: .*\/team of pull secret login, then .* of pull secret login; where it gives tokens, at last one for nobody\n/s,
     )
     expect(lines).toContain(`Digest   ${image.digest}`)
     expect(stdout).not.toMatch(/hunter|Basic [A-Za-z0-9]|Bearer [A-Za-z0-9]/)
@@ -105,6 +105,41 @@ describe('explain', () => {
     expect(stdout).toContain('answered 403')
     expect(stdout.match(/RegistryUnauthorized: /g)).toHaveLength(1)
     expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^RegistryUnauthorized: /)
+  })
+
+  test('tells the question for the tags that look like it, and the failure once', async () => {
+    registry.on(/tags\/list/, respond(200, {}, JSON.stringify({ name: 'team/app', tags: ['1.2'] })))
+    const { stdout } = await desk.run(['explain', `${registry.host}/team/app:1.3`])
+    expect(stdout).toMatch(/GET http:\S+\/team\/app\/tags\/list without credentials\n {2}answered 200\n/)
+    expect(stdout.match(/ImageNotFound: /g)).toHaveLength(1)
+    expect(stdout).toMatch(/\nImageNotFound: .*; tags that look like it: 1\.2\n$/)
+  })
+
+  test('wraps the reason on a terminal', async () => {
+    const { stdout } = await desk.run(['explain', `${registry.host}/team/app:1.3`], {
+      outputIsTerminal: true,
+      env: { NO_COLOR: '1' },
+    })
+    expect(stdout).toMatch(/\nImageNotFound: [^\n]+\n {2}\S/)
+    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([])
+  })
+
+  test('tells what became of the last request of a host that is gone', () => {
+    const steps = [
+      { kind: 'wait', host: 'h', ms: 25, why: 'to try again, because nobody answers' },
+      { kind: 'request', method: 'HEAD', url: 'http://h/v2/', login: 'none' },
+      { kind: 'connection', host: 'h', network: 'public', address: '192.0.2.1' },
+      { kind: 'failure', host: 'h', reason: 'RegistryUnavailable', message: 'nobody answers' },
+    ] as const
+    const result = { reason: 'RegistryUnavailable', message: 'nobody answers' } as const
+    const page = explainImagePage(
+      [{ reference: 'h/a:1', canonical: 'h/a:1', steps, registries: [], result }],
+      Number.POSITIVE_INFINITY,
+      (_style, text) => text,
+    )
+    expect(page).toContain('  waits 25 ms to try again, because nobody answers\n')
+    expect(page).toContain('not encrypted\n  RegistryUnavailable: nobody answers\n')
+    expect(page.endsWith('\n\nRegistryUnavailable: nobody answers\n')).toBe(true)
   })
 
   test('tells quotas and warnings, and nothing of what a URL hides in its query', async () => {

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CollectReport } from '../../src/engine/local/gc/collect.ts'
 import { appPaths } from '../../src/engine/local/paths.ts'
+import { damageLines } from '../../src/cli/gc-view.ts'
+import type { VerifyReport } from '../../src/engine/local/verify/verify-store.ts'
 import { AStore, ONE, smallImage } from '../engine/local/gc/a-store.ts'
 import { Desk } from './run.ts'
 
@@ -40,6 +42,26 @@ describe('fairlead gc', () => {
     expect(stdout).toMatch(/^KIND +NAME +WHAT +SIZE +WHY\n/)
     expect(stdout).toContain('pinned by default/one')
     expect(stdout.split('\n').filter((line) => line.includes('would go'))).toHaveLength(3)
+  })
+
+  test('names everything on a narrow terminal, each name and reason whole', async () => {
+    const { stdout } = await desk.run(['gc', '--dry-run', '--verbose'], { outputIsTerminal: true })
+    expect(stdout).toMatch(/^kept {2}blob\n {2}sha256:[0-9a-f]{64}\n {2}pinned by default\/one\n/m)
+    expect(stdout).toMatch(/^would go {2}blob {2}[\d.]+ KiB\n {2}sha256:[0-9a-f]{64}\n/m)
+    expect(stdout).not.toContain('…')
+  })
+
+  test('with --verify wraps what it tells, path by path', () => {
+    const unverified = [{ name: 'abc-v2', why: `${'its layers are not stored any more '.repeat(3)}at all` }]
+    const changes = [{ path: '/a', change: 'modified', fields: ['mtime'], type: 'file' }] as const
+    const damaged = [
+      { kind: 'tree', path: '/s/t', problem: 'x '.repeat(50).trim(), changes, inUse: false, usedBy: [] },
+    ] as unknown as VerifyReport['damaged']
+    const text = damageLines({ checked: { blobs: 1, layers: 0, trees: 1 }, damaged, unverified }, false, 80)
+    expect(text).toMatch(
+      /^damaged tree \/s\/t: [x ]+\n {2}[x ]+\n {2}\/a: mtime\nnot checked: tree abc-v2: .+\n {2}\S/,
+    )
+    expect(text.split('\n').filter((line) => line.length > 80)).toEqual([])
   })
 
   test('answers as JSON', async () => {

@@ -28,6 +28,32 @@ function system(code: string, path?: string): Error {
   })
 }
 
+describe('an error on a terminal', () => {
+  const LONG =
+    'the registry refused it because of a reason that takes many words; to see more: run "fairlead explain registry.example.com/team/app:1.2" and read'
+  const shown = (isTerminal: boolean, env: Readonly<Record<string, string>> = {}) => {
+    let text = ''
+    const stderr = { write: (part: string) => (text += part), isTerminal, columns: 60 }
+    printError({ env, stderr } as unknown as CliContext, new ExpectedError('ImageNotFound', LONG))
+    return text
+  }
+
+  test('is wrapped, set in, and cuts no command', () => {
+    expect(shown(true)).toBe(
+      `ImageNotFound: the registry refused it because of a reason
+  that takes many words; to see more: run
+  "fairlead explain registry.example.com/team/app:1.2" and
+  read
+`,
+    )
+  })
+
+  test('and into a pipe is one line, unless COLUMNS is set', () => {
+    expect(shown(false)).toBe(`ImageNotFound: ${LONG}\n`)
+    expect(shown(false, { COLUMNS: '60' })).toBe(shown(true))
+  })
+})
+
 describe('an error', () => {
   test.each<[string, unknown, number, string]>([
     ['expected', new ExpectedError('ImageNotFound', 'no such tag'), 1, 'ImageNotFound: no such tag\n'],

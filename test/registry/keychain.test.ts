@@ -212,7 +212,7 @@ describe('credential helpers', () => {
     ['none', []],
     ['fails', ['docker-credential-fails failed with exit code 3']],
     ['junk', ['docker-credential-junk answered something that is not a login']],
-    ['missing', ['docker-credential-missing could not be run (ENOENT)']],
+    ['missing', ['docker-credential-missing is not installed, or not in PATH']],
     ['endless', ['docker-credential-endless could not be run (LimitExceeded)']],
   ])('that give nothing (%s) are no failure', async (name, problems) => {
     const answer = await (await keychainOf({ credsStore: name })).find('r.io', 'x', signal)

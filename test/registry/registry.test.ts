@@ -388,6 +388,13 @@ describe('Basic', () => {
     )
   })
 
+  test('without a login says what the sources of logins said, apart from what was tried', async () => {
+    registry.demandBasic({ good: 'pw' })
+    expect(await failure({ keychainProblem: 'docker-credential-x is not installed' })).toMatch(
+      /no credentials are known for it; docker-credential-x is not installed$/,
+    )
+  })
+
   test('A10 with wrong logins tells which were tried, and no secret', async () => {
     registry.demandBasic({ good: 'pw' })
     const found = await failure({

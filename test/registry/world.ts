@@ -6,7 +6,7 @@ import { afterEach, beforeEach } from 'vitest'
 import { parseReference } from '../../src/image/reference.ts'
 import type { ImageSource } from '../../src/image/source.ts'
 import type { Descriptor } from '../../src/image/types.ts'
-import { entriesKeychain } from '../../src/registry/keychain.ts'
+import { combineKeychains, entriesKeychain } from '../../src/registry/keychain.ts'
 import { openSource } from '../../src/registry/open.ts'
 import { RegistrySession } from '../../src/registry/session.ts'
 import type { OnStep } from '../../src/registry/steps.ts'
@@ -70,6 +70,8 @@ export function serve(
 }
 
 export interface Setup {
+  /** What a source of logins says beside giving none. */
+  readonly keychainProblem?: string
   readonly users?: readonly (readonly [key: string, pair: string])[]
   readonly identityToken?: string
   readonly registries?: RegistriesConfig
@@ -109,7 +111,13 @@ export function sourceOf(name: string, setup: Setup = {}): ImageSource {
   const source = openSource(parseReference(name), {
     baseDir: '/',
     registries: setup.registries ?? {},
-    keychain: entriesKeychain([...entries, ...token, ...given]),
+    keychain: combineKeychains(entriesKeychain([...entries, ...token, ...given]), {
+      find: () =>
+        Promise.resolve({
+          credentials: [],
+          problems: setup.keychainProblem === undefined ? [] : [setup.keychainProblem],
+        }),
+    }),
     userAgent: 'fairlead/test',
     onWarning: (text) => warnings.push(text),
     session: setup.session ?? newSession(setup),

@@ -26,6 +26,7 @@ import type { SourceOptions } from '../../registry/open.ts'
 import type { Keychain } from '../../registry/types.ts'
 import type { CliContext } from '../context.ts'
 import type { InputApp } from '../input-documents.ts'
+import { writeSentences } from '../output.ts'
 import { packageVersion } from '../package-version.ts'
 import { platformOf, withReadImage, type ReadImage } from '../read-image.ts'
 import { withTagHint } from '../repository-questions.ts'
@@ -108,7 +109,7 @@ async function sourceOptions({
     registries,
     keychain: await keychainOf(document.app, secrets),
     userAgent: `fairlead/${packageVersion()}`,
-    onWarning: (text) => context.stderr.write(`${text}\n`),
+    onWarning: (text) => writeSentences(context, [text]),
   }
 }
 

@@ -4,6 +4,7 @@ import { ExpectedError, printable } from '../../errors.ts'
 import { diffConfigs } from '../../image/config-diff.ts'
 import { digestIn } from '../../image/digest.ts'
 import type { ResolvedImage } from '../../image/types.ts'
+import { writeSentences } from '../output.ts'
 import { wrapText } from '../table.ts'
 import { readDocuments, type ClusterExamineInput } from './examine.ts'
 import { PLUGIN_PROGRAM } from './program-name.ts'
@@ -38,9 +39,9 @@ export async function takenChange(
   } catch (error) {
     // The old image may be gone: what the new one brings is shown by the objects all the same.
     if (!(error instanceof ExpectedError)) throw error
-    input.context.stderr.write(
-      `note: the image before could not be compared: ${printable(error.message, 500)}\n`,
-    )
+    writeSentences(input.context, [
+      `note: the image before could not be compared: ${printable(error.message, 500)}`,
+    ])
     return { ...change, changes: [] }
   }
 }

@@ -6,7 +6,7 @@ import type { CliContext } from '../context.ts'
 import type { AppChecker } from '../app-checker.ts'
 import { issuesOf } from '../image-issues.ts'
 import { inspectInput, type InputApp } from '../input-documents.ts'
-import { outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, sentenceLines, writeAnswer } from '../output.ts'
 import { EXIT_FAILED, EXIT_USAGE, issueLine } from '../print-error.ts'
 import { painter, type Paint } from '../styles.ts'
 
@@ -31,7 +31,7 @@ export async function checkOn(
   const issues = [...invalid, ...findings]
   const ok = issues.every(({ severity }) => severity !== 'error')
   await writeAnswer(context, format, { ok, issues }, () =>
-    issueLines(issues, documents.apps.length, painter(context, context.stdout)),
+    issueLines(issues, documents.apps.length, lineWidth(context), painter(context, context.stdout)),
   )
   if (invalid.length > 0) return EXIT_USAGE
   return ok ? 0 : EXIT_FAILED
@@ -54,9 +54,11 @@ async function findingsOf(
   }
 }
 
-function issueLines(issues: readonly Issue[], apps: number, paint: Paint): string {
-  const lines = issues.map(
-    (issue) => `${paint(issue.severity === 'error' ? 'bad' : 'warn', issueLine(issue))}\n`,
+function issueLines(issues: readonly Issue[], apps: number, width: number, paint: Paint): string {
+  const lines = issues.flatMap((issue) =>
+    sentenceLines(issueLine(issue), width).map(
+      (line) => `${paint(issue.severity === 'error' ? 'bad' : 'warn', line)}\n`,
+    ),
   )
   const errors = issues.filter(({ severity }) => severity === 'error').length
   const count = `${errors} ${errors === 1 ? 'problem' : 'problems'}`

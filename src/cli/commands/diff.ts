@@ -9,7 +9,7 @@ import { diffAnswer, type DiffAnswer } from '../diff-answer.ts'
 import { diffPage } from '../diff-page.ts'
 import { readOwnImage, readSide } from '../diff-read.ts'
 import { diffSideOf, isImageText } from '../diff-side.ts'
-import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, writeAnswer, writeSentences } from '../output.ts'
 import { EXIT_DIFF_FAILED, EXIT_DIFFERENT, printError } from '../print-error.ts'
 import { painter } from '../styles.ts'
 import { UsageError } from '../usage-error.ts'
@@ -40,7 +40,11 @@ async function compare(context: CliContext, call: CommandCall): Promise<keyof ty
   const read = await answerOf(context, call)
   // People and programs are told the same, and the exit code is about no more than that.
   const answer = call.options.flag('times') ? read : { ...read, tree: withoutFolderTimes(read.tree) }
-  if (format === 'table') for (const note of answer.notes) context.stderr.write(`note: ${note}\n`)
+  if (format === 'table')
+    writeSentences(
+      context,
+      answer.notes.map((note) => `note: ${note}`),
+    )
   await writeAnswer(context, format, answer, () =>
     diffPage(answer, {
       width: lineWidth(context),
@@ -56,7 +60,7 @@ async function compare(context: CliContext, call: CommandCall): Promise<keyof ty
 async function noteFolder(context: CliContext, text: string): Promise<void> {
   if (!isImageText(text) || !(await isFolder(resolve(context.cwd, text)))) return
   const shown = printable(text, 300)
-  context.stderr.write(`note: ${shown} is taken for an image; the folder of that name is ./${shown}\n`)
+  writeSentences(context, [`note: ${shown} is taken for an image; the folder of that name is ./${shown}`])
 }
 
 /** Whatever can't be looked at is no folder that anybody meant. */

@@ -6,7 +6,7 @@ import { sizeOf } from '../ages.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { damageLines, gcSummary, gcTable } from '../gc-view.ts'
-import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, writeAnswer, writeSentences } from '../output.ts'
 import { EXIT_FAILED } from '../print-error.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { storeProgress, type StoreProgress } from '../store-progress.ts'
@@ -20,11 +20,14 @@ export const gc: RunCommand = async (context, call) => {
     await writeAnswer(context, outputFormat(call), { ...report, ...(verified && { verified }) }, () =>
       [
         call.options.flag('verbose') ? gcTable(report, lineWidth(context)) : '',
-        verified === undefined ? '' : damageLines(verified, report.dryRun),
+        verified === undefined ? '' : damageLines(verified, report.dryRun, lineWidth(context)),
         gcSummary(report),
       ].join(''),
     )
-    for (const { reason, message } of report.problems) context.stderr.write(`${reason}: ${message}\n`)
+    writeSentences(
+      context,
+      report.problems.map(({ reason, message }) => `${reason}: ${message}`),
+    )
     const isSound = report.problems.length === 0 && (verified?.damaged ?? []).length === 0
     return isSound ? 0 : EXIT_FAILED
   } finally {

@@ -7,7 +7,7 @@ import { sizeOf } from '../ages.ts'
 import type { RunCommand } from '../command-spec.ts'
 import { fieldLines } from '../fields.ts'
 import { referenceOf, withImage } from '../image-source.ts'
-import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, writeAnswer, writeSentences } from '../output.ts'
 import { inspectReferrers, inspectTags } from '../inspect-repository.ts'
 import { issueLine } from '../print-error.ts'
 import { withTagHint } from '../repository-questions.ts'
@@ -25,8 +25,7 @@ export const inspect: RunCommand = async (context, call) => {
   await withTagHint(context, reference, () =>
     withImage(context, call, reference, async ({ image }) => {
       if (referrers) return inspectReferrers(context, call, reference, image)
-      for (const issue of declaredVolumes(image.config).warnings)
-        context.stderr.write(`${issueLine(issue)}\n`)
+      writeSentences(context, declaredVolumes(image.config).warnings.map(issueLine))
       const answer = inspected(image)
       return writeAnswer(context, format, answer, () => inspectedLines(answer, lineWidth(context)))
     }),

@@ -15,6 +15,7 @@ import { withExaminedApp, type Examined } from '../examine.ts'
 import { requireInput, type InputApp, type InputDocuments } from '../input-documents.ts'
 import { InputSources } from '../input-sources.ts'
 import { LOCAL_API_VERSION, LOCAL_INSTANCE_KIND } from '../local-instance.ts'
+import { writeSentences } from '../output.ts'
 import { issueLine } from '../print-error.ts'
 import { readableState } from '../readable-state.ts'
 import { statePathsOf } from '../state-folder.ts'
@@ -57,7 +58,7 @@ async function renderApp(
   }
   const places = await placesOf(input, instanceId(desired.key, desired.revision), desired)
   const rendered = toLocal(desired, tree, host, places)
-  for (const issue of [...warnings, ...rendered.warnings]) context.stderr.write(`${issueLine(issue)}\n`)
+  writeSentences(context, [...warnings, ...rendered.warnings].map(issueLine))
   return [pinnedApp(context, document, examined), instanceObject(examined, rendered)]
 }
 

@@ -7,7 +7,7 @@ import { appPage } from '../app-page.ts'
 import { appsTable, listOf, withStatus } from '../app-view.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
-import { lineWidth, outputFormat, writeAnswer } from '../output.ts'
+import { lineWidth, outputFormat, writeAnswer, writeSentences } from '../output.ts'
 import { errorLines, EXIT_FAILED } from '../print-error.ts'
 import { statePathsOf } from '../state-folder.ts'
 import { painter } from '../styles.ts'
@@ -40,7 +40,7 @@ function showAll(context: CliContext, call: CommandCall, paths: StatePaths): Ans
     await writeAnswer(context, format, listOf(found), () =>
       appsTable(found, lineWidth(context), painter(context, context.stdout)),
     )
-    for (const line of damaged.flatMap(errorLines)) context.stderr.write(`${line}\n`)
+    writeSentences(context, damaged.flatMap(errorLines))
   }
   const fingerprint = canonicalJson([listOf(found), damaged.map(({ message }) => message)])
   return { fingerprint, isWhole: damaged.length === 0, print }

@@ -11,6 +11,7 @@ import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
 import { layerSemanticsOf } from '../layer-semantics.ts'
 import { referenceOf, withImage, type OpenImage } from '../image-source.ts'
+import { writeSentences } from '../output.ts'
 import { issueLine } from '../print-error.ts'
 import { pullProgress } from '../pull-progress.ts'
 import { requireReportFile, writeReport } from '../report-file.ts'
@@ -29,10 +30,10 @@ export const unpack: RunCommand = async (context, call) => {
   const where = file === undefined ? '--report' : 'the report'
   if (report.dropped.length > 0) {
     const left = `${entryWords(report.dropped.length)} ${report.dropped.length === 1 ? 'was' : 'were'} left out`
-    context.stderr.write(`${left}; ${where} says which and why\n`)
+    writeSentences(context, [`${left}; ${where} says which and why`])
   }
   const divergence = divergenceText(report.divergences)
-  if (divergence !== undefined) context.stderr.write(`${divergence}; ${where} lists all\n`)
+  if (divergence !== undefined) writeSentences(context, [`${divergence}; ${where} lists all`])
 }
 
 async function unpackTo(
@@ -64,7 +65,7 @@ async function unpackTo(
 
 async function writeBundle(context: CliContext, image: ResolvedImage, staging: string): Promise<void> {
   const { spec, warnings } = plainBundle(image, hostTree(join(staging, 'rootfs')))
-  for (const issue of warnings) context.stderr.write(`${issueLine(issue)}\n`)
+  writeSentences(context, warnings.map(issueLine))
   await writeFile(join(staging, 'config.json'), `${JSON.stringify(spec, undefined, 2)}\n`)
 }
 

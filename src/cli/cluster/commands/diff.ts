@@ -10,7 +10,7 @@ import type { ClusterObserved, ClusterOptions, KubeObject } from '../../../recon
 import type { CommandCall } from '../../command-spec.ts'
 import type { CliContext } from '../../context.ts'
 import { requireInput, type InputApp, type InputDocuments } from '../../input-documents.ts'
-import { lineWidth, outputFormat, writeAnswer } from '../../output.ts'
+import { lineWidth, outputFormat, writeAnswer, writeSentences } from '../../output.ts'
 import { EXIT_DIFF_FAILED, EXIT_DIFFERENT, errorLines, issueLine } from '../../print-error.ts'
 import { painter, type Paint } from '../../styles.ts'
 import { submissionOf } from '../../submission.ts'
@@ -47,7 +47,7 @@ export async function clusterDiff(
     changes.push(...found.changes)
     if (found.image !== undefined) imageChanges.push(found.image)
     failed ||= found.problems.length > 0
-    for (const line of found.problems.flatMap(errorLines)) context.stderr.write(`${line}\n`)
+    writeSentences(context, found.problems.flatMap(errorLines))
   }
   await writeAnswer(
     context,
@@ -128,7 +128,7 @@ async function changesOf(
   const settled = settledChanges(document.app, observed, context.now())
   const planned: PlannedChanges & Partial<Pick<Found, 'image'>> =
     settled ?? (await renderedChanges(context, call, target, { document, observed, secrets, settings }))
-  for (const issue of planned.warnings) context.stderr.write(`${issueLine(issue)}\n`)
+  writeSentences(context, planned.warnings.map(issueLine))
   const changes = [applied?.change]
   for (const step of planned.steps)
     changes.push(await changeOfStep(client, document.app.metadata.namespace, step))

@@ -8,6 +8,7 @@ import { renderPreflight } from '../../../reconcile/kubernetes/preflight-pod.ts'
 import type { KubeObject } from '../../../reconcile/kubernetes/types.ts'
 import type { RunCommand } from '../../command-spec.ts'
 import { requireInput } from '../../input-documents.ts'
+import { writeSentences } from '../../output.ts'
 import { issueLine } from '../../print-error.ts'
 import { examineForCluster, type ClusterExamined } from '../examine.ts'
 import { renderSettings, type RenderSettings } from '../render-options.ts'
@@ -19,7 +20,7 @@ export const renderForCluster: RunCommand = async (context, call) => {
   for (const document of documents.apps) {
     const { secrets } = documents
     const examined = await examineForCluster({ context, document, secrets, settings, claims: [] })
-    for (const issue of examined.warnings) context.stderr.write(`${issueLine(issue)}\n`)
+    writeSentences(context, examined.warnings.map(issueLine))
     objects.push(...objectsOf(examined, settings, call.options.flag('preflight')))
   }
   // All of it or nothing: half a stream would be half of what was meant.
