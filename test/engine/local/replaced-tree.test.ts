@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { collectGarbage } from '../../../src/engine/local/gc/collect.ts'
 import { storedItems } from '../../../src/engine/local/gc/inventory.ts'
 import {
   isMarkedDamaged,
@@ -10,7 +11,7 @@ import {
   parseReplaced,
   makeTree,
 } from '../../../src/engine/local/replaced-tree.ts'
-import { AStore, ONE } from './gc/a-store.ts'
+import { AStore, ONE, SIGNAL } from './gc/a-store.ts'
 import { temporaryFolder } from './temporary.ts'
 
 const KEY = `${'0'.repeat(32)}-v2`
@@ -105,6 +106,25 @@ describe('the collector', () => {
     await store.collect({ damaged })
     expect(await isMarkedDamaged(dir)).toBe(true)
     expect(store.has(image)).toBe(true)
+  })
+
+  test('marks it before anything goes: that may be all that showed the damage', async () => {
+    const image = await store.add('used')
+    await store.instance(ONE, image)
+    const blob = store.blobs.pathOf(image.manifest.layers[1]?.digest ?? image.digest)
+    const stopped = collectGarbage({
+      paths: store.paths,
+      dryRun: false,
+      damaged: new Set([store.treeDir(image), blob]),
+      signal: SIGNAL,
+      now: Date.now,
+      onProgress: () => {
+        throw new Error('stopped')
+      },
+    })
+    await expect(stopped).rejects.toThrow('stopped')
+    expect(existsSync(blob)).toBe(false)
+    expect(await isMarkedDamaged(store.treeDir(image))).toBe(true)
   })
 
   test('takes replaced trees that nothing has mounted, though their image is pinned, and unfinished ones that nobody needs', async () => {

@@ -71,11 +71,15 @@ export async function collectGarbage(input: CollectInput): Promise<CollectReport
     return reportOf(input, decision, await bytesFreed(pathsOf(decision.items), input.signal))
   }
   return withLock(paths.collectorLock, async () => {
-    const decision = await whileAnnounced(paths, async () => moveAllAside(await decide(input)))
+    const decision = await whileAnnounced(paths, async () => {
+      const decided = await decide(input)
+      // First: what goes may be all that showed the damage, and nobody would find it again.
+      for (const path of decided.damagedInUse) await markDamaged(path)
+      return moveAllAside(decided)
+    })
     const bytes = await bytesFreed(pathsOf(decision.items), input.signal)
     await removeAll(input, pathsOf(decision.items))
     await sweepCrashes(input)
-    for (const path of decision.damagedInUse) await markDamaged(path)
     return reportOf(input, decision, bytes)
   })
 }

@@ -36,6 +36,11 @@ export async function bytesFreed(paths: readonly string[], signal: AbortSignal):
   return bytes
 }
 
+/** `device:inode` of every name in the folder and below; several names of one file are told as often. None if it is gone. */
+export async function* inodesBelow(path: string, signal: AbortSignal): AsyncGenerator<string> {
+  for await (const { inode } of namesBelow(path, signal)) yield inode
+}
+
 /** A blob is one name: a program for each of a thousand of them would take longer than all the rest. */
 async function* namesBelow(path: string, signal: AbortSignal): AsyncGenerator<Name> {
   const stats = await lstat(path).catch(nothingIfMissing)

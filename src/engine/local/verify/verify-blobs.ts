@@ -26,10 +26,11 @@ export async function blobProblem(
   return found === hexOf(digest) ? undefined : `its ${size} bytes have digest ${algorithmOf(digest)}:${found}`
 }
 
-/** A disk that can't be read is damage, too. */
+/** A disk that can't be read is damage, too. Throws what is none, such as being told to end. */
 export function readProblem(error: unknown): string {
   if (error instanceof ExpectedError) return error.message
   const { code } = error as NodeJS.ErrnoException
-  if (code === undefined) throw error
+  // Of a DOMException it is a number.
+  if (typeof code !== 'string') throw error
   return `it cannot be read (${code})`
 }

@@ -16,39 +16,77 @@ import { readProblem } from './verify-blobs.ts'
 
 const MODE_BITS = 0o7777
 
-/** What is wrong with the layer in `dir` as a sentence, the first of it; undefined when nothing is. */
-export async function layerProblem(
-  dir: string,
-  onBytes: (bytes: number) => void,
-): Promise<string | undefined> {
-  try {
-    const record = decodeRecord(await readFile(join(dir, 'index')))
-    if (record === undefined) return 'its index is damaged'
-    for (const entry of record.entries) {
-      const differs = await difference(join(dir, 'content'), entry, onBytes)
-      if (differs !== undefined)
-        return `/${printable(toText(entry.path), 500)} has ${differs} than was unpacked`
-    }
-    return undefined
-  } catch (error) {
-    return readProblem(error)
-  }
+export interface LayerDamage {
+  /** The first of it, as a sentence. */
+  readonly problem: string
+  /** Of its files that are not as they were, as in `inodeOf`: trees may have the same. */
+  readonly inodes: ReadonlySet<string>
 }
 
-/** In words; undefined when there is none. */
-async function difference(
-  contentDir: string,
+/** As `find -printf %D:%i` has it. */
+export function inodeOf({ dev, ino }: { readonly dev: number; readonly ino: number }): string {
+  return `${dev}:${ino}`
+}
+
+/** What is wrong with the layer in `dir`; undefined when nothing is. Throws what `onBytes` throws. */
+export async function layerDamage(
+  dir: string,
+  onBytes: (bytes: number) => void,
+): Promise<LayerDamage | undefined> {
+  const record = await readFile(join(dir, 'index')).then(decodeRecord, readProblem)
+  if (record === undefined) return { problem: 'its index is damaged', inodes: new Set() }
+  if (typeof record === 'string') return { problem: record, inodes: new Set() }
+  const inodes = new Set<string>()
+  let problem: string | undefined
+  // All of them: a tree that can't be compared is judged by the files that it shares.
+  for (const entry of record.entries) {
+    const found = await entryProblem(dir, entry, inodes, onBytes)
+    problem ??= found
+  }
+  return problem === undefined ? undefined : { problem, inodes }
+}
+
+async function entryProblem(
+  dir: string,
   entry: LayerEntry,
+  inodes: Set<string>,
   onBytes: (bytes: number) => void,
 ): Promise<string | undefined> {
   const { content } = entry
   if (content?.file === undefined || content.crc32 === undefined) return undefined
-  const path = Buffer.concat([Buffer.from(`${contentDir}/`), toBuffer(content.file)])
-  const { mode, uid, gid } = await lstat(path)
+  const path = Buffer.concat([Buffer.from(`${join(dir, 'content')}/`), toBuffer(content.file)])
+  let inode: string | undefined
+  try {
+    const stats = await lstat(path)
+    inode = inodeOf(stats)
+    const differs = attributeThatDiffers(entry, stats) ?? (await contentProblem(path, content, onBytes))
+    if (differs === undefined) return undefined
+    inodes.add(inode)
+    return `/${printable(toText(entry.path), 500)} has ${differs} than was unpacked`
+  } catch (error) {
+    const problem = readProblem(error)
+    // It is there, but its disk does not give it.
+    if (inode !== undefined) inodes.add(inode)
+    return problem
+  }
+}
+
+/** In words; undefined when none does. */
+function attributeThatDiffers(
+  entry: LayerEntry,
+  { mode, uid, gid }: { readonly mode: number; readonly uid: number; readonly gid: number },
+): string | undefined {
   // Who keeps a store without being root has no owners in it.
   const policy = { keepIds: geteuid?.() === 0 }
   if ((mode & MODE_BITS) !== modeOf(entry, policy)) return 'another mode'
-  if (policy.keepIds && (uid !== entry.uid || gid !== entry.gid)) return 'another owner'
+  return policy.keepIds && (uid !== entry.uid || gid !== entry.gid) ? 'another owner' : undefined
+}
+
+async function contentProblem(
+  path: Buffer,
+  content: ContentRef,
+  onBytes: (bytes: number) => void,
+): Promise<string | undefined> {
   return (await isSound(path, content, onBytes)) ? undefined : 'other content'
 }
 

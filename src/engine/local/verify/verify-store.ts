@@ -2,7 +2,7 @@
  * Looks at every byte of the image store: blobs against their digests, merged trees against their layers. Changes
  * nothing; what was found damaged can then be given to the collector, which takes it away unless it is in use.
  */
-import { access } from 'node:fs/promises'
+import { access, lstat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { printable } from '../../../errors.ts'
 import type { Digest, ResolvedImage } from '../../../image/types.ts'
@@ -10,13 +10,15 @@ import { isDigest } from '../../../image/digest.ts'
 import { BlobStore } from '../../../registry/blob-store.ts'
 import type { TreeChange } from '../../../rootfs/diff.ts'
 import type { LayerLimits } from '../../../rootfs/types.ts'
+import { inodesBelow } from '../gc/disk-use.ts'
 import { storedItems, type StoredItem, type StoredKind } from '../gc/inventory.ts'
 import { readReferences, readResolved, type References } from '../gc/references.ts'
 import { treeKeys } from '../image-store.ts'
 import type { StatePaths } from '../paths.ts'
+import { isMarkedDamaged } from '../replaced-tree.ts'
 import { StoredBlobs } from '../stored-blobs.ts'
 import { blobProblem, readProblem } from './verify-blobs.ts'
-import { layerProblem } from './verify-layer.ts'
+import { inodeOf, layerDamage } from './verify-layer.ts'
 import { treeDamage } from './verify-tree.ts'
 
 export interface VerifyInput {
@@ -44,11 +46,12 @@ export interface DamagedItem {
 export interface VerifyReport {
   readonly checked: { readonly blobs: number; readonly trees: number; readonly layers: number }
   readonly damaged: readonly DamagedItem[]
-  /** Trees that could not be compared with anything, by the names of their folders. */
+  /** Trees that could not be compared with anything and are not known to be damaged, by the names of their folders. */
   readonly unverified: readonly { readonly name: string; readonly why: string }[]
 }
 
 const MAX_CHANGES = 50
+const FOUND_BEFORE = 'an earlier check found it damaged'
 
 export async function verifyStore(input: VerifyInput): Promise<VerifyReport> {
   const items = await storedItems(input.paths)
@@ -67,6 +70,7 @@ export async function verifyStore(input: VerifyInput): Promise<VerifyReport> {
     else if (item.kind === 'layer') await verifier.layer(item)
   }
   for (const tree of trees) await verifier.tree(tree)
+  await verifier.judgeTheRest()
   return verifier.report()
 }
 
@@ -82,6 +86,9 @@ class Verifier {
   /** By their blob's digest, until somebody finds something wrong with them. */
   readonly #layers = new Map<string, StoredItem[]>()
   readonly #checked = { blobs: 0, trees: 0, layers: 0 }
+  /** Of files that are not as they were: trees that have them by hard links are damaged, too. */
+  readonly #damagedInodes = new Set<string>()
+  readonly #notCompared: { readonly item: StoredItem; readonly why: string }[] = []
 
   constructor(input: VerifyInput, references: References) {
     this.#input = input
@@ -106,13 +113,16 @@ class Verifier {
 
   async layer(item: StoredItem): Promise<void> {
     let read = 0
-    const problem = await layerProblem(item.path, (bytes) => {
+    const damage = await layerDamage(item.path, (bytes) => {
       this.#input.signal.throwIfAborted()
       this.#input.onProgress?.(item.name, (read += bytes))
     })
     this.#checked.layers += 1
-    if (problem === undefined) this.#layers.set(item.name, [...(this.#layers.get(item.name) ?? []), item])
-    else if (await this.#isStillThere(item)) this.#note(item, problem)
+    if (damage === undefined) this.#layers.set(item.name, [...(this.#layers.get(item.name) ?? []), item])
+    else if (await this.#isStillThere(item)) {
+      this.#note(item, damage.problem)
+      for (const inode of damage.inodes) this.#damagedInodes.add(inode)
+    }
   }
 
   async record(item: StoredItem): Promise<void> {
@@ -128,7 +138,7 @@ class Verifier {
     const image = this.#images.get(item.name)
     const why = image === undefined ? 'no record says which layers it has' : this.#missing(image)
     if (image === undefined || why !== undefined) {
-      this.#unverified.push({ name: basename(item.path), why: why ?? '' })
+      this.#notCompared.push({ item, why: why ?? '' })
       return
     }
     this.#input.onProgress?.(item.name, 0)
@@ -138,20 +148,52 @@ class Verifier {
     try {
       await access(join(item.path, 'report.json'))
       const changes = await treeDamage({ dir: item.path, image, source, limits, signal })
-      if (changes.length > 0) this.#noteTree(item, image, changes)
+      if (changes.length > 0) await this.#noteTree(item, image, changes)
+      else if (await isMarkedDamaged(item.path)) this.#note(item, FOUND_BEFORE)
     } catch (error) {
       signal.throwIfAborted()
       if (await this.#isStillThere(item)) this.#note(item, readProblem(error))
     }
   }
 
+  /** Trees that could not be compared, after all that could be: some are known to be damaged all the same. */
+  async judgeTheRest(): Promise<void> {
+    for (const { item, why } of this.#notCompared) {
+      this.#input.signal.throwIfAborted()
+      const problem = await this.#knownDamage(item.path)
+      if (problem === undefined) this.#unverified.push({ name: basename(item.path), why })
+      else if (await this.#isStillThere(item)) this.#note(item, `${problem}; it was not compared: ${why}`)
+    }
+  }
+
+  /** What shows it may be gone since: the layer went when the damage was found, the tree stayed for its containers. */
+  async #knownDamage(dir: string): Promise<string | undefined> {
+    if (await isMarkedDamaged(dir)) return FOUND_BEFORE
+    if (this.#damagedInodes.size === 0) return undefined
+    for await (const inode of inodesBelow(join(dir, 'rootfs'), this.#input.signal))
+      if (this.#damagedInodes.has(inode)) return 'it shares files with what is damaged'
+    return undefined
+  }
+
   /** Its files may be those of the unpacked layers, by hard links: the next tree would have the same damage. */
-  #noteTree(item: StoredItem, { manifest }: ResolvedImage, changes: readonly TreeChange[]): void {
+  async #noteTree(
+    item: StoredItem,
+    { manifest }: ResolvedImage,
+    changes: readonly TreeChange[],
+  ): Promise<void> {
     this.#note(item, countWords(changes), changes)
+    for (const { path, type, fields } of changes)
+      if (type === 'file' && fields.some((field) => field !== 'links'))
+        await this.#noteInode(join(item.path, 'rootfs', path))
     for (const { digest } of manifest.layers) {
       for (const layer of this.#layers.get(digest) ?? []) this.#note(layer, 'a damaged tree shares its files')
       this.#layers.delete(digest)
     }
+  }
+
+  async #noteInode(path: string): Promise<void> {
+    const stats = await lstat(path).catch(() => undefined)
+    if (stats !== undefined) this.#damagedInodes.add(inodeOf(stats))
   }
 
   /** Damaged ones prove nothing. A tree that is whole without them is not damaged: it only can't be compared. */

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { LayerStore } from '../../../../src/engine/local/layer-store.ts'
 import { StoredContent } from '../../../../src/engine/local/stored-content.ts'
 import { PickSink } from '../../../../src/engine/local/unpack/pick-sink.ts'
-import { layerProblem } from '../../../../src/engine/local/verify/verify-layer.ts'
+import { layerDamage } from '../../../../src/engine/local/verify/verify-layer.ts'
 import { flattenImage } from '../../../../src/rootfs/flatten-image.ts'
 import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
 import { treeView } from '../../../../src/rootfs/tree.ts'
@@ -89,7 +89,7 @@ describe('in the layer store', () => {
   test('check sums are those of the bytes', async () => {
     const folder = await stored([parts])
     const [key = ''] = readdirSync(join(folder, 'layers'))
-    expect(await layerProblem(join(folder, 'layers', key), () => undefined)).toBeUndefined()
+    expect(await layerDamage(join(folder, 'layers', key), () => undefined)).toBeUndefined()
   })
 
   test('a copy with attributes of its own has the holes', async () => {

@@ -9,15 +9,18 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { cp, mkdir, open, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { unpackImage } from '../../../../src/engine/local/unpack/unpack-image.ts'
+import { layersOf, LayerStore } from '../../../../src/engine/local/layer-store.ts'
+import { isMarkedDamaged } from '../../../../src/engine/local/replaced-tree.ts'
+import { StoredContent } from '../../../../src/engine/local/stored-content.ts'
+import { unpackImage, type UnpackInput } from '../../../../src/engine/local/unpack/unpack-image.ts'
 import { verifyStore, type VerifyReport } from '../../../../src/engine/local/verify/verify-store.ts'
 import type { Digest, ResolvedImage } from '../../../../src/image/types.ts'
 import { DEFAULT_LIMITS } from '../../../../src/rootfs/limits.ts'
-import { encodeRecord } from '../../../../src/engine/local/stored-layer.ts'
+import { decodeRecord, encodeRecord } from '../../../../src/engine/local/stored-layer.ts'
 import { StoredBlobs } from '../../../../src/engine/local/stored-blobs.ts'
 import { AStore, ONE, SIGNAL } from '../gc/a-store.ts'
 import { temporaryFolder } from '../temporary.ts'
@@ -40,13 +43,22 @@ async function removeDamaged({ damaged }: VerifyReport) {
   return store.collect({ damaged: new Set(damaged.map(({ path }) => path)) })
 }
 
-/** The tree as the engine makes it. */
-async function unpack(): Promise<string> {
+/** The tree as the engine makes it; with `shared` of links to unpacked layers. */
+async function unpack(options: Partial<UnpackInput> = {}): Promise<string> {
   const dir = store.treeDir(image)
   await rm(dir, { recursive: true })
   const { manifest, config } = image
-  await unpackImage({ dir, manifest, config, source: new StoredBlobs(store.blobs), signal: SIGNAL })
+  const source = new StoredBlobs(store.blobs)
+  await unpackImage({ dir, manifest, config, source, signal: SIGNAL, ...options })
   return dir
+}
+
+async function unpackShared(): Promise<string> {
+  const layers = new LayerStore(store.paths.layers)
+  return unpack({
+    shared: (reader, policy) =>
+      new StoredContent(layers, { policy, limits: DEFAULT_LIMITS }, reader, layersOf(image)),
+  })
 }
 
 function layerOf({ manifest }: ResolvedImage, index: number): Digest {
@@ -242,4 +254,114 @@ describe.skipIf(!IS_ROOT)('a merged tree', () => {
     await rm(join(dir, 'report.json'))
     expect((await verify()).damaged).toMatchObject([{ kind: 'tree', path: dir }])
   })
+})
+
+describe.skipIf(!IS_ROOT)('a tree that can not be compared, since a blob rotted, too,', () => {
+  const appFile = (dir: string) => join(dir, 'rootfs', 'app')
+  const ownLayer = async () => {
+    const folders = await readdir(store.paths.layers)
+    const hex = layerOf(image, 1).slice(7)
+    return join(store.paths.layers, folders.find((name) => name.startsWith(hex)) ?? 'missing')
+  }
+  const treesIn = ({ damaged }: VerifyReport) => damaged.filter(({ kind }) => kind === 'tree')
+
+  test('is damaged when it shares a file with a damaged layer, and goes', async () => {
+    const dir = await unpackShared()
+    await rot(store.blobs.pathOf(layerOf(image, 0)), 600)
+    await rot(appFile(dir), 0)
+    const report = await verify()
+    expect(report.damaged.map(({ kind }) => kind).sort()).toEqual(['blob', 'layer', 'tree'])
+    expect(treesIn(report)).toMatchObject([{ path: dir, inUse: false }])
+    expect(treesIn(report)[0]?.problem).toMatch(
+      /^it shares files with what is damaged; it was not compared: layer sha256:[0-9a-f]+ is damaged$/,
+    )
+    expect(report.unverified).toEqual([])
+    await removeDamaged(report)
+    expect(existsSync(dir)).toBe(false)
+  })
+
+  test("is damaged whichever of the layer's files it shares", async () => {
+    const dir = await unpackShared()
+    await store.blobs.remove(layerOf(image, 0))
+    const layerDir = await ownLayer()
+    const entries = decodeRecord(await readFile(join(layerDir, 'index')))?.entries ?? []
+    const [app] = entries
+    if (app?.content === undefined) throw new Error('no file')
+    // Another one before it, of which there is nothing any more.
+    const lost = { ...app, path: 'aa', content: { ...app.content, file: 'aa' } }
+    const usage = { entries: 2, bytes: 9, metadataBytes: 3 }
+    await writeFile(join(layerDir, 'index'), encodeRecord({ entries: [lost, app], usage, dropped: [] }))
+    expect(treesIn(await verify())).toEqual([])
+    await rot(appFile(dir), 0)
+    expect(treesIn(await verify())).toMatchObject([{ path: dir }])
+  })
+
+  test('is damaged when it shares a file that another tree shows to be so, though the layer looks whole', async () => {
+    const dir = await unpackShared()
+    await cp(dir, `${dir}-overlayfs`, { recursive: true })
+    lutimesSync(appFile(dir), 1, 1)
+    rmSync(join(`${dir}-overlayfs`, 'rootfs', 'app'))
+    linkSync(appFile(dir), join(`${dir}-overlayfs`, 'rootfs', 'app'))
+    const other = await store.add('other')
+    await rm(store.treeDir(other), { recursive: true })
+    await rename(`${dir}-overlayfs`, store.treeDir(other))
+    await store.blobs.remove(layerOf(other, 1))
+    expect(
+      treesIn(await verify())
+        .map(({ path }) => path)
+        .sort(),
+    ).toEqual([dir, store.treeDir(other)].sort())
+  })
+
+  test('is whole when it shares none', async () => {
+    await unpackShared()
+    const dir = await unpack()
+    await rot(store.blobs.pathOf(layerOf(image, 0)), 600)
+    const [app] = decodeRecord(await readFile(join(await ownLayer(), 'index')))?.entries ?? []
+    await rot(join(await ownLayer(), 'content', app?.content?.file ?? 'missing'), 0)
+    const report = await verify()
+    expect(report.damaged.map(({ kind }) => kind).sort()).toEqual(['blob', 'layer'])
+    expect(report.unverified).toMatchObject([{ name: basename(dir) }])
+  })
+
+  test('stays damaged for the next check while a container has it', async () => {
+    const dir = await unpackShared()
+    await store.instance(ONE, image)
+    await rot(store.blobs.pathOf(layerOf(image, 0)), 600)
+    await rot(appFile(dir), 0)
+    const report = await verify()
+    expect(treesIn(report)).toMatchObject([{ path: dir, inUse: true, usedBy: ['default/one'] }])
+    await removeDamaged(report)
+    expect(await isMarkedDamaged(dir)).toBe(true)
+    const next = await verify()
+    expect(next.damaged).toMatchObject([{ kind: 'tree', path: dir, inUse: true }])
+    expect(next.damaged[0]?.problem).toMatch(
+      /^an earlier check found it damaged; it was not compared: layer /,
+    )
+    expect(next.unverified).toEqual([])
+  })
+})
+
+test.skipIf(!IS_ROOT)(
+  'a tree that an earlier check found damaged stays so, though nothing differs now',
+  async () => {
+    const dir = await unpack()
+    await writeFile(join(dir, 'damaged'), '')
+    expect((await verify()).damaged).toMatchObject([
+      { kind: 'tree', path: dir, problem: 'an earlier check found it damaged' },
+    ])
+  },
+)
+
+test.skipIf(!IS_ROOT)('a check that is told to end in a layer calls nothing damaged', async () => {
+  await unpackShared()
+  for (const digest of await store.blobs.list()) await store.blobs.remove(digest)
+  const ending = new AbortController()
+  const report = verifyStore({
+    paths: store.paths,
+    limits: DEFAULT_LIMITS,
+    signal: ending.signal,
+    onProgress: () => ending.abort(),
+  })
+  await expect(report).rejects.toThrow('aborted')
 })
