@@ -93,7 +93,8 @@ function pinField(image: ImageStatus, nowMs: number, width: number): readonly st
   const { source, rollback, resolvedAt } = image
   const when = `${resolvedAt} (${ageOf(resolvedAt, nowMs)} ago)`
   if (rollback !== undefined) {
-    const was = rollback.reference === undefined ? '' : `, which was ${printable(rollback.reference, 500)}`
+    const was =
+      rollback.reference === undefined ? '' : ` to what ${printable(rollback.reference, 500)} named before`
     return field('Chosen', `${when} by a rollback${was}`, width)
   }
   const place = source?.host ?? source?.path ?? ''

@@ -10,6 +10,7 @@ export const PROGRESS_PHASES: readonly ProgressPhase[] = [
   'Pulling',
   'Unpacking',
   'Seeding',
+  'Stopping',
   'Starting',
 ]
 
@@ -26,9 +27,11 @@ export function progressLine(
   return cutText(`${name}: ${words}`, width, 'end')
 }
 
-/** Without the numbers: for logs, where only a change of phase is a line. */
+/** Without the numbers that grow: for logs, where only a change of phase is a line. */
 export function phaseLine(name: string, progress: ProgressEvent | undefined, waiting: string): string {
-  return `${name}: ${progress === undefined ? waiting : progress.phase}`
+  if (progress === undefined) return `${name}: ${waiting}`
+  const { phase, detail } = progress
+  return `${name}: ${phase}${detail === undefined ? '' : ` ${printable(detail)}`}`
 }
 
 function eventWords({ phase, done, total, detail }: ProgressEvent, withBar: boolean): string {

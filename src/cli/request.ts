@@ -24,6 +24,10 @@ export interface AppRequest {
   readonly expect: (before: StoredApp) => Partial<Expectation>
   /** One line about the result, for people. */
   readonly say: (before: StoredApp, after: StoredApp) => string
+  /** For standard error, as soon as it is asked. */
+  readonly note?: string | undefined
+  /** false: it is done as soon as it is asked. */
+  readonly waits?: boolean
 }
 
 /** Sets the annotations, waits unless told not to, prints the result; returns the exit code. */
@@ -38,17 +42,27 @@ export async function requestOfApp(
   const apps = new LocalAppStore(paths)
   const before = await requireApp(apps, key)
   await apps.change(key, (resource) => withAnnotations(resource, request.annotations))
-  if (!call.options.flag('wait')) {
-    await ensureController(context, call, paths)
-    return 0
-  }
+  if (request.note !== undefined) context.stderr.write(`${request.note}\n`)
+  const { waits = true } = request
+  const isOver = !waits || !call.options.flag('wait')
+  if (isOver) await ensureController(context, call, paths)
+  if (isOver && waits) return 0
   const expected = { key, generation: before.generation, before: before.status, ...request.expect(before) }
-  const waited = await waitForApps(context, call, paths, [expected])
-  const exitCode = reportVerdicts(context, waited.apps, waited.interrupted)
+  const exitCode = waits ? await awaited(context, call, paths, expected) : 0
   const after = await requireApp(apps, key)
   if (format !== 'table') await printApps(context, call, paths, [key])
   else if (exitCode === 0) context.stdout.write(`${request.say(before, after)}\n`)
   return exitCode
+}
+
+async function awaited(
+  context: CliContext,
+  call: CommandCall,
+  paths: StatePaths,
+  expected: Expectation,
+): Promise<number> {
+  const { apps, interrupted } = await waitForApps(context, call, paths, [expected])
+  return reportVerdicts(context, apps, interrupted)
 }
 
 /** RFC 3339 with nine digits, the last ones random: two requests in one millisecond differ. */

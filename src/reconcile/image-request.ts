@@ -30,7 +30,7 @@ export function imageRequest(
 ): ImageRequest {
   const request = app.metadata.annotations?.[RESOLVE_REQUESTED_AT]
   const pinned = status?.image
-  const asked = request !== undefined && request !== status?.lastHandledRequest
+  const asked = openRequest(app.metadata.annotations, status) !== undefined
   const rollbackTo = app.metadata.annotations?.[ROLLBACK_TO]
 
   if (asked && rollbackTo !== undefined) return { kind: 'pin', digest: parseRollback(rollbackTo), request }
@@ -41,6 +41,19 @@ export function imageRequest(
   if (app.spec.imagePolicy?.resolve === 'Interval' && due)
     return { kind: 'resolve', why: 'interval', request }
   return { kind: 'keep', digest: pinned.digest }
+}
+
+/**
+ * What somebody asked for that has had no answer yet. It is wanted until it is answered or its annotation goes: through
+ * an outage, too.
+ */
+export function openRequest(
+  annotations: Readonly<Record<string, string>> | undefined,
+  status: Pick<AppStatus, 'lastHandledRequest'> | undefined,
+): 'rebuild' | 'rollback' | undefined {
+  const request = annotations?.[RESOLVE_REQUESTED_AT]
+  if (request === undefined || request === status?.lastHandledRequest) return undefined
+  return annotations?.[ROLLBACK_TO] === undefined ? 'rebuild' : 'rollback'
 }
 
 /** When `imagePolicy.resolve: Interval` asks next; undefined under the other policies and before the first pin. */

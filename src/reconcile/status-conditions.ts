@@ -15,6 +15,8 @@ import {
 } from '../crd/conditions.ts'
 import type { ImageStatus } from '../crd/status.ts'
 import { printable, type Reason } from '../errors.ts'
+import { openRequest } from './image-request.ts'
+import { appId } from './names.ts'
 import { lastRun } from './plan.ts'
 import { pinMessage } from './status-image.ts'
 import { availableOf } from './status-move.ts'
@@ -54,7 +56,7 @@ export function imageCondition(facts: Facts, image: ImageStatus | undefined): Ne
       IMAGE_RESOLVED,
       'False',
       facts.resolveError.reason,
-      `${facts.resolveError.message}; what was pinned stays`,
+      `${facts.resolveError.message}; what was pinned stays${stillWanted(facts)}`,
     )
   }
   if (image !== undefined) return resolvedCondition(image)
@@ -62,6 +64,16 @@ export function imageCondition(facts: Facts, image: ImageStatus | undefined): Ne
     previousCondition(facts, IMAGE_RESOLVED) ??
     condition(IMAGE_RESOLVED, 'Unknown', 'Pending', 'not resolved yet')
   )
+}
+
+/** A request outlives its failure: whoever reads of the one must learn of the other, and how to end it. */
+function stillWanted({ app, previous, resolveError }: Facts): string {
+  const open = openRequest(app?.metadata.annotations, previous)
+  if (app === undefined || open === undefined) return ''
+  const { namespace, name } = app.metadata
+  const shown = namespace === 'default' ? name : appId({ namespace, name })
+  const when = resolveError?.retry === 'backoff' ? 'until it works' : "at the app's next change"
+  return `; the ${open} is still wanted and tried again ${when}; to take it back: fairlead rebuild ${shown} --cancel`
 }
 
 export function resolvedCondition(image: ImageStatus): NextCondition {

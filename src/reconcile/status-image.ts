@@ -71,7 +71,7 @@ function isRolledBack({ rollback = false }: ImageFacts, same: boolean): boolean 
 /** What is pinned and why, as a sentence. */
 export function pinMessage({ canonical, digest, reference, rollback }: ImageStatus): string {
   if (rollback === undefined) return `${canonical} is ${digest}`
-  const was = rollback.reference === undefined ? '' : `, which was ${rollback.reference}`
+  const was = rollback.reference === undefined ? '' : `, which ${rollback.reference} named before`
   return `rolled back to ${digest}${was}; spec.image stays ${reference} until it is changed or asked again`
 }
 

@@ -72,6 +72,13 @@ describe('a view', () => {
     expect(shown(true, looks, { TERM: 'dumb' })).toBe(shown(false, looks))
   })
 
+  test('in a log leaves out the numbers, not what is done to what', () => {
+    const at = (progress: ProgressEvent): ProgressRow => ({ name: 'a', progress, waiting: 'waits' })
+    const stopping = at({ phase: 'Stopping', detail: 'the container, up to 30 s\n' })
+    const looks = [[at({ phase: 'Pulling', done: 1 })], [at({ phase: 'Pulling', done: 2 })], [stopping]]
+    expect(shown(false, looks)).toBe('a: Pulling\na: Stopping the container, up to 30 s\\u000a\n')
+  })
+
   test('on a terminal overwrites its lines, only when they change, and takes them away', () => {
     const up = '\u001b[2A\u001b[0J'
     expect(shown(true, looks)).toBe(

@@ -212,7 +212,7 @@ describe('one app', () => {
     await storeApp(desk.state, 'web', { ...status, image })
     const { stdout } = await desk.run(['status', 'web'], { now })
     expect(stdout).toContain(
-      '\nChosen   2026-01-01T12:00:00Z (3h ago) by a rollback, which was example/app:0\n',
+      '\nChosen   2026-01-01T12:00:00Z (3h ago) by a rollback to what example/app:0 named before\n',
     )
     expect(stdout).not.toContain('Resolved')
   })

@@ -288,6 +288,47 @@ describe('requests', () => {
     expect(Object.keys(stored.metadata.annotations)).toEqual([RESOLVE_REQUESTED_AT])
   })
 
+  const OPEN: readonly (readonly [string, readonly string[]])[] = [
+    ['rebuild', ['rebuild', 'web']],
+    ['rollback', ['rollback', 'web']],
+  ]
+
+  test.each(OPEN)('an open %s is taken back by rebuild --cancel', async (open, args) => {
+    await annotationsAfter(args)
+    expect(await run(['rebuild', 'web', '--cancel'], 'nothing')).toMatchObject({
+      code: 0,
+      stdout: `web: the ${open} is taken back; pinned is ${DIGEST_A}\n`,
+      stderr: '',
+    })
+    expect(await run(['rebuild', 'web', '--cancel'], 'nothing')).toMatchObject({
+      code: 0,
+      stdout: 'web: no rebuild or rollback is open\n',
+    })
+    const { stdout } = await run(['rebuild', 'web', '--cancel', '-o', 'json'], 'nothing')
+    expect(Object.keys((JSON.parse(stdout) as { metadata: object }).metadata)).not.toContain('annotations')
+  })
+
+  test.each(OPEN)('an open %s is taken back by restart, which says so', async (open, args) => {
+    await annotationsAfter(args)
+    expect(await run(['restart', 'web', '--no-wait'], 'nothing')).toMatchObject({
+      code: 0,
+      stderr: `web: the ${open} that was still wanted is taken back\n`,
+    })
+    const { stdout } = await desk.run(['status', 'web', '-o', 'json'])
+    const { metadata } = JSON.parse(stdout) as { metadata: { annotations: object } }
+    expect(Object.keys(metadata.annotations)).toEqual([RESTART_REQUESTED_AT])
+  })
+
+  test('an answered request is nothing to take back', async () => {
+    await storeApp(desk.state, 'web', runningStatus())
+    await storeInstance(desk.state, 'web', { alive: true })
+    await run(['rebuild', 'web'], 'ready')
+    expect(await run(['rebuild', 'web', '--cancel'], 'nothing')).toMatchObject({
+      code: 0,
+      stdout: 'web: no rebuild or rollback is open\n',
+    })
+  })
+
   test.each([
     ['rollback without a history', ['rollback', 'web'], 'has no earlier digest'],
     [

@@ -221,7 +221,7 @@ describe('a request', () => {
     })
     expect(findCondition(world.status(KEY)?.conditions ?? [], 'ImageResolved')).toMatchObject({
       reason: 'RolledBack',
-      message: `rolled back to ${digest('a1')}, which was ${IMAGE}; spec.image stays ${NEXT} until it is changed or asked again`,
+      message: `rolled back to ${digest('a1')}, which ${IMAGE} named before; spec.image stays ${NEXT} until it is changed or asked again`,
     })
     expect(world.violations).toEqual([])
     edit(world, { image: NEXT }, asked('t3'))
@@ -252,6 +252,29 @@ describe('a request', () => {
     expect(world.status(KEY)).toMatchObject({ image: { digest: digest('b2') }, lastHandledRequest: 't1' })
   })
 
+  const resolvedOf = (world: World) =>
+    findCondition(world.status(KEY)?.conditions ?? [], 'ImageResolved')?.message
+  const CANCEL = 'to take it back: fairlead rebuild chat/mattermost --cancel'
+
+  test.each([
+    ['rebuild', {}],
+    ['rollback', { [ROLLBACK_TO]: digest('c3') }],
+  ])('that fails says that the %s is still wanted, until it is taken back', async (name, more) => {
+    const world = await running()
+    edit(world, {}, asked('t1', more))
+    world.failures.set('resolve', OUTAGE)
+    await pass(world)
+    expect(resolvedOf(world)).toBe(
+      `down; what was pinned stays; the ${name} is still wanted and tried again until it works; ${CANCEL}`,
+    )
+    world.failures.clear()
+    world.tags.set(IMAGE, digest('b2'))
+    edit(world, {})
+    await pass(world)
+    expect(world.status(KEY)?.image?.digest).toBe(digest('a1'))
+    expect(resolvedOf(world)).toBe(`${IMAGE} is ${digest('a1')}`)
+  })
+
   test('for a tag that is gone keeps what runs and does not try again', async () => {
     const world = await running()
     world.tags.delete(IMAGE)
@@ -262,6 +285,9 @@ describe('a request', () => {
       'ImageResolved=False/ImageNotFound',
       'no Reconciling',
     ])
+    expect(resolvedOf(world)).toContain(
+      "still wanted and tried again at the app's next change; to take it back",
+    )
   })
 })
 

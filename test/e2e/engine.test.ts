@@ -176,6 +176,15 @@ describe.each(['runc', 'crun'] as const)('under %s', (runtime) => {
     expect(performance.now() - began).toBeGreaterThan(1000)
   })
 
+  test('says for how long it waits for a container that does not end', async () => {
+    await using sandbox = await Sandbox.create({ runtime })
+    const stubborn = await image(sandbox, { run: "trap '' TERM; while :; do sleep 0.1; done" })
+    await sandbox.mustUp([app('stubborn', stubborn, { terminationGracePeriodSeconds: 2 })])
+    const { code, stderr } = await sandbox.cli(['restart', 'stubborn'])
+    expect(code).toBe(0)
+    expect(stderr).toContain('stubborn: Stopping the container, up to 2 s\n')
+  })
+
   test('drops privileges: no capability for a user, no new privileges, seccomp on, only the usual devices', async () => {
     await using sandbox = await Sandbox.create({ runtime })
     const run = `cat /proc/self/status >/data/status; touch /data/done; ${WAIT_FOREVER}`

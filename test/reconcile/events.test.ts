@@ -127,7 +127,7 @@ test.each<[string, AppStatus | undefined, AppStatus, readonly string[]]>([
       } as AppStatus['image'],
     },
     [
-      `Normal RolledBack: rolled back to ${digest('b2')}, which was example.com/mattermost:9; spec.image stays example.com/mattermost:10 until it is changed or asked again`,
+      `Normal RolledBack: rolled back to ${digest('b2')}, which example.com/mattermost:9 named before; spec.image stays example.com/mattermost:10 until it is changed or asked again`,
     ],
   ],
   ['not ready for a while', UP, DOWN, []],

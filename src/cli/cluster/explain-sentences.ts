@@ -30,7 +30,7 @@ function imageSentences(stored: StoredApp): readonly string[] {
   const chosen =
     image.rollback === undefined
       ? `${reference} named ${image.digest} when it was resolved at ${image.resolvedAt}${where}.`
-      : `Rolled back at ${image.resolvedAt} to ${image.digest}${was === undefined ? '' : `, which was ${printable(was, 500)}`}; spec.image stays ${reference}.`
+      : `Rolled back at ${image.resolvedAt} to ${image.digest}${was === undefined ? '' : `, which ${printable(was, 500)} named before`}; spec.image stays ${reference}.`
   return [
     chosen,
     ...(image.reference === fieldsOf(fieldsOf(stored.resource)['spec'])['image']

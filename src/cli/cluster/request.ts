@@ -21,6 +21,10 @@ export interface ClusterRequest {
   readonly expect: Partial<Expectation>
   /** One line about the result, for people. */
   readonly say: (before: StoredApp, after: StoredApp) => string
+  /** For standard error, as soon as it is asked. */
+  readonly note?: string | undefined
+  /** false: it is done as soon as it is asked. */
+  readonly waits?: boolean
 }
 
 export async function requestOfClusterApp(
@@ -40,19 +44,30 @@ export async function requestOfClusterApp(
     { metadata: { annotations: nulled(request.annotations) } },
     { fieldManager: PLUGIN_FIELD_MANAGER },
   )
-  if (!call.options.flag('wait')) return 0
+  if (request.note !== undefined) context.stderr.write(`${request.note}\n`)
+  const { waits = true } = request
+  if (waits && !call.options.flag('wait')) return 0
   const expected = {
     key,
     generation: storedApp(changed).generation,
     before: before.status,
     ...request.expect,
   }
-  const waited = await waitForClusterApp(context, call, target, expected)
-  const exitCode = reportVerdicts(context, waited.apps, waited.interrupted, PLUGIN_PROGRAM)
+  const exitCode = waits ? await awaited(context, call, target, expected) : 0
   const after = await requireClusterApp(target, key)
   if (format !== 'table') await writeAnswer(context, format, withStatus(after), () => '')
   else if (exitCode === 0) context.stdout.write(`${request.say(before, after)}\n`)
   return exitCode
+}
+
+async function awaited(
+  context: CliContext,
+  call: CommandCall,
+  target: ClusterTarget,
+  expected: Expectation,
+): Promise<number> {
+  const { apps, interrupted } = await waitForClusterApp(context, call, target, expected)
+  return reportVerdicts(context, apps, interrupted, PLUGIN_PROGRAM)
 }
 
 /** A merge patch removes what is null (RFC 7386). */

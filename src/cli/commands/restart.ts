@@ -5,6 +5,7 @@ import { ExpectedError } from '../../errors.ts'
 import { namedApp } from '../app-name.ts'
 import { readyOf, shortName } from '../app-view.ts'
 import type { RunCommand } from '../command-spec.ts'
+import { restartNote, withdrawal } from '../open-request.ts'
 import { freshRequest, requestOfApp } from '../request.ts'
 import { requireApp } from '../require-app.ts'
 import { statePathsOf } from '../state-folder.ts'
@@ -18,10 +19,12 @@ export const restart: RunCommand = async (context, call) => {
       path: 'spec.suspend',
     })
   }
+  const open = withdrawal(stored)
   return requestOfApp(context, call, {
     paths,
     key,
-    annotations: { [RESTART_REQUESTED_AT]: freshRequest(context.now()) },
+    annotations: { ...open.annotations, [RESTART_REQUESTED_AT]: freshRequest(context.now()) },
+    note: restartNote(shortName(key), open),
     expect: ({ status }) => ({ otherRevisionThan: status?.workload?.revision }),
     say: (_before, after) =>
       `${shortName(key)}: restarted, revision ${after.status?.workload?.revision ?? 'unknown'}`,

@@ -99,10 +99,20 @@ export const APP_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'rebuild',
     summary: 'resolve the reference anew and move to the digest that it names now',
-    details: 'What runs goes on running until the new image is pulled, checked and ready to start.',
+    details:
+      'What runs goes on running until the new image is pulled, checked and ready to start. Where nobody answers, the ' +
+      'rebuild stays wanted, also after the command has ended, until it works or is taken back by --cancel, rollback ' +
+      'or restart.',
     arguments: [NAME],
-    options: [...WAITING, OUTPUT],
-    examples: [{ words: 'rebuild mattermost', says: 'prints the old and the new digest' }],
+    options: [
+      { flags: '--cancel', description: 'take back a rebuild or rollback that has had no answer yet' },
+      ...WAITING,
+      OUTPUT,
+    ],
+    examples: [
+      { words: 'rebuild mattermost', says: 'prints the old and the new digest' },
+      { words: 'rebuild mattermost --cancel', says: 'not any more: the pin stays' },
+    ],
     needsRoot: true,
     load: async () => (await import('../commands/rebuild.ts')).rebuild,
   },

@@ -109,10 +109,19 @@ const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'rebuild',
     summary: 'resolve the reference anew and move to the digest that it names now',
-    details: 'What runs goes on running until the new image is pulled, checked and its volumes are ready.',
+    details:
+      'What runs goes on running until the new image is pulled, checked and its volumes are ready. Where nobody ' +
+      'answers, the rebuild stays wanted, also after the command has ended, until it works or is taken back by ' +
+      '--cancel, rollback or restart.',
     arguments: [NAME],
-    options: WAITING,
-    examples: [{ words: 'rebuild mattermost', says: 'prints the old and the new digest' }],
+    options: [
+      { flags: '--cancel', description: 'take back a rebuild or rollback that has had no answer yet' },
+      ...WAITING,
+    ],
+    examples: [
+      { words: 'rebuild mattermost', says: 'prints the old and the new digest' },
+      { words: 'rebuild mattermost --cancel', says: 'not any more: the pin stays' },
+    ],
     load: async () => (await import('../cluster/commands/rebuild.ts')).rebuild,
   },
   {

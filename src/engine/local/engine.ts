@@ -19,8 +19,9 @@ import { ExpectedError, invariant, type Issue } from '../../errors.ts'
 import { engineFileContents, updateEngineFiles } from './engine-files.ts'
 import { InstanceStore, type InstanceRecord } from './instance-store.ts'
 import { observeApp } from './observe.ts'
-import { instancePaths, type StatePaths } from './paths.ts'
+import { appPaths, instancePaths, type StatePaths } from './paths.ts'
 import { BUSYBOX, prepareInstance, sourceData, type PrepareInput } from './prepare.ts'
+import { progressFileSink } from './progress.ts'
 import { readRun } from './run-state.ts'
 import { runtimeFor, type Runtime, type RuntimeName } from './runtime.ts'
 import type { SourceStore } from './source-store.ts'
@@ -124,7 +125,7 @@ export class LocalEngine implements Engine {
           prepared,
         )
       case 'stop':
-        return this.#stop(step.id)
+        return this.#stop(key, step.id)
       case 'record-end':
         return this.#recordEnd(step.id, step.failures, step.restarts)
       case 'start':
@@ -198,10 +199,19 @@ export class LocalEngine implements Engine {
     await launch(this.#options.paths, record, run)
   }
 
-  async #stop(id: string): Promise<void> {
+  /** Some programs ignore the signal: whoever waits is told for how long at the most. */
+  async #stop(key: AppKey, id: string): Promise<void> {
+    const { paths } = this.#options
     const record = await this.#record(id)
     const run = (await this.#instances.runs(id)).at(-1) ?? 0
-    if (run > 0) await stop(this.#options.paths, this.#runtime(record.runtime), record, run)
+    if (run === 0) return
+    const progress = progressFileSink(appPaths(paths, key).progress, () => performance.now())
+    progress.report({ phase: 'Stopping', detail: `the container, up to ${record.graceSeconds} s` })
+    try {
+      await stop(paths, this.#runtime(record.runtime), record, run)
+    } finally {
+      progress.end()
+    }
   }
 
   async #recordEnd(id: string, failures: number, restarts: number): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { rmSync, writeFileSync } from 'node:fs'
 
-export type ProgressPhase = 'Resolving' | 'Pulling' | 'Unpacking' | 'Seeding' | 'Starting'
+export type ProgressPhase = 'Resolving' | 'Pulling' | 'Unpacking' | 'Seeding' | 'Stopping' | 'Starting'
 
 export interface ProgressEvent {
   readonly phase: ProgressPhase

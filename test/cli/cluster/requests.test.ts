@@ -59,6 +59,31 @@ describe('rebuild', () => {
     expect(Object.keys((await annotations()) ?? {}).toSorted()).toEqual([RESOLVE_REQUESTED_AT, 'mine'])
   })
 
+  test('that is open is taken back by --cancel', async () => {
+    await desk.app('chat/web', statusWith(DIGEST_A))
+    await desk.run(['rebuild', 'web', '--no-wait'])
+    expect(await desk.run(['rebuild', 'web', '--cancel'])).toMatchObject({
+      code: 0,
+      stdout: `chat/web: the rebuild is taken back; pinned is ${DIGEST_A}\n`,
+      stderr: '',
+    })
+    expect(Object.keys((await annotations()) ?? {})).toEqual([])
+    expect(await desk.run(['rebuild', 'web', '--cancel'])).toMatchObject({
+      code: 0,
+      stdout: 'chat/web: no rebuild or rollback is open\n',
+    })
+  })
+
+  test('that is open is taken back by restart, which says so', async () => {
+    await desk.app('chat/web', statusWith(DIGEST_A))
+    await desk.run(['rebuild', 'web', '--no-wait'])
+    expect(await desk.run(['restart', 'web', '--no-wait'])).toMatchObject({
+      code: 0,
+      stderr: 'chat/web: the rebuild that was still wanted is taken back\n',
+    })
+    expect(Object.keys((await annotations()) ?? {})).toEqual([RESTART_REQUESTED_AT])
+  })
+
   test('--no-wait asks and returns', async () => {
     await desk.app('chat/web', statusWith(DIGEST_A))
     expect(await desk.run(['rebuild', 'web', '--no-wait'])).toMatchObject({ code: 0, stdout: '', stderr: '' })

@@ -5,6 +5,7 @@ import { appId } from '../../../reconcile/names.ts'
 import { readyOf } from '../../app-view.ts'
 import type { CommandCall } from '../../command-spec.ts'
 import type { CliContext } from '../../context.ts'
+import { restartNote, withdrawal } from '../../open-request.ts'
 import { freshRequest } from '../../request.ts'
 import { requestOfClusterApp } from '../request.ts'
 import { namedClusterApp, onCluster, requireClusterApp, type ClusterTarget } from '../target.ts'
@@ -21,10 +22,12 @@ export async function clusterRestart(
       path: 'spec.suspend',
     })
   }
+  const open = withdrawal(before)
   return requestOfClusterApp(context, call, target, {
     key,
     before,
-    annotations: { [RESTART_REQUESTED_AT]: freshRequest(context.now()) },
+    annotations: { ...open.annotations, [RESTART_REQUESTED_AT]: freshRequest(context.now()) },
+    note: restartNote(appId(key), open),
     expect: { otherRevisionThan: before.status?.workload?.revision },
     say: (_before, after) =>
       `${appId(key)}: restarted, revision ${after.status?.workload?.revision ?? 'unknown'}`,
