@@ -10,6 +10,7 @@ import { startHealthServer } from '../controller/health-server.ts'
 import { ControllerMetrics } from '../controller/metrics.ts'
 import { OutdatedTicker, type Watch } from '../controller/outdated-ticker.ts'
 import { OutdatedWatch } from '../controller/outdated.ts'
+import { READY, type ConditionStatus } from '../crd/conditions.ts'
 import { ensureFolder, listFolder, sweepRemoved, sweepTemporary, writeJson } from '../engine/local/disk.ts'
 import { Leases } from '../engine/local/gc/leases.ts'
 import { takeLock } from '../engine/local/lock.ts'
@@ -20,6 +21,7 @@ import { sweepStaging } from '../engine/local/unpack/staging.ts'
 import { watchApps } from '../engine/local/watch-apps.ts'
 import { ExpectedError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import type { AppStore } from '../reconcile/ports.ts'
 import { listenAt, type Address } from './listen-address.ts'
 import { packageVersion } from './package-version.ts'
 
@@ -42,6 +44,9 @@ export interface ControllerInfo {
   readonly runtime: string
 }
 
+type ReadyCounts = Readonly<Record<ConditionStatus, number>>
+const NO_APPS: ReadyCounts = { True: 0, False: 0, Unknown: 0 }
+
 const PULSE_INTERVAL_MS = 500
 const IDLE_CHECK_MS = 1000
 const MAX_TICK_MS = 5_000
@@ -63,17 +68,24 @@ export async function runController(state: LocalState, options: RunControllerOpt
   try {
     await sweep(state)
     await writeJson(paths.controllerInfo, controllerInfo(state.config.runtime))
-    const gone = goneWatch(state, options.log)
-    const outdated = outdatedWatch(state, options.log)
+    const watches: { gone?: GoneWatch } = {}
+    let ready = NO_APPS
     const metrics = new ControllerMetrics({
       controller: 'containerapp',
-      goneImages: () => gone.count,
+      apps: () => ready,
+      goneImages: () => watches.gone?.count ?? 0,
       registries: state.registryReadings,
     })
+    const gone = (watches.gone = goneWatch(state, metrics, options.log))
+    const outdated = outdatedWatch(state, options.log)
+    const scrape = async () => {
+      ready = await countReady(state.apps)
+      return metrics.text()
+    }
     const server =
       options.metrics === undefined
         ? undefined
-        : await startHealthServer({ ...listenAt(options.metrics), metrics: () => metrics.text() })
+        : await startHealthServer({ ...listenAt(options.metrics), metrics: scrape })
     const controller = buildController(state, { gone, outdated, metrics }, options.log)
     const tickers = tickersOf(state, { gone, outdated }, controller, options.log)
     await controller.start()
@@ -105,8 +117,26 @@ export async function runController(state: LocalState, options: RunControllerOpt
   }
 }
 
-function goneWatch({ images, config }: LocalState, log: Logger): GoneWatch {
-  return new GoneWatch({ images, intervalMs: config.goneCheckMs, now: Date.now, random: Math.random, log })
+function goneWatch({ images, config }: LocalState, metrics: ControllerMetrics, log: Logger): GoneWatch {
+  return new GoneWatch({
+    images,
+    intervalMs: config.goneCheckMs,
+    now: Date.now,
+    random: Math.random,
+    log,
+    asked: metrics.askedForImage,
+  })
+}
+
+/** One whose state can't be read counts as unknown: it must not keep the scraper from the rest. */
+async function countReady(apps: Pick<AppStore, 'list' | 'read'>): Promise<ReadyCounts> {
+  const counts = { ...NO_APPS }
+  for (const key of await apps.list()) {
+    const stored = await apps.read(key).catch(() => undefined)
+    const condition = stored?.status?.conditions?.find(({ type }) => type === READY)
+    counts[condition?.status ?? 'Unknown'] += 1
+  }
+  return counts
 }
 
 function outdatedWatch({ images, config }: LocalState, log: Logger): OutdatedWatch {

@@ -20,7 +20,7 @@ export interface HealthServerOptions {
   /** What is not ready yet, such as `ContainerApps not listed yet`; empty when it is. */
   readonly missing?: () => readonly string[]
   /** Prometheus' text format. */
-  readonly metrics?: () => string
+  readonly metrics?: () => string | Promise<string>
   /** Whether the bearer of that token may read metrics; absent: everybody may. */
   readonly authorize?: (token: string) => Promise<boolean>
   /** PEM. A token should not travel without it. */
@@ -102,9 +102,10 @@ function routesOf({ wedged, missing, metrics, authorize }: HealthServerOptions):
   if (wedged !== undefined) routes.set('/healthz', () => verdict(wedged() ?? ''))
   if (missing !== undefined) routes.set('/readyz', () => verdict(missing().join('; ')))
   if (metrics !== undefined) {
-    const show = () => ({ status: 200, text: metrics(), headers: { 'Content-Type': METRICS_CONTENT_TYPE } })
+    const headers = { 'Content-Type': METRICS_CONTENT_TYPE }
+    const show = async () => ({ status: 200, text: await metrics(), headers })
     routes.set('/metrics', async (request) =>
-      authorize === undefined ? show() : ((await refusal(request, authorize)) ?? show()),
+      authorize === undefined ? show() : ((await refusal(request, authorize)) ?? (await show())),
     )
   }
   return routes

@@ -5,7 +5,7 @@
 export type Labels = Readonly<Record<string, string>>
 
 export interface Family {
-  /** Lines with line ends. */
+  /** Lines with line ends; empty while there is no sample. */
   text(): string
 }
 
@@ -28,7 +28,7 @@ export class Counter implements Family {
   }
 
   text(): string {
-    return header(this.#name, this.#help, 'counter') + lines(this.#name, this.#values)
+    return family(this.#name, this.#help, 'counter', this.#values)
   }
 }
 
@@ -54,7 +54,7 @@ export class Gauge implements Family {
 
   text(): string {
     const values = this.#read().map(([labels, value]) => [labelText(labels), value] as const)
-    return header(this.#name, this.#help, this.#type) + lines(this.#name, values)
+    return family(this.#name, this.#help, this.#type, values)
   }
 }
 
@@ -99,6 +99,17 @@ export class Histogram implements Family {
       lines(`${this.#name}_count`, [[series, below]])
     )
   }
+}
+
+/** A name without samples would only look as if something were missing. */
+function family(
+  name: string,
+  help: string,
+  type: string,
+  values: Iterable<readonly [string, number]>,
+): string {
+  const samples = lines(name, values)
+  return samples === '' ? '' : header(name, help, type) + samples
 }
 
 function header(name: string, help: string, type: string): string {

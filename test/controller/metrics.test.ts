@@ -32,6 +32,11 @@ describe('the text format', () => {
     expect(gauge.text()).toBe('# HELP depth Depth\n# TYPE depth gauge\ndepth 2.5\n')
   })
 
+  test('of what has no sample: nothing', () => {
+    expect(new Counter('things_total', 'Things').text()).toBe('')
+    expect(new Gauge('depth', 'Depth', () => []).text()).toBe('')
+  })
+
   test('of a histogram: each bucket counts what is in the ones below, bounds included', () => {
     const histogram = new Histogram('time_seconds', 'Time', { c: 'x' }, [0.1, 1])
     for (const value of [0.05, 0.1, 0.5, 1, 7]) histogram.observe(value)

@@ -276,14 +276,20 @@ test('a second controller is refused, the first one ends gracefully and its cont
 })
 
 test('a controller tells Prometheus about its passes where it is asked to', async () => {
-  await using sandbox = await Sandbox.create()
+  await using sandbox = await Sandbox.create({ config: { goneCheckInterval: '300ms' } })
   const port = await freePort()
   const ended = sandbox.cli(['controller', '--engine', 'local', '--metrics-address', `127.0.0.1:${port}`])
   await eventually('the controller runs', async () => (await sandbox.controller()) !== undefined)
   await sandbox.mustUp([app('web', await layoutOf(sandbox))])
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const scrape = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const held = /^fairlead_image_presence_checks_total\{result="held"\} [1-9]/m
+  await eventually('the digest was asked for', async () => held.test(await scrape()))
+  const text = await scrape()
   expect(text).toMatch(/^controller_runtime_reconcile_total\{.*result="success"\} [1-9]/m)
-  expect(text).toContain('# TYPE fairlead_registry_pause_seconds gauge')
+  expect(text).toContain('fairlead_apps{ready="True"} 1\n')
+  expect(text).toContain('fairlead_image_presence_checks_total{result="gone"} 0\n')
+  for (const name of ['leader_election_master_status', 'rest_client_requests_total'])
+    expect(text).not.toContain(name)
   await sandbox.stopController('SIGTERM')
   expect((await ended).code).toBe(0)
 })
