@@ -1,6 +1,7 @@
 /** Reads both sides of a `diff` into trees that can be compared, each from where it is. */
 import { resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { LocalAppStore } from '../engine/local/app-store.ts'
 import type { StatePaths } from '../engine/local/paths.ts'
 import { readFolderTree, readOpenFolder } from '../engine/local/folder-tree.ts'
 import { withOwnImage } from '../engine/local/own-image.ts'
@@ -13,11 +14,12 @@ import type { ComparedImage } from '../image/config-diff.ts'
 import { digestIn } from '../image/digest.ts'
 import type { ImageSource } from '../image/source.ts'
 import type { Digest, ResolvedImage } from '../image/types.ts'
-import type { AppKey } from '../reconcile/names.ts'
+import { parseAppKey, type AppKey } from '../reconcile/names.ts'
 import { flattenImage, type FlattenInput } from '../rootfs/flatten-image.ts'
 import { HashSink } from '../rootfs/hash-sink.ts'
 import type { TreeNode } from '../rootfs/types.ts'
 import { readConfig } from '../engine/local/config.ts'
+import { namespaceOf } from './app-name.ts'
 import { shortName } from './app-view.ts'
 import type { CommandCall } from './command-spec.ts'
 import type { CliContext } from './context.ts'
@@ -64,11 +66,7 @@ export function readSide(reader: SideReader, side: DiffSide): Promise<ReadSide> 
 
 /** The image that an app runs, or that a volume was seeded from: what a side is compared with when it stands alone. */
 export async function readOwnImage(reader: SideReader, side: DiffSide): Promise<ReadSide> {
-  if (side.kind === 'image' || side.kind === 'folder')
-    throw new UsageError(
-      'name what to compare it with; only app:// and volume:// have an image of their own',
-      'b',
-    )
+  if (side.kind === 'image' || side.kind === 'folder') throw await nothingToCompare(reader, side)
   const { context, call } = reader
   const { openLocal } = await import('../engine/local/open.ts')
   const state = openLocal({ stateDir: stateDirOf(context, call) })
@@ -79,6 +77,23 @@ export async function readOwnImage(reader: SideReader, side: DiffSide): Promise<
       : seedOf(await storedVolume(state.paths, side), shortName(side.key))
   return withOwnImage(state, stored, digest, context.signal, ({ image, source, semantics }) =>
     flattened(context, image, source, { semantics, limits: state.config.limits }),
+  )
+}
+
+/** Whoever types the bare name of an app is told how an app is named here. */
+async function nothingToCompare(
+  { context, call }: SideReader,
+  side: Extract<DiffSide, { readonly kind: 'image' | 'folder' }>,
+): Promise<UsageError> {
+  const name = side.kind === 'image' ? side.reference.original : ''
+  const key = parseAppKey(name, namespaceOf(call))
+  const isApp =
+    key !== undefined &&
+    (await new LocalAppStore(statePathsOf(context, call)).read(key).catch(() => undefined)) !== undefined
+  const meant = isApp ? `; did you mean app://${name}?` : ''
+  return new UsageError(
+    `name what to compare it with; only app:// and volume:// have an image of their own${meant}`,
+    'b',
   )
 }
 

@@ -38,12 +38,15 @@ export class OptionValues {
     return ms
   }
 
-  /** A whole number from 0; undefined when it is not given. */
-  count(name: string): number | undefined {
+  /** A whole number from `least`; undefined when it is not given. */
+  count(name: string, least = 0): number | undefined {
     const text = this.text(name)
     if (text === undefined) return undefined
-    if (!/^\d{1,9}$/.test(text)) {
-      throw new UsageError(`found ${JSON.stringify(text)}; must be a whole number`, `--${dashed(name)}`)
+    if (!/^\d{1,9}$/.test(text) || Number(text) < least) {
+      throw new UsageError(
+        `found ${JSON.stringify(text)}; must be a whole number, ${least} or more`,
+        `--${dashed(name)}`,
+      )
     }
     return Number(text)
   }

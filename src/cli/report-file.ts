@@ -39,6 +39,9 @@ function cannotWrite(error: unknown): string {
   return `cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`
 }
 
+/** As elsewhere, `-` is standard output: what people read goes to standard error then. */
+export const STANDARD_OUTPUT = '-'
+
 /** Throws ExpectedError: DiskFull, or PermissionDenied for what has changed since it was looked at. */
 export async function writeReport(file: string, report: object): Promise<void> {
   try {

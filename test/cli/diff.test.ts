@@ -14,6 +14,7 @@ import { aConfig } from '../support/builders.ts'
 import { failureOf } from '../support/expected-error.ts'
 import { dir, file, hardlink, layer, symlink, type LayerPart } from '../support/layer.ts'
 import { buildImage, buildIndex, hostPlatform, writeLayout } from '../support/layout.ts'
+import { runningStatus, storeApp } from './prepared-state.ts'
 import { Desk } from './run.ts'
 
 const OWN = hostPlatform()
@@ -173,6 +174,33 @@ describe('the exit code', () => {
     await layout()
     expect((await desk.run(['diff', ...args])).code).toBe(code)
   })
+
+  test.each(['0', '-3', 'x'])('of the limit %s comes with what would be right', async (limit) => {
+    await layout()
+    const { stderr } = await desk.run(['diff', 'oci:layout:one', 'oci:layout:two', '--limit', limit])
+    expect(stderr).toBe(`InvalidSpec: --limit: found "${limit}"; must be a whole number, 1 or more\n`)
+  })
+})
+
+test('the name of an app alone is told as app://', async () => {
+  await storeApp(desk.state, 'web', runningStatus())
+  expect((await desk.run(['diff', 'web'])).stderr).toMatch(/; did you mean app:\/\/web\?\n$/)
+  expect((await desk.run(['diff', 'other'])).stderr).not.toContain('did you mean')
+})
+
+test('an image and an app say that the configuration is left out', async () => {
+  await layout()
+  const words = 'note: only files are compared; the configuration of the image is left out\n'
+  expect((await desk.run(['diff', 'oci:layout:one', 'app://web'])).stderr).toContain(words)
+  expect((await desk.run(['diff', 'app://web'])).stderr).not.toContain(words)
+})
+
+test('a folder with the tree in its rootfs says so', async () => {
+  await layout()
+  mkdirSync(join(desk.dir, 'out/rootfs/etc'), { recursive: true })
+  const { stderr } = await desk.run(['diff', 'oci:layout:one', './out/'])
+  expect(stderr.replaceAll('\n', ' ')).toContain('compare with ./out/rootfs')
+  expect((await desk.run(['diff', 'oci:layout:one', './out/rootfs'])).stderr).toBe('')
 })
 
 describe('a file that is too large to be read', () => {

@@ -430,6 +430,14 @@ test.skipIf(geteuid?.() !== 0)(
   },
 )
 
+test.skipIf(geteuid?.() !== 0)('unpack writes its report to standard output for -', async () => {
+  await layout()
+  const { stdout, stderr } = await desk.run(['unpack', 'oci:layout:one', 'out', '--report', '-'])
+  expect(JSON.parse(stdout)).toHaveProperty('dropped')
+  expect(stderr).toMatch(/out\/rootfs: \d+ entr/)
+  expect(existsSync(join(desk.dir, '-'))).toBe(false)
+})
+
 test('unpack refuses a folder that holds something', async () => {
   await layout()
   mkdirSync(join(desk.dir, 'full/x'), { recursive: true })

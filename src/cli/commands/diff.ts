@@ -1,6 +1,6 @@
 /** `fairlead diff`: images, folders, roots of running apps and volumes, by content and every attribute. */
 import { stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { printable } from '../../errors.ts'
 import { withoutFolderTimes } from '../../rootfs/diff.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
@@ -12,7 +12,6 @@ import { diffSideOf, isImageText } from '../diff-side.ts'
 import { lineWidth, outputFormat, writeAnswer, writeSentences } from '../output.ts'
 import { EXIT_DIFF_FAILED, EXIT_DIFFERENT, printError } from '../print-error.ts'
 import { painter } from '../styles.ts'
-import { UsageError } from '../usage-error.ts'
 
 /** Lines of files on a terminal: a few pages. */
 const TERMINAL_LIMIT = 200
@@ -35,9 +34,12 @@ const EXIT_CODES = { equal: 0, different: EXIT_DIFFERENT, unknown: EXIT_DIFF_FAI
 
 async function compare(context: CliContext, call: CommandCall): Promise<keyof typeof EXIT_CODES> {
   const format = outputFormat(call)
-  const limit = limitOf(call)
+  // 0 would hide every name.
+  const limit = call.options.count('limit', 1)
   for (const text of call.args) await noteFolder(context, text)
-  const read = await answerOf(context, call)
+  if (format === 'table') noteConfiguration(context, call)
+  const found = await answerOf(context, call)
+  const read = { ...found, notes: [...found.notes, ...(await rootfsNotes(context, call, found))] }
   // People and programs are told the same, and the exit code is about no more than that.
   const answer = call.options.flag('times') ? read : { ...read, tree: withoutFolderTimes(read.tree) }
   if (format === 'table')
@@ -54,6 +56,13 @@ async function compare(context: CliContext, call: CommandCall): Promise<keyof ty
   )
   if (answer.tree.length > 0 || answer.config.length > 0) return 'different'
   return answer.unread.length > 0 ? 'unknown' : 'equal'
+}
+
+/** Of an app only the files are read: how it runs is the resource's word as well as the image's. */
+function noteConfiguration(context: CliContext, call: CommandCall): void {
+  const kinds = call.args.map((text) => diffSideOf(call, text).kind)
+  if (kinds.includes('app') && kinds.includes('image'))
+    writeSentences(context, ['note: only files are compared; the configuration of the image is left out'])
 }
 
 /** Said before a registry is asked, which may take its time and knows an image of that name or not. */
@@ -84,9 +93,26 @@ async function answerOf(context: CliContext, call: CommandCall): Promise<DiffAns
   return diffAnswer(a, await readSide(reader, second))
 }
 
-/** UsageError for 0, which would hide every name. */
-function limitOf(call: CommandCall): number | undefined {
-  const limit = call.options.count('limit')
-  if (limit === 0) throw new UsageError('found "0"; must be a whole number above 0', '--limit')
-  return limit
+/** Of a folder that `unpack` made, or of a bundle: the tree is one further down. */
+async function rootfsNotes(
+  context: CliContext,
+  call: CommandCall,
+  { tree }: DiffAnswer,
+): Promise<readonly string[]> {
+  if (!tree.some(({ path, change }) => path === '/rootfs' && change !== 'modified')) return []
+  const notes: string[] = []
+  for (const text of call.args) {
+    if (diffSideOf(call, text).kind !== 'folder') continue
+    const inner = join(text, 'rootfs')
+    if (await isFolder(resolve(context.cwd, inner)))
+      notes.push(
+        `${printable(text, 300)} has a folder rootfs; if the tree is in it, compare with ${shownFolder(text)}`,
+      )
+  }
+  return notes
+}
+
+/** `join` would take the `./` away, without which it is an image. */
+function shownFolder(text: string): string {
+  return `${printable(text.replace(/\/+$/, ''), 300)}/rootfs`
 }

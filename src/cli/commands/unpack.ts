@@ -14,20 +14,23 @@ import { referenceOf, withImage, type OpenImage } from '../image-source.ts'
 import { writeSentences } from '../output.ts'
 import { issueLine } from '../print-error.ts'
 import { pullProgress } from '../pull-progress.ts'
-import { requireReportFile, writeReport } from '../report-file.ts'
+import { requireReportFile, STANDARD_OUTPUT, writeReport } from '../report-file.ts'
 import { sizeOf } from '../ages.ts'
 
 export const unpack: RunCommand = async (context, call) => {
   const reference = referenceOf(call.args[0])
   const dir = resolve(context.cwd, call.args[1] ?? '')
   const named = call.options.text('report')
-  const file = named === undefined ? undefined : resolve(context.cwd, named)
+  const isPiped = named === STANDARD_OUTPUT
+  const file = named === undefined || isPiped ? undefined : resolve(context.cwd, named)
   if (file !== undefined) await requireReportFile(file, dir)
   const report = await withImage(context, call, reference, (open) => unpackTo(context, call, open, dir))
   if (file !== undefined) await writeReport(file, report)
+  if (isPiped) context.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`)
   const shown = printable(join(dir, 'rootfs'), 500)
-  context.stdout.write(`${shown}: ${entryWords(report.entries)}, ${sizeOf(report.bytes)}\n`)
-  const where = file === undefined ? '--report' : 'the report'
+  const output = isPiped ? context.stderr : context.stdout
+  output.write(`${shown}: ${entryWords(report.entries)}, ${sizeOf(report.bytes)}\n`)
+  const where = named === undefined ? '--report' : 'the report'
   if (report.dropped.length > 0) {
     const left = `${entryWords(report.dropped.length)} ${report.dropped.length === 1 ? 'was' : 'were'} left out`
     writeSentences(context, [`${left}; ${where} says which and why`])

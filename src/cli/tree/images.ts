@@ -71,7 +71,7 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
       { flags: '--bundle', description: 'make it a bundle: write config.json, too' },
       {
         flags: '--report <file>',
-        description: 'write what was dropped and where other engines differ, as JSON',
+        description: 'write what was dropped and where other engines differ, as JSON; - for standard output',
         kind: 'file',
       },
       LAYER_SEMANTICS_OPTION,
