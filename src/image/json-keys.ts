@@ -3,7 +3,7 @@
  * already accepted, so it needs no grammar of its own: it follows quotes and brackets.
  */
 
-const MAX_DEPTH = 64
+export const MAX_DEPTH = 64
 
 interface Level {
   /** Keys seen so far by their folded form; undefined in arrays. */

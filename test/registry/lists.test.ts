@@ -38,6 +38,26 @@ function paged(pages: readonly (readonly string[])[], link: (last: number) => st
   })
 }
 
+/** `head`, then `more` again and again, as fast as it is read. */
+function endless(
+  head: string,
+  more: string,
+  onSend = (): void => undefined,
+): Parameters<typeof registry.on>[1] {
+  return (_request, response) => {
+    response.writeHead(200)
+    response.write(head)
+    const go = () => {
+      onSend()
+      response.write(more, (error) => {
+        if (error === null || error === undefined) go()
+      })
+    }
+    go()
+    return true
+  }
+}
+
 describe('the link to the next page', () => {
   test.each([
     ['</x?last=a>; rel="next"', '/x?last=a'],
@@ -119,16 +139,30 @@ describe('tags', () => {
   })
 
   test('L1 are read up to 32 MiB', async () => {
-    const chunk = Buffer.alloc(1024 * 1024, 0x20)
-    registry.on(/tags\/list/, (_request, response) => {
-      response.writeHead(200)
-      const more = () => void response.write(chunk, more)
-      more()
-      return true
-    })
+    registry.on(/tags\/list/, endless('{"tags":[', `"${'x'.repeat(1000)}",`.repeat(256)))
     expect(await failureOf(() => tags())).toMatch(
       /^LimitExceeded: the list of tags of .* has more than 33554432 bytes/,
     )
+  })
+
+  test.each([
+    ['beside its tags', '{', '"0":[],'.repeat(64 * 1024)],
+    ['in one entry', '{"tags":["', 'x'.repeat(64 * 1024)],
+  ])('L1 with more than a document may have %s are refused', async (where, head, more) => {
+    registry.on(/tags\/list/, endless(head, more))
+    const found = await failureOf(() => tags())
+    expect(found).toMatch(/^LimitExceeded: the list of tags of .* has more than 4194304 bytes /)
+    expect(found).toContain(where)
+  })
+
+  test('L1 are given up in the middle of a page when the caller ends', async () => {
+    const caller = new AbortController()
+    let sent = 0
+    const onSend = () => {
+      if ((sent += 1) === 8) caller.abort(new Error('enough'))
+    }
+    registry.on(/tags\/list/, endless('{"tags":[', '"a",'.repeat(16 * 1024), onSend))
+    await expect(listTags(reference(), options(), {}, caller.signal)).rejects.toThrow('enough')
   })
 
   test('L2 that come all at once, though fewer were asked for, are all taken', async () => {

@@ -1,5 +1,6 @@
 /** A list of tags is read in pieces exactly as JSON.parse and the strict reader read it as a whole. */
-import { describe, expect, test } from 'vitest'
+import { assert, array, constantFrom, integer, property } from 'fast-check'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { parseStrictJson } from '../../src/image/json.ts'
 import { TagPage } from '../../src/registry/tag-page.ts'
 
@@ -30,6 +31,11 @@ function readWhole(text: string): readonly unknown[] | undefined {
 }
 
 const many = Array.from({ length: 4000 }, (_one, n) => `v${n}`)
+
+const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
+const otherLists = (count: number) => `{${Array.from({ length: count }, (_one, n) => `"${n}":[]`).join(',')}`
+const longText = (chars: number, lists: number) =>
+  `{"x":"${'x'.repeat(chars)}",${otherLists(lists).slice(1)}}`
 
 const DOCUMENTS: readonly (readonly [string, string])[] = [
   ['none', '{"name":"a","tags":[]}'],
@@ -67,6 +73,18 @@ const DOCUMENTS: readonly (readonly [string, string])[] = [
   ['something behind it', '{"tags":["1"]}{}'],
   ['keys twice in an element', '{"tags":[{"a":1,"a":2}]}'],
   ['nothing', ''],
+  ['a key of escapes only', String.raw`{"\u0074\u0061\u0067\u0073":["1"]}`],
+  [
+    'a key of escapes only, and one more letter',
+    String.raw`{"\u0074\u0061\u0067\u0073s":["1"],"tags":["2"]}`,
+  ],
+  ['its key as a text', '{"name":"tags","child":["y"],"tags":["1"]}'],
+  ['its key as a text only', '{"name":"tags",["1"]}'],
+  ['as many levels as are read', `{"tags":[${nested(62)}]}`],
+  ['a level too many', `{"tags":[${nested(63)}]}`],
+  ['a level too many beside it', `{"tags":["1"],"child":${nested(64)}}`],
+  ['many lists of other names', `${otherLists(1000)},"tags":["1"]}`],
+  ['a long text, then many lists of other names', longText(50_000, 1000)],
 ]
 
 describe.each(DOCUMENTS)('%s', (_title, text) => {
@@ -93,4 +111,96 @@ test('elements are handed out while the list comes in', () => {
   const page = new TagPage('the list', (element) => taken.push(element))
   page.write(Buffer.from(JSON.stringify({ tags: many }).slice(0, -2)))
   expect(taken.length).toBeGreaterThan(2000)
+})
+
+/** Pieces of documents that are nearly lists of tags, so that what is made of them is valid often enough. */
+const WORDS = [
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '"tags"',
+  '"name"',
+  '"Tags"',
+  String.raw`"t\u0061gs"`,
+  '"a"',
+  '1',
+  ' ',
+  '"\\"',
+]
+
+test('any text in any chunks is read as it is as a whole', () => {
+  const words = array(constantFrom(...WORDS), { maxLength: 12 }).map((parts) => parts.join(''))
+  const members = array(constantFrom('"tags":["1",["2"]]', '"a":[]', '"b":{"tags":["3"]}', '"tags":null'))
+  const texts = [words, words.map((text) => `{"tags":[${text}]}`), members.map((all) => `{${all.join(',')}}`)]
+  for (const text of texts)
+    assert(
+      property(text, integer({ min: 1, max: 40 }), (document, length) => {
+        const found = read(document, length)
+        expect(typeof found === 'string' ? undefined : found).toEqual(readWhole(document))
+      }),
+      { numRuns: 500 },
+    )
+})
+
+/** Reads the document, all at once or drop by drop; returns how many bytes were copied for it. */
+function bytesCopied(text: string, length: number): number {
+  let copied = 0
+  const [concat, set] = [Buffer.concat, Uint8Array.prototype.set]
+  vi.spyOn(Buffer, 'concat').mockImplementation((list, total) => {
+    const joined = concat(list, total)
+    copied += joined.length
+    return joined
+  })
+  vi.spyOn(Uint8Array.prototype, 'set').mockImplementation(function (this: Uint8Array, from, at) {
+    copied += from.length
+    set.call(this, from, at)
+  })
+  onTestFinished(() => void vi.restoreAllMocks())
+  read(text, length)
+  vi.restoreAllMocks()
+  return copied
+}
+
+describe.each<[string, string]>([
+  ['many lists of other names', `${otherLists(5000)}}`],
+  ['a long text, then many lists of other names', longText(100_000, 1000)],
+  ['one entry that is a long text', `{"tags":["${'x'.repeat(100_000)}"]}`],
+  ['one entry of many lists', `{"tags":[[${'[],'.repeat(20_000)}0]]}`],
+])('of %s', (_title, text) => {
+  test.each([1, 4096, 1 << 26])(
+    'each byte is copied a few times at most, in chunks of %i bytes',
+    (length) => {
+      const copied = bytesCopied(text, length)
+      expect(copied).toBeGreaterThanOrEqual(text.length / 2)
+      expect(copied).toBeLessThan(6 * text.length)
+    },
+  )
+})
+
+test.each([
+  ['a long text', `{"x":"${'x'.repeat(5_000_000)}`, 'beside its tags'],
+  ['many lists of other names', otherLists(600_000), 'beside its tags'],
+  ['one long entry', `{"tags":["${'x'.repeat(5_000_000)}`, 'in one entry'],
+])('%s is refused before the page ends', (_title, text, where) => {
+  const page = new TagPage('the list', () => undefined)
+  const bytes = Buffer.from(text)
+  let written = 0
+  const write = () => {
+    for (; written < bytes.length; written += 65_536) page.write(bytes.subarray(written, written + 65_536))
+  }
+  expect(write).toThrow(`the list has more than 4194304 bytes ${where}`)
+  expect(written).toBeLessThanOrEqual(4_194_304)
+})
+
+test('a second list is refused where it begins', () => {
+  const page = new TagPage('the list', () => undefined)
+  expect(() => page.write(Buffer.from('{"tags":[],"tags":['))).toThrow('the key "tags" twice in one object')
+})
+
+test('a nesting without end is refused at once', () => {
+  const page = new TagPage('the list', () => undefined)
+  expect(() => page.write(Buffer.from('['.repeat(65)))).toThrow('the list is nested deeper than 64 levels')
 })
