@@ -107,3 +107,8 @@ export function layerDescriptor({ blob, mediaType, digest, size, descriptor }: C
 export function caseDiffIds({ layers, diffIds }: LayerCase): readonly Digest[] {
   return diffIds ?? layers.map(({ diffId }) => diffId)
 }
+
+/** Whether a word names the case: by its id, or by the number that it shares with others (`55` for `55a` and `55a2`). */
+export function isNamed(id: string, word: string): boolean {
+  return id === word || (/^\d+$/.test(word) && /^\d+/.exec(id)?.[0] === word)
+}

@@ -13,7 +13,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { mustRun } from '../../../scripts/lib/run.ts'
 import { CASES } from './cases.ts'
-import type { LayerCase } from './case.ts'
+import { isNamed, type LayerCase } from './case.ts'
 import { makeTable, readTable, TABLE_FILE, updateTable, type ToolResult } from './divergence-table.ts'
 import { DIVERGENCE_PAGE_FILE, divergencePage } from './divergence-page.ts'
 import { measureImages, measureTool, measureTools, type ImageResults } from './measure.ts'
@@ -29,10 +29,16 @@ interface Options {
   readonly cases: readonly string[]
   readonly json: boolean
   readonly update: boolean
+  readonly help: boolean
 }
+
+const USAGE = `npx node test/conformance/layers/run.ts [--tool NAME|'COMMAND {layout} {tag} {out}']... [--case ID|NUMBER]... [-o table|json]
+npx node test/conformance/layers/run.ts --update [--case ID|NUMBER]...
+README.md beside it tells more.`
 
 async function main(): Promise<void> {
   const options = readOptions()
+  if (options.help) return console.log(USAGE)
   if (options.update) return await update(options.cases)
   const cases = casesNamed(options.cases)
   const results = []
@@ -53,6 +59,7 @@ function readOptions(): Options {
       case: { type: 'string', multiple: true, default: [] },
       output: { type: 'string', short: 'o', default: 'table' },
       update: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   })
   if (values.output !== 'table' && values.output !== 'json')
@@ -61,14 +68,15 @@ function readOptions(): Options {
     tools: values.tool,
     cases: values.case,
     json: values.output === 'json',
+    help: values.help,
     update: values.update,
   }
 }
 
-function casesNamed(ids: readonly string[]): readonly LayerCase[] {
-  const unknown = ids.find((id) => !CASES.some((layerCase) => layerCase.id === id))
+function casesNamed(words: readonly string[]): readonly LayerCase[] {
+  const unknown = words.find((word) => !CASES.some(({ id }) => isNamed(id, word)))
   if (unknown !== undefined) throw new UsageError(`no case is called ${unknown}`)
-  return ids.length === 0 ? CASES : CASES.filter(({ id }) => ids.includes(id))
+  return words.length === 0 ? CASES : CASES.filter(({ id }) => words.some((word) => isNamed(id, word)))
 }
 
 async function measureNamed(name: string, cases: readonly LayerCase[]): Promise<ToolResult> {
@@ -100,7 +108,8 @@ async function update(ids: readonly string[]): Promise<void> {
     comparisons: new Map([...result.comparisons, ...(ofImages.get(result.tool) ?? [])]),
   }))
   const measured = makeTable(all, results)
-  const table = isWhole ? measured : updateTable(readTable(), measured, all, new Set(ids))
+  const measuredIds = new Set(casesNamed(ids).map(({ id }) => id))
+  const table = isWhole ? measured : updateTable(readTable(), measured, all, measuredIds)
   writeFileSync(TABLE_FILE, `${JSON.stringify(table, undefined, 2)}\n`)
   // In the one format of the repository, so that a change of a row is a change of its line.
   await mustRun(OXFMT, [TABLE_FILE])

@@ -1,3 +1,4 @@
+import { isNamed } from './case.ts'
 import { expect, test } from 'vitest'
 import type { Comparison, Verdict } from './compare.ts'
 import { report, scoreOf } from './score.ts'
@@ -60,4 +61,13 @@ test.each([
   ['unpack {layout} {tag}', 'the command lacks {out}'],
 ])('%s is none', (name, words) => {
   expect(() => toolNamed(name)).toThrow(words)
+})
+
+test.each([
+  ['55', true],
+  ['55a', true],
+  ['5', false],
+  ['55a2', false],
+])('%s names the case 55a: %s', (word, named) => {
+  expect(isNamed('55a', word)).toBe(named)
 })

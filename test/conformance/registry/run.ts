@@ -18,12 +18,17 @@ const { values } = parseArgs({
     tool: { type: 'string', default: 'fairlead' },
     case: { type: 'string', multiple: true },
     output: { type: 'string', short: 'o', default: 'table' },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 })
 
 const wanted = values.case
 const cases = CASES.filter((one) => isNamed(one, wanted))
-if (cases.length === 0) {
+if (values.help) {
+  process.stdout.write(
+    "npx node test/conformance/registry/run.ts [--tool NAME|'COMMAND {ref}'] [--case ID|RULE|GROUP]... [-o table|json]\n",
+  )
+} else if (cases.length === 0) {
   process.stderr.write(`there is no case, rule or group ${(wanted ?? []).join(' or ')}\n`)
   process.exitCode = 2
 } else {
@@ -37,5 +42,6 @@ if (cases.length === 0) {
 }
 
 function progress({ id, verdict, words }: Result): void {
-  if (verdict === 'failed') process.stderr.write(`${id}: ${words}\n`)
+  // The table has them at its end.
+  if (verdict === 'failed' && values.output === 'json') process.stderr.write(`${id}: ${words}\n`)
 }

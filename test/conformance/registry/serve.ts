@@ -22,6 +22,7 @@ const { values } = parseArgs({
     case: { type: 'string' },
     port: { type: 'string', default: '0' },
     tls: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 })
 
@@ -31,7 +32,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 const one = CASES.find(({ id }) => id === values.case)
-if (one !== undefined) await serve(one)
+if (values.help)
+  say(
+    'npx node test/conformance/registry/serve.ts [--case ID [--port 5000] [--tls]]; without --case all are listed',
+  )
+else if (one !== undefined) await serve(one)
 else if (values.case === undefined)
   for (const { id, ask, title } of CASES) say(`${id.padEnd(28)} ${ask.padEnd(10)} ${title}`)
 else {
