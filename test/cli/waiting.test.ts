@@ -106,7 +106,7 @@ describe('up', () => {
   })
 
   test('ends at the timeout with what it waited for', async () => {
-    const { code, stderr } = await up('crashing', ['--wait-timeout', '1500ms'])
+    const { code, stderr } = await up('crashing', ['--wait-timeout', '5s'])
     expect(code).toBe(1)
     expect(stderr).toContain('TimedOut: web is not ready yet: CrashLoopBackOff: ended with exit code 7\n')
   })
