@@ -150,6 +150,7 @@ async function readLayers(
       report,
       windows,
       onRead,
+      signal,
       onUsage,
     }
     await add(layer, await read(job))

@@ -32,6 +32,8 @@ export interface LayerJob {
   readonly dropXattrs?: boolean | undefined
   /** Told after every chunk how many compressed bytes were read so far. */
   readonly onRead: (bytes: number) => void
+  /** Of the image: whoever goes on with the layer after it was read ends when it is aborted. */
+  readonly signal?: AbortSignal
   /** Asked after every chunk: what it returns is waited for. */
   readonly onUsage?: ((usage: LayerUsage) => Promise<unknown> | undefined) | undefined
 }

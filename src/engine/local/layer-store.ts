@@ -5,8 +5,9 @@
  * second image with the layer decodes nothing and stores nothing twice. Nothing in here is ever written again: every
  * tree has the same inodes. Published by rename; several processes may fill one layer at once.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ExpectedError } from '../../errors.ts'
 import { crashPoint } from '../../host/crash-point.ts'
 import { hexOf } from '../../image/digest.ts'
@@ -14,10 +15,12 @@ import type { Descriptor, Digest } from '../../image/types.ts'
 import { shortHash } from '../../reconcile/names.ts'
 import type { LayerJob } from '../../rootfs/read-layer.ts'
 import type { LayerLimits } from '../../rootfs/types.ts'
+import { inSlices } from '../../rootfs/work-slices.ts'
 import { encodeSums, SUMS_FILE } from './dedupe/file-sums.ts'
 import { shareLayerFiles } from './dedupe/share-layer-files.ts'
-import { diskError, isMissing, removeFolder } from './disk.ts'
-import { decodeRecord, encodeRecord, replay, type LayerRecord } from './stored-layer.ts'
+import { diskError, removeFolder } from './disk.ts'
+import { openPlainFile } from './state-file.ts'
+import { decodeRecord, encodingRecord, replay, type LayerRecord } from './stored-layer.ts'
 import type { LayerFilesReader } from './unpack/layer-files.ts'
 import type { OwnerPolicy } from './unpack/owners.ts'
 import { makeStaging, publish, removeStaging } from './unpack/staging.ts'
@@ -146,11 +149,14 @@ export class LayerStore {
         staging,
         entries: read,
         except: new Set([...ofImage, basename(dir)]),
+        signal: job.signal,
       })
       const dropped = job.report.dropped.filter(({ rule }) => rule !== OF_THE_BLOB)
       const record = { entries, usage, dropped }
-      await writeFile(join(staging, 'index'), encodeRecord(record), { mode: 0o600 })
-      await writeFile(join(staging, SUMS_FILE), encodeSums(entries), { mode: 0o600 })
+      const index = await inSlices(encodingRecord(record), () => nextTurn())
+      await writeFile(join(staging, 'index'), index, { mode: 0o600 })
+      const sums = await inSlices(encodeSums(entries), () => nextTurn())
+      await writeFile(join(staging, SUMS_FILE), sums, { mode: 0o600 })
       await this.#publish(staging, dir)
       return { ...record, contentDir: join(dir, 'content') }
     } catch (error) {
@@ -185,10 +191,10 @@ function reused(layer: StoredLayer, job: LayerJob): StoredLayer {
 }
 
 async function readRecord(path: string): Promise<LayerRecord | undefined> {
+  const file = await openPlainFile(path)
   try {
-    return decodeRecord(await readFile(path))
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
+    return file === undefined ? undefined : decodeRecord(await file.readFile())
+  } finally {
+    await file?.close()
   }
 }

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { layerError } from '../../rootfs/layer-error.ts'
 import type { LayerJob } from '../../rootfs/read-layer.ts'
 import type { DroppedEntry, LayerEntry, LayerUsage } from '../../rootfs/types.ts'
-import { decodeEntries, encodeEntries } from './unpack/layer-index.ts'
+import { atOnce, type Work } from '../../rootfs/work-slices.ts'
+import { decodeEntries, entryLines } from './unpack/layer-index.ts'
 
 const NEWLINE = 0x0a
 
@@ -16,9 +17,20 @@ export interface LayerRecord {
 }
 
 /** A line with the hash of all that follows, one with everything but the entries, the entries. */
-export function encodeRecord({ entries, usage, dropped }: LayerRecord): Buffer {
-  const body = Buffer.concat([Buffer.from(`${JSON.stringify({ usage, dropped })}\n`), encodeEntries(entries)])
-  return Buffer.concat([Buffer.from(`${sha256(body)}\n`), body])
+export function encodeRecord(record: LayerRecord): Buffer {
+  return atOnce(encodingRecord(record))
+}
+
+/** As `encodeRecord`, for layers of any number of entries. */
+export function* encodingRecord({ entries, usage, dropped }: LayerRecord): Work<Buffer> {
+  const body: Buffer[] = [Buffer.from(`${JSON.stringify({ usage, dropped })}\n`)]
+  const hash = createHash('sha256').update(body[0] ?? '')
+  for (const line of entryLines(entries)) {
+    hash.update(line)
+    body.push(line)
+    yield
+  }
+  return Buffer.concat([Buffer.from(`${hash.digest('hex')}\n`), ...body])
 }
 
 /** undefined for bytes that `encodeRecord` did not make. */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import type { ByteString } from '../../../image/bytes.ts'
 import { emptyReport, LayerNotes } from '../../../rootfs/layer-notes.ts'
 import type { LayerEntry } from '../../../rootfs/types.ts'
+import type { Work } from '../../../rootfs/work-slices.ts'
 import { keepXattrs } from '../../../rootfs/xattr-filter.ts'
 
 /** In a stored layer's folder. */
@@ -16,6 +17,8 @@ export const SMALLEST_BYTES = 4096
 
 const NEWLINE = 0x0a
 const SPACE = 0x20
+/** Some milliseconds of work. */
+const ENTRIES_A_SLICE = 1024
 /** A hash in hex digits and a newline. */
 const HEAD_BYTES = 65
 /** Longer than any line can be: a name has 255 bytes, and JSON writes some of them as six characters. */
@@ -46,45 +49,78 @@ export function sumOf(entry: LayerEntry): FileSum | undefined {
   }
 }
 
-export function encodeSums(entries: readonly LayerEntry[]): Buffer {
-  const lines = entries.flatMap((entry) => {
-    const sum = sumOf(entry)
-    return sum === undefined ? [] : [lineOf(sum)]
-  })
-  const body = Buffer.from(lines.join(''))
-  return Buffer.concat([Buffer.from(`${hashOf(body)}\n`), body])
+/** The bytes of the file. */
+export function* encodeSums(entries: readonly LayerEntry[]): Work<Buffer> {
+  const hash = createHash('sha256')
+  const slices: Buffer[] = []
+  for (let at = 0; at < entries.length; at += ENTRIES_A_SLICE) {
+    const lines = entries.slice(at, at + ENTRIES_A_SLICE).map((entry) => {
+      const sum = sumOf(entry)
+      return sum === undefined ? '' : lineOf(sum)
+    })
+    const slice = Buffer.from(lines.join(''))
+    hash.update(slice)
+    slices.push(slice)
+    yield
+  }
+  return Buffer.concat([Buffer.from(`${hash.digest('hex')}\n`), ...slices])
+}
+
+/** Reads the whole of it from the beginning. */
+export type Reread = () => AsyncIterable<Buffer>
+
+/** Whether every byte is as it was written. Throws what reading throws. */
+export async function areSumsWhole(read: Reread): Promise<boolean> {
+  const hash = createHash('sha256')
+  let head = ''
+  for await (const chunk of read()) {
+    const headBytes = Math.min(chunk.length, HEAD_BYTES - head.length)
+    head += chunk.toString('latin1', 0, headBytes)
+    hash.update(chunk.subarray(headBytes))
+  }
+  return head === `${hash.digest('hex')}\n`
 }
 
 /**
- * Those whose content `isWanted`, which is asked for each line, read with bounded memory; none when a byte of the whole is not as it was
- * written. Throws what reading throws.
+ * Those whose content `isWanted`, which is asked for each line, read with bounded memory. Reads twice: no byte is taken
+ * for a word before all of them are known to be as they were written; else there are none. Throws what reading throws.
  */
 export async function findSums(
-  bytes: AsyncIterable<Buffer>,
+  read: Reread,
   isWanted: (content: string) => boolean,
 ): Promise<readonly FileSum[]> {
-  const hash = createHash('sha256')
+  if (!(await areSumsWhole(read))) return []
   const found: FileSum[] = []
-  let head = ''
+  let head = HEAD_BYTES
   let rest: Buffer = Buffer.alloc(0)
-  for await (const chunk of bytes) {
-    const headBytes = Math.min(chunk.length, HEAD_BYTES - head.length)
-    head += chunk.toString('latin1', 0, headBytes)
-    const body = chunk.subarray(headBytes)
-    hash.update(body)
-    rest = takeLines(rest.length === 0 ? body : Buffer.concat([rest, body]), isWanted, found)
-    if (rest.length > LINE_MAX_BYTES) return []
+  for await (const chunk of read()) {
+    const body = chunk.subarray(head)
+    head -= Math.min(head, chunk.length)
+    const taken = takeLines(rest.length === 0 ? body : Buffer.concat([rest, body]), isWanted, found)
+    if (taken === undefined || taken.length > LINE_MAX_BYTES) return []
+    rest = taken
   }
-  return rest.length === 0 && head === `${hash.digest('hex')}\n` ? found : []
+  return rest.length === 0 ? found : []
 }
 
-/** Most lines are passed over after their first word. Returns the beginning of the next line. */
-function takeLines(bytes: Buffer, isWanted: (content: string) => boolean, found: FileSum[]): Buffer {
+/**
+ * Most lines are passed over after their first word. Returns the beginning of the next line; undefined where one is none
+ * that `encodeSums` writes.
+ */
+function takeLines(
+  bytes: Buffer,
+  isWanted: (content: string) => boolean,
+  found: FileSum[],
+): Buffer | undefined {
   let start = 0
   for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
     const space = bytes.indexOf(SPACE, start)
     const content = bytes.toString('latin1', start, space)
-    if (isWanted(content)) found.push(parseLine(content, bytes.toString('utf8', space, end)))
+    if (isWanted(content)) {
+      const sum = parseLine(content, bytes.toString('utf8', space, end))
+      if (sum === undefined) return undefined
+      found.push(sum)
+    }
     start = end + 1
   }
   return bytes.subarray(start)
@@ -94,9 +130,21 @@ function lineOf({ content, attributes, file, sameAs }: FileSum): string {
   return `${content} ${JSON.stringify([attributes, file, sameAs ?? 0])}\n`
 }
 
-function parseLine(content: string, json: string): FileSum {
-  const [attributes, file, sameAs] = JSON.parse(json) as readonly [string, ByteString, string | 0]
+function parseLine(content: string, json: string): FileSum | undefined {
+  const row = parseJson(json)
+  if (!Array.isArray(row)) return undefined
+  const [attributes, file, sameAs] = row as readonly unknown[]
+  if (typeof attributes !== 'string' || typeof file !== 'string' || file.includes('\0')) return undefined
+  if (typeof sameAs !== 'string' && sameAs !== 0) return undefined
   return { content, attributes, file, sameAs: sameAs === 0 ? undefined : sameAs }
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
 }
 
 function attributesOf(entry: LayerEntry): string {

@@ -10,9 +10,23 @@ const FILE_COST_BYTES = 16 * 1024
 export class ContentComparer {
   readonly #first = Buffer.allocUnsafe(CHUNK_BYTES)
   readonly #second = Buffer.allocUnsafe(CHUNK_BYTES)
+  readonly #signal: AbortSignal | undefined
   #sinceOthers = 0
+  #wasted = 0
 
-  /** Throws what opening and reading throw. Reads at once, which is faster, but lets other work have its turn. */
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal
+  }
+
+  /** Bytes of files that were read and turned out to differ. */
+  get wastedBytes(): number {
+    return this.#wasted
+  }
+
+  /**
+   * Throws what opening and reading throw, or the signal's reason. Reads at once, which is faster, but lets other work
+   * have its turn.
+   */
   async areSame(one: string | Buffer, two: string | Buffer): Promise<boolean> {
     const first = openSync(one, 'r')
     try {
@@ -29,13 +43,18 @@ export class ContentComparer {
 
   async #compare(first: number, second: number): Promise<boolean> {
     this.#sinceOthers += FILE_COST_BYTES
-    for (;;) {
+    for (let compared = 0; ;) {
       const [read, alsoRead] = [fill(first, this.#first), fill(second, this.#second)]
-      if (!this.#first.subarray(0, read).equals(this.#second.subarray(0, alsoRead))) return false
+      compared += read
+      if (!this.#first.subarray(0, read).equals(this.#second.subarray(0, alsoRead))) {
+        this.#wasted += compared
+        return false
+      }
       this.#sinceOthers += read
       if (this.#sinceOthers >= CHUNK_BYTES) {
         this.#sinceOthers = 0
         await othersHadATurn()
+        this.#signal?.throwIfAborted()
       }
       if (read < CHUNK_BYTES) return true
     }

@@ -1,20 +1,22 @@
 /**
  * A layer that was just read, before anybody has it: each of its files that another stored layer has as well becomes a
  * hard link to that one, or shares its blocks where only attributes differ. A rebuilt image has new layers with almost
- * the same files. Nothing is taken on trust: all bytes and attributes are compared on disk, through a link that keeps
- * the other file from vanishing meanwhile.
+ * the same files. All bytes, owner, mode and time are compared on disk, through a link that keeps the other file from
+ * vanishing meanwhile; extended attributes by the hash that was written down when the other file was unpacked.
  */
-import { createReadStream, linkSync, lstatSync, renameSync, rmSync, type BigIntStats } from 'node:fs'
+import { linkSync, lstatSync, renameSync, unlinkSync, type BigIntStats } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ExpectedError } from '../../../errors.ts'
 import { crashPoint } from '../../../host/crash-point.ts'
 import type { ByteString } from '../../../image/bytes.ts'
 import type { LayerEntry } from '../../../rootfs/types.ts'
-import { listFolder } from '../disk.ts'
+import { isMissing, listFolder } from '../disk.ts'
+import { openPlainFile } from '../state-file.ts'
 import { pathIn } from '../unpack/disk-spool.ts'
 import { storedName } from '../unpack/one-file-each.ts'
 import { cloneFiles, mayClone, type ClonePair } from './clone-files.ts'
-import { findSums, SUMS_FILE, sumOf, type FileSum } from './file-sums.ts'
+import { areSumsWhole, findSums, SUMS_FILE, sumOf, type FileSum, type Reread } from './file-sums.ts'
 import { ContentComparer } from './same-content.ts'
 
 export interface ShareInput {
@@ -25,12 +27,21 @@ export interface ShareInput {
   readonly entries: readonly LayerEntry[]
   /** Folders of layers that are left out: those of the same image, whose trees need a file of its own for each. */
   readonly except: ReadonlySet<string>
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A file with so many names is left alone: trees need room for theirs (ext4 allows 65,000). */
 const MOST_NAMES = 20_000
 /** Of files with one check sum, how many are compared: it is easy to make many that differ in their last byte. */
 const MOST_ATTEMPTS = 3
+/** Bytes of files that turned out to differ, read for one new layer: a check sum is easily forged, so it has an end. */
+const MOST_WASTED_BYTES = 256 * 1024 ** 2
+const BLOCK_BYTES = 512n
+/** Reading a hole costs the time of reading a file, and sharing it saves nothing. Some file systems compress. */
+const MOST_BYTES_A_STORED_BYTE = 4n
+/** Entries or offers: some milliseconds. */
+const STEPS_A_TURN = 64
+const ENTRIES_A_TURN = 4096
 /** Of one layer's files with one check sum, how many more are remembered than are wanted: a layer may have millions. */
 const SPARE_OFFERS = 8
 
@@ -51,15 +62,16 @@ interface Alike {
 
 /**
  * Returns the entries, those of files that are links now with `sameAs`. What goes wrong with another layer costs nothing
- * but the sharing.
+ * but the sharing. Throws the signal's reason.
  */
 export async function shareLayerFiles(input: ShareInput): Promise<readonly LayerEntry[]> {
   const others = await otherLayers(input)
-  const wanted = others.length === 0 ? new Map<string, Alike>() : wantedFiles(input.entries)
+  const wanted = others.length === 0 ? new Map<string, Alike>() : await wantedFiles(input.entries)
   if (wanted.size === 0) return input.entries
   const sharing = new Sharing(input, wanted)
   for (const layer of others) await sharing.from(layer)
   await sharing.cloneRest()
+  if (sharing.shared.size === 0) return input.entries
   return input.entries.map((entry) => {
     const sameAs = sharing.shared.get(entry.content?.file ?? '')
     return entry.content === undefined || sameAs === undefined
@@ -74,9 +86,10 @@ async function otherLayers({ layersDir, except }: ShareInput): Promise<readonly 
   return folders.filter((folder) => !folder.startsWith('.') && !except.has(folder))
 }
 
-function wantedFiles(entries: readonly LayerEntry[]): ReadonlyMap<string, Alike> {
+async function wantedFiles(entries: readonly LayerEntry[]): Promise<ReadonlyMap<string, Alike>> {
   const wanted = new Map<string, Alike>()
-  for (const entry of entries) {
+  for (const [index, entry] of entries.entries()) {
+    if (index % ENTRIES_A_TURN === ENTRIES_A_TURN - 1) await nextTurn()
     const sum = sumOf(entry)
     if (sum === undefined) continue
     const { content, attributes, file } = sum
@@ -95,16 +108,18 @@ class Sharing {
   readonly shared = new Map<ByteString, string>()
   readonly #input: ShareInput
   readonly #wanted: ReadonlyMap<string, Alike>
-  readonly #comparer = new ContentComparer()
+  readonly #comparer: ContentComparer
   /** Two files of a layer never become one: what writes to one of them would not expect it in the other. */
   readonly #taken = new Set<bigint>()
   readonly #content: string
   readonly #candidate: string
   #canClone: boolean | undefined
+  #offers = 0
 
   constructor(input: ShareInput, wanted: ReadonlyMap<string, Alike>) {
     this.#input = input
     this.#wanted = wanted
+    this.#comparer = new ContentComparer(input.signal)
     this.#content = join(input.staging, 'content')
     this.#candidate = join(input.staging, 'candidate')
   }
@@ -120,8 +135,14 @@ class Sharing {
       offers.set(content, count)
       return count <= alike.files.length + SPARE_OFFERS
     }
-    const sums = await unlessRefused(() => findSums(createReadStream(join(dir, SUMS_FILE)), isWanted))
-    for (const theirs of sums ?? []) await this.#offer(theirs, layer, join(dir, 'content'))
+    const sums = await unlessRefused(() => withSums(dir, (read) => findSums(read, isWanted)))
+    for (const theirs of sums ?? []) {
+      if (this.#comparer.wastedBytes > MOST_WASTED_BYTES) return
+      this.#offers += 1
+      if (this.#offers % STEPS_A_TURN === 0) await nextTurn()
+      this.#input.signal?.throwIfAborted()
+      await this.#offer(theirs, layer, join(dir, 'content'))
+    }
   }
 
   /** The blocks of what has an equal but for its attributes. */
@@ -159,17 +180,45 @@ class Sharing {
   /** Compares the link, not the name: that may mean another file a moment later. */
   async #linkIfSame(source: string | Buffer, target: string | Buffer): Promise<boolean> {
     const isLinked = await unlessRefused(async () => {
+      const mine = lstatSync(target, { bigint: true })
+      // Most that can't be are found without making a link.
+      if (!this.#mayBeOne(lstatSync(source, { bigint: true }), mine)) return false
       linkSync(source, this.#candidate)
-      const theirs = lstatSync(this.#candidate, { bigint: true })
-      if (this.#taken.has(theirs.ino) || !mayBeOne(theirs, lstatSync(target, { bigint: true }))) return false
-      if (!(await this.#comparer.areSame(this.#candidate, target))) return false
-      renameSync(this.#candidate, target)
-      this.#taken.add(theirs.ino)
-      return true
+      try {
+        const theirs = lstatSync(this.#candidate, { bigint: true })
+        if (!this.#mayBeOne(theirs, mine)) return false
+        if (!(await this.#comparer.areSame(this.#candidate, target))) return false
+        renameSync(this.#candidate, target)
+        this.#taken.add(theirs.ino)
+        return true
+      } finally {
+        removeLink(this.#candidate)
+      }
     })
     if (isLinked === true) crashPoint(this.#candidate)
-    else rmSync(this.#candidate, { force: true })
     return isLinked === true
+  }
+
+  #mayBeOne(theirs: BigIntStats, mine: BigIntStats): boolean {
+    return !this.#taken.has(theirs.ino) && mayBeOne(theirs, mine)
+  }
+}
+
+/** undefined when all is well with a stored layer's sums, or there are none. Throws what is no problem of the file. */
+export async function sumsProblem(dir: string): Promise<string | undefined> {
+  return (await withSums(dir, areSumsWhole)) === false ? `its ${SUMS_FILE} are damaged` : undefined
+}
+
+/** undefined when there are none. Throws as `openPlainFile`, what reading throws, and what `use` throws. */
+async function withSums<Result>(
+  dir: string,
+  use: (read: Reread) => Promise<Result>,
+): Promise<Result | undefined> {
+  const file = await openPlainFile(join(dir, SUMS_FILE))
+  try {
+    return await (file && use(() => file.createReadStream({ start: 0, autoClose: false })))
+  } finally {
+    await file?.close()
   }
 }
 
@@ -177,15 +226,25 @@ function mayBeOne(theirs: BigIntStats, mine: BigIntStats): boolean {
   const isEqual = (['dev', 'mode', 'uid', 'gid', 'size', 'mtimeNs'] as const).every(
     (field) => theirs[field] === mine[field],
   )
-  return isEqual && theirs.isFile() && theirs.ino !== mine.ino && theirs.nlink < MOST_NAMES
+  const isStored = theirs.blocks * BLOCK_BYTES * MOST_BYTES_A_STORED_BYTE >= theirs.size
+  return isEqual && isStored && theirs.isFile() && theirs.ino !== mine.ino && theirs.nlink < MOST_NAMES
 }
 
-/** undefined where the system refuses: the other file is gone, has too many names, or its disk can't be read. */
+/** What was renamed, and what never was, is gone already. */
+function removeLink(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+}
+
+/** undefined where the system refuses: the other file is gone or none, has too many names, or its disk can't be read. */
 async function unlessRefused<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
   try {
     return await work()
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).errno === undefined) throw error
+    if (!(error instanceof ExpectedError) && (error as NodeJS.ErrnoException).errno === undefined) throw error
     return undefined
   }
 }

@@ -4,12 +4,13 @@
  * work: a user writes its lease and then looks for a collector, the collector says that it is there and then looks for
  * leases. Whichever order the two come in, at least one of them sees the other.
  */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ExpectedError } from '../../../errors.ts'
 import { ingestName, isWriterAlive } from '../../../registry/ingest-name.ts'
-import { diskError, isMissing, listFolder } from '../disk.ts'
+import { diskError, listFolder } from '../disk.ts'
+import { readStateFile } from '../state-file.ts'
 
 const COLLECTOR = 'collector.'
 const UNFINISHED = '.'
@@ -112,14 +113,10 @@ export class Leases {
   }
 
   async #read(file: string): Promise<readonly string[]> {
-    try {
-      const names: unknown = JSON.parse(await readFile(join(this.#dir, file), 'utf8'))
-      return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
-    } catch (error) {
-      // Released meanwhile: what it was for is told by what is read next.
-      if (isMissing(error)) return []
-      throw error
-    }
+    // Released meanwhile: what it was for is told by what is read next.
+    const text = (await readStateFile(join(this.#dir, file))) ?? '[]'
+    const names: unknown = JSON.parse(text)
+    return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
   }
 
   async #files(): Promise<readonly string[]> {

@@ -1,12 +1,12 @@
 /**
- * A layer's entries as bytes: how they pass between threads, and how a stored layer keeps them. Some thousand a line, so
- * that no line is longer than a string can be.
+ * A layer's entries as bytes: how they pass between threads, and how a stored layer keeps them. A thousand a line, so
+ * that no line is longer than a string can be, nor takes long.
  */
 import type { ByteString } from '../../../image/bytes.ts'
 import { NO_XATTRS } from '../../../rootfs/tree.ts'
 import type { ContentRef, LayerEntry } from '../../../rootfs/types.ts'
 
-const ENTRIES_A_LINE = 4096
+const ENTRIES_A_LINE = 1024
 const NEWLINE = 0x0a
 
 type PlainRow = readonly [
@@ -29,16 +29,15 @@ type PlainRow = readonly [
 /** What is said of nodes is there only for the few entries that have it. */
 type Row = PlainRow | readonly [...PlainRow, onNodes: LayerEntry['onNodes'] & object, isForNodes: boolean]
 
-export function encodeEntries(entries: readonly LayerEntry[]): Buffer {
-  const lines: Buffer[] = []
+/** Each when it is asked for, which takes some milliseconds. */
+export function* entryLines(entries: readonly LayerEntry[]): Generator<Buffer> {
   for (let at = 0; at < entries.length; at += ENTRIES_A_LINE) {
     const rows = entries.slice(at, at + ENTRIES_A_LINE).map(rowOf)
-    lines.push(Buffer.from(`${JSON.stringify(rows)}\n`))
+    yield Buffer.from(`${JSON.stringify(rows)}\n`)
   }
-  return Buffer.concat(lines)
 }
 
-/** Only for bytes that `encodeEntries` made: nothing is checked. */
+/** Only for all lines of `entryLines`, one after the other: nothing is checked. */
 export function decodeEntries(bytes: Buffer): LayerEntry[] {
   const entries: LayerEntry[] = []
   for (let at = 0; at < bytes.length;) {

@@ -3,15 +3,17 @@
  * code opened itself, so no symlink of the image is ever followed (rule F4). Order for each inode: owner, mode,
  * extended attributes, times; directories last and from the bottom up, since filling them changes their times.
  */
-import { futimesSync, lstatSync, lutimesSync, mkdirSync, renameSync, symlinkSync } from 'node:fs'
+import { closeSync, futimesSync, lstatSync, lutimesSync, mkdirSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { printable } from '../../../errors.ts'
 import { toBuffer, toText, type ByteString } from '../../../image/bytes.ts'
 import { isPlainTime } from '../../../rootfs/file-time.ts'
 import { layerError } from '../../../rootfs/layer-error.ts'
 import { sortedNames, visitTree } from '../../../rootfs/tree.ts'
 import type { DroppedEntry, Inode, TreeNode } from '../../../rootfs/types.ts'
-import { at, openDirectory, withDirectory } from '../../../host/open-at.ts'
+import { inSlices, type Work } from '../../../rootfs/work-slices.ts'
+import { at, openDirectory } from '../../../host/open-at.ts'
 import { pathIn } from './disk-spool.ts'
 import { makeFifos } from './fifos.ts'
 import { applyLinkOwner, applyOwner, type OwnerPolicy } from './owners.ts'
@@ -42,7 +44,10 @@ export async function materialise(input: MaterialiseInput): Promise<readonly Dro
   const scratch = new Scratch(input.scratchDir)
   const fifos = await makeFifos(census.fifos, scratch, policy)
   const writer = new TreeWriter(input, census.linkCounts, scratch, fifos)
-  withDirectory(openDirectory(rootDir), (fd) => writer.fill(tree, fd))
+  await inSlices(
+    inDirectory(rootDir, (fd) => writer.fill(tree, fd)),
+    () => nextTurn(),
+  )
   input.signal.throwIfAborted()
   const rest = [...census.others, ...writer.copied]
   await setXattrs(
@@ -53,8 +58,35 @@ export async function materialise(input: MaterialiseInput): Promise<readonly Dro
     rest.filter(({ inode }) => !isPlainTime(inode.mtime)),
     rootDir,
   )
-  withDirectory(openDirectory(rootDir), (fd) => finishDirectory(tree, fd, policy))
+  const turns = new Turns()
+  await inSlices(
+    inDirectory(rootDir, (fd) => finishDirectory(tree, fd, policy, turns)),
+    () => nextTurn(),
+  )
   return writer.dropped
+}
+
+/** Names made, or directories finished: some milliseconds. */
+const NAMES_A_TURN = 128
+
+/** When others are to have a turn. */
+class Turns {
+  #names = 0
+
+  isOver(): boolean {
+    this.#names += 1
+    return this.#names % NAMES_A_TURN === 0
+  }
+}
+
+/** As `withDirectory`, for work in slices. */
+function* inDirectory(path: string | Buffer, work: (fd: number) => Work): Work {
+  const fd = openDirectory(path)
+  try {
+    yield* work(fd)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** An inode and (the first of) its names. */
@@ -101,6 +133,7 @@ class TreeWriter {
   readonly #shared = new Set<Inode>()
   /** Files whose content is one file on disk with another one's of this tree. */
   readonly #ofTheirOwn: ReadonlySet<Inode>
+  readonly #turns = new Turns()
 
   constructor(
     input: MaterialiseInput,
@@ -116,29 +149,33 @@ class TreeWriter {
   }
 
   /** Makes everything below one directory but the files that are there already; symlinks after all else. */
-  fill(directory: TreeNode, fd: number, path: ByteString[] = [], present?: MovableFolder): void {
+  *fill(directory: TreeNode, fd: number, path: ByteString[] = [], present?: MovableFolder): Work {
     this.#input.signal.throwIfAborted()
     const links: (() => void)[] = []
     for (const name of sortedNames(directory)) {
       const node = directory.children?.get(name)
       if (node === undefined || (present !== undefined && liesIn(present, node.inode))) continue
       path.push(name)
+      if (this.#turns.isOver()) yield
       const target = at(fd, name)
       if (node.inode.type === 'symlink')
         links.push(() => this.#placeSymlink(node.inode, target, [...path, name]))
-      else if (node.inode.type === 'directory') this.#placeDirectory(node, target, path)
+      else if (node.inode.type === 'directory') yield* this.#placeDirectory(node, target, path)
       else this.#placeNode(node.inode, target, path)
       path.pop()
     }
-    for (const place of links) place()
+    for (const place of links) {
+      if (this.#turns.isOver()) yield
+      place()
+    }
   }
 
-  #placeDirectory(node: TreeNode, target: string | Buffer, path: ByteString[]): void {
+  *#placeDirectory(node: TreeNode, target: string | Buffer, path: ByteString[]): Work {
     const { content } = this.#input
     const whole = content.isShared ? undefined : movableFolder(node, this.#linkCounts, content)
     if (whole === undefined) mkdirSync(target, { mode: 0o700 })
     else renameSync(join(content.dirOf(whole.layer), whole.folder), target)
-    withDirectory(openDirectory(target), (child) => this.fill(node, child, path, whole))
+    yield* inDirectory(target, (child) => this.fill(node, child, path, whole))
   }
 
   #placeNode(inode: Inode, target: string | Buffer, names: readonly ByteString[]): void {
@@ -239,11 +276,11 @@ function skippedDevice({ type, device, layer }: Inode, names: readonly ByteStrin
 }
 
 /** Bottom-up: owner and mode of a directory, then its time, after everything in it is final. */
-function finishDirectory(directory: TreeNode, fd: number, policy: OwnerPolicy): void {
+function* finishDirectory(directory: TreeNode, fd: number, policy: OwnerPolicy, turns: Turns): Work {
   for (const [name, node] of directory.children ?? []) {
-    if (node.inode.type === 'directory') {
-      withDirectory(openDirectory(at(fd, name)), (child) => finishDirectory(node, child, policy))
-    }
+    if (node.inode.type !== 'directory') continue
+    if (turns.isOver()) yield
+    yield* inDirectory(at(fd, name), (child) => finishDirectory(node, child, policy, turns))
   }
   const { inode } = directory
   applyOwner(fd, inode, policy)

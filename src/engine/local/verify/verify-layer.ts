@@ -3,14 +3,16 @@
  * looked at as well, since a file may have names in layers of which there is no tree that could be compared.
  */
 import { createReadStream } from 'node:fs'
-import { lstat, readFile } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { geteuid } from 'node:process'
 import { crc32 } from 'node:zlib'
 import { printable } from '../../../errors.ts'
 import { toBuffer, toText } from '../../../image/bytes.ts'
 import type { ContentRef, LayerEntry } from '../../../rootfs/types.ts'
-import { decodeRecord } from '../stored-layer.ts'
+import { sumsProblem } from '../dedupe/share-layer-files.ts'
+import { openPlainFile } from '../state-file.ts'
+import { decodeRecord, type LayerRecord } from '../stored-layer.ts'
 import { modeOf } from '../unpack/owners.ts'
 import { readProblem } from './verify-blobs.ts'
 
@@ -33,17 +35,26 @@ export async function layerDamage(
   dir: string,
   onBytes: (bytes: number) => void,
 ): Promise<LayerDamage | undefined> {
-  const record = await readFile(join(dir, 'index')).then(decodeRecord, readProblem)
+  const record = await readIndex(dir).catch(readProblem)
   if (record === undefined) return { problem: 'its index is damaged', inodes: new Set() }
   if (typeof record === 'string') return { problem: record, inodes: new Set() }
   const inodes = new Set<string>()
-  let problem: string | undefined
+  let problem = await sumsProblem(dir).catch(readProblem)
   // All of them: a tree that can't be compared is judged by the files that it shares.
   for (const entry of record.entries) {
     const found = await entryProblem(dir, entry, inodes, onBytes)
     problem ??= found
   }
   return problem === undefined ? undefined : { problem, inodes }
+}
+
+async function readIndex(dir: string): Promise<LayerRecord | undefined> {
+  const file = await openPlainFile(join(dir, 'index'))
+  try {
+    return file === undefined ? undefined : decodeRecord(await file.readFile())
+  } finally {
+    await file?.close()
+  }
 }
 
 async function entryProblem(
@@ -59,6 +70,8 @@ async function entryProblem(
   try {
     const stats = await lstat(path)
     inode = inodeOf(stats)
+    // A FIFO would hold us up.
+    if (!stats.isFile()) return `/${printable(toText(entry.path), 500)} is no plain file any more`
     const differs = attributeThatDiffers(entry, stats) ?? (await contentProblem(path, content, onBytes))
     if (differs === undefined) return undefined
     inodes.add(inode)

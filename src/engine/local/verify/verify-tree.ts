@@ -2,7 +2,6 @@
  * Whether a merged tree on disk still is what its layers say. The layers are read and merged again in memory, with a
  * digest for each file, and the folder is read as it is: what differs is named by path.
  */
-import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ImageSource } from '../../../image/source.ts'
@@ -11,9 +10,9 @@ import { diffTrees, type TreeChange } from '../../../rootfs/diff.ts'
 import { flattenImage } from '../../../rootfs/flatten-image.ts'
 import { HashSink } from '../../../rootfs/hash-sink.ts'
 import type { LayerLimits } from '../../../rootfs/types.ts'
-import { isMissing } from '../disk.ts'
 import { semanticsOfTree } from '../image-store.ts'
 import { readFolderTree } from '../folder-tree.ts'
+import { readStateFile } from '../state-file.ts'
 import type { UnpackReport } from '../unpack/unpack-image.ts'
 
 export interface VerifyTreeInput {
@@ -60,10 +59,12 @@ export async function treeDamage(input: VerifyTreeInput): Promise<readonly TreeC
 /** Devices that the host did not let us make are missing on purpose. */
 async function leftOutPaths(dir: string): Promise<ReadonlySet<string>> {
   try {
-    const report = JSON.parse(await readFile(join(dir, 'report.json'), 'utf8')) as Partial<UnpackReport>
+    const report = JSON.parse(
+      (await readStateFile(join(dir, 'report.json'))) ?? '{}',
+    ) as Partial<UnpackReport>
     return new Set(report.dropped?.map(({ path }) => `/${path.replace(/^\/+/, '')}`))
   } catch (error) {
-    if (isMissing(error) || error instanceof SyntaxError) return new Set()
+    if (error instanceof SyntaxError) return new Set()
     throw error
   }
 }

@@ -12,8 +12,10 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { ContentComparer } from '../../../../src/engine/local/dedupe/same-content.ts'
 import { bytesFreed } from '../../../../src/engine/local/gc/disk-use.ts'
 import { hexOf } from '../../../../src/image/digest.ts'
+import { sparse10 } from '../../../conformance/layers/sparse-parts.ts'
 import { diffIdOf, file, layer, whiteout, type Attributes } from '../../../support/layer.ts'
 import { bed, foundIn, tmpfs, type Bed } from '../layer-bed.ts'
 import { foundXattrs, IS_ROOT, privateFolder, unpackTars } from '../unpack/unpacked.ts'
@@ -107,6 +109,14 @@ describe('a new layer', () => {
     [
       'whose sums have one other byte',
       (dir) => damage(join(dir, 'sums'), (bytes) => bytes.fill('_', bytes.length - 30, bytes.length - 29)),
+    ],
+    [
+      'whose sums are no JSON any more',
+      (dir) => damage(join(dir, 'sums'), (bytes) => bytes.write('_', bytes.indexOf('["'))),
+    ],
+    [
+      'whose sums are a FIFO',
+      (dir) => (rmSync(join(dir, 'sums')), execFileSync('mkfifo', [join(dir, 'sums')])),
     ],
     [
       'whose sums are cut',
@@ -218,6 +228,35 @@ test('of many equal files in one layer no more are looked at than may be of use'
   expect(lstatSync(join(store.folder, 'two/rootfs/far')).nlink).toBe(2)
   await store.unpack('three', [layer([...many.slice(0, 45), file('near', CONTENT, AT)])])
   expect(store.ino('three', 'near')).toBe(store.ino('one', 'lib/same'))
+})
+
+test.each<[string, number, boolean]>([
+  ['mostly data', 2000, true],
+  ['mostly holes', 1024 ** 2, false],
+])('of files that are %s, the same is shared: %#', async (_what, size, isShared) => {
+  const store = bed()
+  const segments = [[0, 'x'.repeat(1000)]] as const
+  const one = sparse10('same', size * 4, segments)
+  await store.unpack('one', [layer([one])])
+  await store.unpack('two', [layer([one, file('new', 'x')])])
+  expect(store.ino('two', 'same') === store.ino('one', 'same')).toBe(isShared)
+})
+
+test('sharing ends with the image: a signal is heard before and between comparisons', async () => {
+  const aborted = AbortSignal.abort(new Error('enough'))
+  const path = join(privateFolder(), 'big')
+  writeFileSync(path, Buffer.alloc(1_000_000))
+  await expect(new ContentComparer(aborted).areSame(path, path)).rejects.toThrow('enough')
+  expect(await new ContentComparer().areSame(path, path)).toBe(true)
+})
+
+test('what is read of files that differ is counted', async () => {
+  const folder = privateFolder()
+  const [one, two] = [join(folder, 'one'), join(folder, 'two')]
+  writeFileSync(one, Buffer.alloc(1_000_000))
+  writeFileSync(two, Buffer.alloc(1_000_000).fill('!', 999_999))
+  const comparer = new ContentComparer()
+  expect([await comparer.areSame(one, two), comparer.wastedBytes]).toEqual([false, 1_000_000])
 })
 
 test('blocks are freed with the last layer that has them', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -131,6 +132,11 @@ test('trees that were not checked go by their folders: an image may have several
   expect((await verify()).unverified.map((one) => one.name).sort()).toEqual([name, `${name}-overlayfs`])
 })
 
+function becomeFifo(path: string): void {
+  rmSync(path, { force: true })
+  execFileSync('mkfifo', [path])
+}
+
 describe('an unpacked layer', () => {
   async function unpackedLayer(): Promise<string> {
     const content = Buffer.from('as it was')
@@ -182,6 +188,10 @@ describe('an unpacked layer', () => {
       : []),
     ['a file', 'cannot be read (ENOENT)', (dir) => rmSync(join(dir, 'content/d/f'))],
     ['a byte of the index', 'its index is damaged', (dir) => rot(join(dir, 'index'), 100)],
+    ['its index to a FIFO', 'is no plain file', (dir) => becomeFifo(join(dir, 'index'))],
+    ['a file to a FIFO', '/d/f is no plain file any more', (dir) => becomeFifo(join(dir, 'content/d/f'))],
+    ['a byte of its sums', 'its sums are damaged', (dir) => writeFile(join(dir, 'sums'), '_')],
+    ['its sums to a FIFO', 'is no plain file', (dir) => becomeFifo(join(dir, 'sums'))],
   ])('that lost %s is damaged, and goes', async (_what, problem, damage) => {
     const dir = await unpackedLayer()
     await damage(dir)
@@ -252,6 +262,12 @@ describe.skipIf(!IS_ROOT)('a merged tree', () => {
   test('without its report was never finished', async () => {
     const dir = await unpack()
     await rm(join(dir, 'report.json'))
+    expect((await verify()).damaged).toMatchObject([{ kind: 'tree', path: dir }])
+  })
+
+  test('with a FIFO for its report is told at once', async () => {
+    const dir = await unpack()
+    becomeFifo(join(dir, 'report.json'))
     expect((await verify()).damaged).toMatchObject([{ kind: 'tree', path: dir }])
   })
 })
