@@ -37,8 +37,8 @@ async function compare(context: CliContext, call: CommandCall): Promise<keyof ty
   // 0 would hide every name.
   const limit = call.options.count('limit', 1)
   for (const text of call.args) await noteFolder(context, text)
-  if (format === 'table') noteConfiguration(context, call)
   const found = await answerOf(context, call)
+  if (format === 'table') noteConfiguration(context, call)
   const read = { ...found, notes: [...found.notes, ...(await rootfsNotes(context, call, found))] }
   // People and programs are told the same, and the exit code is about no more than that.
   const answer = call.options.flag('times') ? read : { ...read, tree: withoutFolderTimes(read.tree) }
