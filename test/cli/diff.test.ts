@@ -188,13 +188,6 @@ test('the name of an app alone is told as app://', async () => {
   expect((await desk.run(['diff', 'other'])).stderr).not.toContain('did you mean')
 })
 
-test('an image and an app say that the configuration is left out', async () => {
-  await layout()
-  const words = 'note: only files are compared; the configuration of the image is left out\n'
-  expect((await desk.run(['diff', 'oci:layout:one', 'app://web'])).stderr).toContain(words)
-  expect((await desk.run(['diff', 'app://web'])).stderr).not.toContain(words)
-})
-
 test('a folder with the tree in its rootfs says so', async () => {
   await layout()
   mkdirSync(join(desk.dir, 'out/rootfs/etc'), { recursive: true })

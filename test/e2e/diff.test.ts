@@ -82,6 +82,9 @@ describe.each(['runc', 'crun'] as const)('of a running app under %s', (runtime) 
     ]
     expect(await differences(sandbox, 'app://web')).toEqual(expected)
     expect(await differences(sandbox, image, 'app://default/web')).toEqual(expected)
+    const leftOut = 'note: only files are compared; the configuration of the image is left out\n'
+    expect((await sandbox.cli(['diff', image, 'app://web'])).stderr).toBe(leftOut)
+    expect((await sandbox.cli(['diff', 'app://web'])).stderr).toBe('')
     await sandbox.ok(['down', 'web'])
     const { code, stderr } = await sandbox.cli(['diff', image, 'app://web'])
     expect([code, stderr]).toEqual([
