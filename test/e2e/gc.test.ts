@@ -137,7 +137,9 @@ describe('fairlead gc', () => {
     await sandbox.ok(['restart', 'default/other'])
     expect(await word(sandbox, 'other')).toBe('sound')
     const { removed } = await gc(sandbox)
-    expect(removed.map(({ kind, name }) => [kind, name])).toEqual([['leftover', replaced]])
+    // What the tag names by now may have been read meanwhile, to tell what it would change.
+    const others = removed.filter(({ kind }) => kind !== 'record')
+    expect(others.map(({ kind, name }) => [kind, name])).toEqual([['leftover', replaced]])
     expect(trees(sandbox)).toEqual([tree])
     expect(await word(sandbox, 'healed')).toBe('sound')
   })
