@@ -1,10 +1,9 @@
 /** What one layer of an image takes, counted beside what all of them take. */
 import type { LayerUsage } from '../../../rootfs/types.ts'
 
-/** Counts one layer, and passes everything on to what counts the image. Written with `+=` only. */
+/** Counts one layer, and passes everything on to what counts the image. */
 export class LayerTally implements LayerUsage {
   readonly #image: LayerUsage
-  readonly #lastRead: LayerUsage = { entries: 0, bytes: 0, metadataBytes: 0 }
   /** Of this layer alone. */
   readonly own: LayerUsage = { entries: 0, bytes: 0, metadataBytes: 0 }
 
@@ -13,7 +12,7 @@ export class LayerTally implements LayerUsage {
   }
 
   get entries(): number {
-    return this.#read('entries')
+    return this.#image.entries
   }
 
   set entries(value: number) {
@@ -21,7 +20,7 @@ export class LayerTally implements LayerUsage {
   }
 
   get bytes(): number {
-    return this.#read('bytes')
+    return this.#image.bytes
   }
 
   set bytes(value: number) {
@@ -29,20 +28,16 @@ export class LayerTally implements LayerUsage {
   }
 
   get metadataBytes(): number {
-    return this.#read('metadataBytes')
+    return this.#image.metadataBytes
   }
 
   set metadataBytes(value: number) {
     this.#write('metadataBytes', value)
   }
 
-  #read(count: keyof LayerUsage): number {
-    return (this.#lastRead[count] = this.#image[count])
-  }
-
   #write(count: keyof LayerUsage, value: number): void {
-    const more = value - this.#lastRead[count]
+    const more = value - this.#image[count]
     this.own[count] += more
-    this.#image[count] += more
+    this.#image[count] = value
   }
 }
