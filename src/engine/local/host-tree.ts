@@ -10,12 +10,12 @@ import {
   openSync,
   readdirSync,
   readlinkSync,
-  readSync,
   type Stats,
 } from 'node:fs'
 import type { ByteString } from '../../image/bytes.ts'
 import type { FileNode, FileTree } from '../../rootfs/types.ts'
 import { at, openDirectory, openDirectoryPath, withDirectory } from '../../host/open-at.ts'
+import { readFully } from './read-fully.ts'
 
 const EMPTY = Buffer.alloc(0)
 
@@ -80,13 +80,7 @@ function readAt(fd: number, name: ByteString, maxBytes: number, offset: number):
     const stats = fstatSync(file)
     if (!stats.isFile()) return EMPTY
     const buffer = Buffer.alloc(Math.max(0, Math.min(maxBytes, stats.size - offset)))
-    let filled = 0
-    while (filled < buffer.length) {
-      const count = readSync(file, buffer, filled, buffer.length - filled, offset + filled)
-      if (count === 0) break
-      filled += count
-    }
-    return buffer.subarray(0, filled)
+    return buffer.subarray(0, readFully(file, buffer, offset))
   } finally {
     closeSync(file)
   }

@@ -1,6 +1,7 @@
 /** Whether two files have the same bytes, all of them, in bounded memory. */
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { setImmediate as othersHadATurn } from 'node:timers/promises'
+import { readFully } from '../read-fully.ts'
 
 const CHUNK_BYTES = 256 * 1024
 /** What opening two files takes, in bytes that could have been compared in that time. */
@@ -44,7 +45,7 @@ export class ContentComparer {
   async #compare(first: number, second: number): Promise<boolean> {
     this.#sinceOthers += FILE_COST_BYTES
     for (let compared = 0; ;) {
-      const [read, alsoRead] = [fill(first, this.#first), fill(second, this.#second)]
+      const [read, alsoRead] = [readFully(first, this.#first), readFully(second, this.#second)]
       compared += read
       if (!this.#first.subarray(0, read).equals(this.#second.subarray(0, alsoRead))) {
         this.#wasted += compared
@@ -59,15 +60,4 @@ export class ContentComparer {
       if (read < CHUNK_BYTES) return true
     }
   }
-}
-
-/** As much of the file as there is and fits; returns how many bytes. */
-function fill(fd: number, buffer: Buffer): number {
-  let filled = 0
-  while (filled < buffer.length) {
-    const count = readSync(fd, buffer, filled, buffer.length - filled, null)
-    if (count === 0) break
-    filled += count
-  }
-  return filled
 }
