@@ -4,7 +4,7 @@ import type { App } from '../../src/crd/types.ts'
 import { formatIssue } from '../../src/errors.ts'
 import { canonical, parseReference } from '../../src/image/reference.ts'
 import type { Digest, ImageConfig, ResolvedImage } from '../../src/image/types.ts'
-import type { Sources } from '../../src/reconcile/ports.ts'
+import type { Sources, StoredApp } from '../../src/reconcile/ports.ts'
 import type { DesiredVolume, Observed, ObservedInstance, ObservedVolume } from '../../src/reconcile/types.ts'
 
 export const KEY = { namespace: 'chat', name: 'mattermost' }
@@ -26,6 +26,18 @@ export function aResource(spec: Fields = {}, metadata: Fields = {}): Record<stri
     kind: 'ContainerApp',
     metadata: { ...KEY, ...metadata },
     spec: { image: 'example.com/mattermost:10.12', ...spec },
+  }
+}
+
+/** As it is stored when it was just submitted. */
+export function aStoredApp(key = KEY): StoredApp {
+  return {
+    key,
+    baseDir: '/',
+    generation: 1,
+    resource: aResource({}, key),
+    status: undefined,
+    deletion: undefined,
   }
 }
 

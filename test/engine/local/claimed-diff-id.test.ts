@@ -12,7 +12,7 @@ import type { ImageSource } from '../../../src/image/source.ts'
 import type { Digest, ResolvedImage } from '../../../src/image/types.ts'
 import { BlobStore } from '../../../src/registry/blob-store.ts'
 import { DEFAULT_LIMITS } from '../../../src/rootfs/limits.ts'
-import { anApp, anImage, aResource, KEY } from '../../support/builders.ts'
+import { anApp, anImage, aStoredApp } from '../../support/builders.ts'
 import { diffIdOf, file, layer } from '../../support/layer.ts'
 import { inChunks } from '../../rootfs/flattened.ts'
 import { temporaryFolder } from './temporary.ts'
@@ -69,14 +69,7 @@ class Host {
       now: Date.now,
       open,
     })
-    const stored = {
-      key: KEY,
-      baseDir: '/',
-      generation: 1,
-      resource: aResource(),
-      status: undefined,
-      deletion: undefined,
-    }
+    const stored = aStoredApp()
     const app = anApp({ imagePolicy })
     const image = await images.resolve(app, stored, undefined, signal)
     return (await images.prepare(app, stored, image, signal)).rootfsDir

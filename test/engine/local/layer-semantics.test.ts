@@ -18,7 +18,7 @@ import type { Descriptor, ResolvedImage } from '../../../src/image/types.ts'
 import { BlobStore } from '../../../src/registry/blob-store.ts'
 import { DEFAULT_LIMITS } from '../../../src/rootfs/limits.ts'
 import { inChunks } from '../../rootfs/flattened.ts'
-import { anApp, anImage, aResource, KEY } from '../../support/builders.ts'
+import { anApp, anImage, aStoredApp } from '../../support/builders.ts'
 import {
   diffIdOf,
   dir,
@@ -91,14 +91,7 @@ test.skipIf(geteuid?.() !== 0)('apps get the tree that they ask for, and a warni
   })
   const image = anOddImage()
   const prepare = (imagePolicy: object) => {
-    const stored = {
-      key: KEY,
-      baseDir: '/',
-      generation: 1,
-      resource: aResource(),
-      status: undefined,
-      deletion: undefined,
-    }
+    const stored = aStoredApp()
     return images.prepare(anApp({ imagePolicy }), stored, image, signal)
   }
   const spec = await prepare({})

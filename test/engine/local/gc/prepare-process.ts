@@ -10,7 +10,7 @@ import { parseConfig } from '../../../../src/engine/local/config.ts'
 import { LocalImages } from '../../../../src/engine/local/image-store.ts'
 import type { ImageSource } from '../../../../src/image/source.ts'
 import type { Descriptor } from '../../../../src/image/types.ts'
-import { anApp, aResource } from '../../../support/builders.ts'
+import { anApp, aStoredApp } from '../../../support/builders.ts'
 import { diffIdOf } from '../../../support/layer.ts'
 import { AStore, pinnedTo, SIGNAL, smallImage } from './a-store.ts'
 
@@ -42,14 +42,7 @@ const local = new LocalImages({
   open: () => Promise.resolve(source),
 })
 const app = anApp({}, key)
-const stored = {
-  key,
-  baseDir: '/',
-  generation: 1,
-  resource: aResource({}, key),
-  status: undefined,
-  deletion: undefined,
-}
+const stored = aStoredApp(key)
 
 await store.pin(key)
 for (let round = 0; round < Number(rounds); round++) {
