@@ -6,8 +6,9 @@ import type { Descriptor } from '../image/types.ts'
 
 /**
  * Passes chunks on, one behind: the last is held back until size and digest are verified, so a consumer that publishes
- * at the end of the stream never publishes wrong bytes. With `kept`, the chunks are what comes after it: it is hashed
- * before them and not handed out. Throws DigestMismatch.
+ * at the end of the stream never publishes wrong bytes. Each of `chunks` must stay valid until the second one after it
+ * is asked for. With `kept`, the chunks are what comes after it: it is hashed before them and not handed out. Throws
+ * DigestMismatch.
  */
 export async function* verified(
   descriptor: Descriptor,
@@ -40,7 +41,8 @@ export async function collect(
     if (size > maxBytes) {
       throw new ExpectedError('LimitExceeded', `${what} has more than ${maxBytes} bytes`)
     }
-    parts.push(chunk)
+    // The chunk is its giver's, who may fill it again.
+    parts.push(Uint8Array.from(chunk))
   }
   return Buffer.concat(parts)
 }

@@ -1,4 +1,7 @@
-/** A stream of chunks that can be asked for the next one and given back what was not used. */
+/**
+ * A stream of chunks that can be asked for the next one and given back what was not used. Like the chunks it reads, what
+ * it gives is valid until more is asked for.
+ */
 export class ByteInput {
   readonly #chunks: AsyncIterator<Uint8Array>
   #returned: Buffer | undefined
@@ -32,7 +35,8 @@ export class ByteInput {
     while (head.length < count) {
       const chunk = await this.next()
       if (chunk === undefined) break
-      head = head.length === 0 ? chunk : Buffer.concat([head, chunk])
+      // Too little is copied, since the chunk ends with the question for the next.
+      head = head.length === 0 && chunk.length >= count ? chunk : Buffer.concat([head, chunk])
     }
     this.unread(head)
     return head.subarray(0, count)

@@ -121,7 +121,7 @@ describe.each(VERSIONS)('distribution %s', (_version, program) => {
       const image = await source.resolve(AMD64, signal)
       const parts: Uint8Array[] = []
       for await (const part of source.blob(image.manifest.layers[0] ?? image.manifest.config, signal))
-        parts.push(part)
+        parts.push(Buffer.from(part))
       await source.close()
       expect(Buffer.concat(parts)).toEqual(tar)
       expect(image.config.volumes).toEqual(['/data'])
@@ -192,7 +192,7 @@ describe.each(VERSIONS)('distribution %s', (_version, program) => {
     })
     const parts: Uint8Array[] = []
     const descriptor = { mediaType: 'application/octet-stream', digest, size: tar.length }
-    for await (const part of source.blob(descriptor, signal)) parts.push(part)
+    for await (const part of source.blob(descriptor, signal)) parts.push(Buffer.from(part))
     expect(Buffer.concat(parts)).toEqual(tar)
     await source.close()
   })

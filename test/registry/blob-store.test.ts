@@ -62,7 +62,7 @@ class OneBlob implements ImageSource {
 const ingest = () => readdir(join(dir, 'ingest')).catch(() => [])
 async function contentOf(wanted: Digest, size?: number): Promise<Buffer> {
   const parts: Uint8Array[] = []
-  for await (const part of store.open(wanted, size)) parts.push(part)
+  for await (const part of store.open(wanted, size)) parts.push(Buffer.from(part))
   return Buffer.concat(parts)
 }
 

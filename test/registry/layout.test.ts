@@ -47,6 +47,8 @@ const arm = buildImage({ layers: [tar], platform: ARM64 })
 const docker = buildImage({ layers: [tar], platform: AMD64, mediaTypes: 'docker' })
 const multi = buildIndex([a, arm])
 const CONTAINERD = 'io.containerd.image.name'
+const REF_NAME = 'org.opencontainers.image.ref.name'
+const MIB = 2 ** 20
 
 let root: string
 let folder: string
@@ -78,7 +80,7 @@ const editIndex = async (change: (index: { manifests: Record<string, unknown>[] 
 
 async function bytesOf(source: ReturnType<typeof open>, descriptor: Descriptor): Promise<Buffer> {
   const parts: Uint8Array[] = []
-  for await (const part of source.blob(descriptor, signal)) parts.push(part)
+  for await (const part of source.blob(descriptor, signal)) parts.push(Buffer.from(part))
   return Buffer.concat(parts)
 }
 
@@ -280,6 +282,44 @@ describe('finding an image in a layout', () => {
     )
     expect((await resolve(`oci:${folder}:d7`)).manifestDigest).toBe(a.digest)
     expect(await failureOf(() => resolve(`oci:${folder}:d9`))).toContain('InvalidManifest: manifests[0]')
+  })
+})
+
+describe('what is larger than a chunk of 1 MiB', () => {
+  test('hands out a layer of many chunks, each until the next is asked for', async () => {
+    const bytes = Buffer.alloc(9.5 * MIB)
+    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(at, at)
+    const image = buildImage({ layers: [bytes] })
+    await writeLayout(folder, [{ image, tag: '1' }])
+    const source = open(`oci:${folder}:1`)
+    expect((await bytesOf(source, image.manifest.layers[0] ?? image.manifest.config)).equals(bytes)).toBe(
+      true,
+    )
+    await source.close()
+  })
+
+  test('reads a config of several chunks whole', async () => {
+    const Labels = Object.fromEntries(
+      Array.from({ length: 3600 }, (_, n) => [`label-${n}`, `${n}`.repeat(250)]),
+    )
+    const image = buildImage({ layers: [layer([file('a', 'a')])], config: { Labels } })
+    expect(image.manifest.config.size).toBeGreaterThan(3 * MIB)
+    await writeLayout(folder, [{ image, tag: 'labels' }])
+    expect((await resolve(`oci:${folder}:labels`)).config.labels).toEqual(Labels)
+  })
+
+  test('reads an index.json of several chunks whole', async () => {
+    const digits = '0123456789'.repeat(400)
+    await writeLayout(folder, [{ image: a, tag: '1' }])
+    await editIndex(({ manifests }) => ({
+      schemaVersion: 2,
+      manifests: Array.from({ length: 900 }, (_, n) => ({
+        ...manifests[0],
+        annotations: { [REF_NAME]: `${n}`, digits },
+      })),
+    }))
+    expect((await readFile(join(folder, 'index.json'))).length).toBeGreaterThan(3 * MIB)
+    expect((await resolve(`oci:${folder}:899`)).digest).toBe(a.digest)
   })
 })
 

@@ -41,7 +41,8 @@ describe.skipIf(isMissing('docker-registry'))('the distribution registry', () =>
     expect(image.config.volumes).toEqual(['/data'])
     const [descriptor] = image.manifest.layers
     const parts: Uint8Array[] = []
-    for await (const part of source.blob(descriptor ?? image.manifest.config, signal)) parts.push(part)
+    for await (const part of source.blob(descriptor ?? image.manifest.config, signal))
+      parts.push(Buffer.from(part))
     expect(Buffer.concat(parts)).toEqual(tar)
     await source.close()
   })

@@ -137,6 +137,6 @@ export const failure = async (setup: Setup = {}, suffix = ':1') => {
 
 export async function read(source: ImageSource, descriptor: Descriptor = layerOf): Promise<Buffer> {
   const parts: Uint8Array[] = []
-  for await (const part of source.blob(descriptor, signal)) parts.push(part)
+  for await (const part of source.blob(descriptor, signal)) parts.push(Buffer.from(part))
   return Buffer.concat(parts)
 }

@@ -35,10 +35,19 @@ export class MemorySink implements ContentSink {
   }
 }
 
-export async function* inChunks(bytes: Buffer, size = bytes.length): AsyncGenerator<Uint8Array> {
+/** Spoils each chunk when so many more were asked for, as sources may that fill their buffers again. */
+export async function* inChunks(
+  bytes: Buffer,
+  size = bytes.length,
+  validFor = 1,
+): AsyncGenerator<Uint8Array> {
+  const valid: Uint8Array[] = []
   for (let at = 0; at < bytes.length; at += size) {
     await Promise.resolve()
-    yield bytes.subarray(at, at + size)
+    const chunk = Uint8Array.from(bytes.subarray(at, at + size))
+    valid.push(chunk)
+    yield chunk
+    if (valid.length === validFor) valid.shift()?.fill(0xa5)
   }
 }
 

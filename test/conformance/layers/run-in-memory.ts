@@ -31,7 +31,7 @@ export async function runInMemory(
     const { manifest, diffIds, blobs } = openCase(layerCase)
     const { tree, dropped, divergences } = await flattenImage({
       source: {
-        blob: (descriptor) => verified(descriptor, inChunks(blobOf(blobs, descriptor), chunk), 'layer'),
+        blob: (descriptor) => verified(descriptor, inChunks(blobOf(blobs, descriptor), chunk, 2), 'layer'),
       },
       manifest,
       config: { diffIds },
