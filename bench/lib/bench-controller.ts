@@ -6,7 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ControlPlane } from '../../test/cluster/bed/control-plane.ts'
-import { freePorts } from '../../test/cluster/bed/health.ts'
+import { freePorts } from '../../test/support/free-ports.ts'
 import { SYSTEM } from './bench-cluster.ts'
 import { imageSettings } from './image-settings.ts'
 

@@ -1,10 +1,9 @@
 /** Debian's docker-registry as a child process on a free loopback port, with its storage in a given folder. */
 import { spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../../test/support/free-ports.ts'
 
 export interface LocalRegistry {
   /** `127.0.0.1:PORT`, to be written before the repository. */
@@ -53,18 +52,6 @@ export async function startLocalRegistry(folder: string): Promise<LocalRegistry>
     await delay(20)
   }
   return { host, stop }
-}
-
-/** A TCP port of 127.0.0.1 that nobody listens on at this moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 async function answers(host: string): Promise<boolean> {

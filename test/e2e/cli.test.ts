@@ -12,7 +12,8 @@ import { instanceId } from '../../src/reconcile/names.ts'
 import { busyboxImage, WAIT_FOREVER } from '../support/busybox-image.ts'
 import { dir, file } from '../support/layer.ts'
 import { writeLayout } from '../support/layout.ts'
-import { app, eventually, freePort, manifests, runProgram, Sandbox } from '../support/sandbox.ts'
+import { freePort } from '../support/free-ports.ts'
+import { app, eventually, manifests, runProgram, Sandbox } from '../support/sandbox.ts'
 
 const FAIRLEAD = path.join(import.meta.dirname, '../../bin/fairlead')
 

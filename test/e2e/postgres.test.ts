@@ -14,7 +14,8 @@ import { openLocal } from '../../src/engine/local/open.ts'
 import { runPaths } from '../../src/engine/local/paths.ts'
 import { postgresLayout } from '../support/fixtures.ts'
 import { layoutIndex, readLayoutImage } from '../support/layout.ts'
-import { app, eventually, freePort, Sandbox, type CliResult } from '../support/sandbox.ts'
+import { freePort } from '../support/free-ports.ts'
+import { app, eventually, Sandbox, type CliResult } from '../support/sandbox.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
 const DATA = '/var/lib/postgresql/data'

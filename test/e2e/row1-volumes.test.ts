@@ -12,7 +12,8 @@ import { busyboxImage, WAIT_FOREVER } from '../support/busybox-image.ts'
 import { demoLayout, extraPlugin } from '../support/fixtures.ts'
 import { dir, file, hardlink, symlink } from '../support/layer.ts'
 import { writeLayout } from '../support/layout.ts'
-import { app, eventually, freePort, Sandbox } from '../support/sandbox.ts'
+import { freePort } from '../support/free-ports.ts'
+import { app, eventually, Sandbox } from '../support/sandbox.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
 const RUNTIMES = ['runc', 'crun'] as const

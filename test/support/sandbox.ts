@@ -4,8 +4,6 @@
  */
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { isSameProcess } from '../../src/engine/local/process-facts.ts'
@@ -204,15 +202,6 @@ export async function eventually(
       throw new Error(`waited ${timeoutMs / 1000} s in vain until ${what} ${seen()}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-}
-
-/** A port of loopback that nobody had a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 async function supervisorsGone(instances: string): Promise<boolean> {

@@ -7,7 +7,8 @@ import path from 'node:path'
 import { pushImage } from '../../../scripts/lib/registry-push.ts'
 import type { Artifact } from '../../../scripts/lib/oci-image.ts'
 import type { ControlPlane } from './control-plane.ts'
-import { freePorts, httpStatus } from './health.ts'
+import { httpStatus } from './health.ts'
+import { freePorts } from '../../support/free-ports.ts'
 import { startProcess, stopProcess } from './processes.ts'
 
 export interface BedRegistry {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { controllerImage } from '../../../scripts/lib/controller-image.ts'
 import { mustRun } from '../../../scripts/lib/run.ts'
-import { freePort } from '../../support/sandbox.ts'
+import { freePort } from '../../support/free-ports.ts'
 import { eventually } from '../../support/sandbox.ts'
 import type { TestCluster } from '../bed/test-cluster.ts'
 
