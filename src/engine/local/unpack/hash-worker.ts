@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { Digest } from '../../../image/types.ts'
 import { hashHere, type StreamHash } from '../../../rootfs/stream-hash.ts'
+import { makeHelpersBatchThreads } from './batch-threads.ts'
 import { HashRing } from './hash-ring.ts'
 import type { HashedStream } from './hash-thread.ts'
 
@@ -50,10 +51,15 @@ class HashThread {
   readonly #worker = new Worker(MODULE, { workerData: this.#ring.buffer })
   readonly #waiting = new Map<number, PromiseWithResolvers<Digest>>()
   #streams = 0
+  /** Settles when the threads that work for this one have been asked to give way. */
+  #asked: Promise<void> | undefined
   #failure: Error | undefined
 
   constructor() {
     this.#worker
+      .once('online', () => {
+        this.#asked = makeHelpersBatchThreads()
+      })
       .on('message', ({ stream, sha256 }: HashedStream) =>
         this.#waiting.get(stream)?.resolve(`sha256:${sha256}`),
       )
@@ -78,6 +84,7 @@ class HashThread {
 
   async close(): Promise<void> {
     await this.#worker.terminate()
+    await this.#asked
   }
 
   async #putRest(stream: number, rest: Uint8Array): Promise<void> {
