@@ -4,8 +4,8 @@
  */
 
 /** Small enough that both threads find a slot in the processor's cache. */
-const SLOT_BYTES = 256 * 1024
-/** Enough that neither thread waits for the other's pauses; 2 MiB. */
+const SLOT_BYTES = 512 * 1024
+/** Enough that neither thread waits for the other's pauses; 4 MiB. */
 const SLOTS = 8
 
 /** Counters that only grow, modulo 2^32. */
