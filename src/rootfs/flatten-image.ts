@@ -98,8 +98,8 @@ export async function flattenLayers(input: FlattenRequest, read: LayerReader): P
       failures.note(layer, error)
     }
   })
-  const add = inOrder.add.bind(inOrder)
-  await readLayers(input, { reports, usage, read, add, failures })
+  await readLayers(input, { reports, usage, read, failures, done: (...layer) => inOrder.add(...layer) })
+  await inOrder.used()
   failures.throwLowest()
   const tree = merge.finish()
   return {
@@ -114,18 +114,18 @@ interface Reading {
   readonly reports: readonly FlattenReport[]
   readonly usage: LayerUsage
   readonly read: LayerReader
-  readonly add: (layer: number, entries: readonly LayerEntry[]) => Promise<void>
+  readonly done: (layer: number, entries: readonly LayerEntry[]) => void
   readonly failures: LayerFailures
 }
 
 /** Every reader has ended when this returns: the caller removes what the sink wrote. */
 async function readLayers(
   input: FlattenRequest,
-  { reports, usage, read, add, failures }: Reading,
+  { reports, usage, read, done, failures }: Reading,
 ): Promise<void> {
   const { dropXattrs, onUsage, limits = DEFAULT_LIMITS } = input
   const tell = progress(input.manifest.layers, input.onProgress)
-  const queue = input.manifest.layers.entries()
+  const queue = largestFirst(input.manifest.layers)
   const windows = new LargeWindows()
   const readOne = async (layer: number, descriptor: Descriptor): Promise<void> => {
     const signal = failures.begin(layer)
@@ -153,13 +153,18 @@ async function readLayers(
       signal,
       onUsage,
     }
-    await add(layer, await read(job))
+    done(layer, await read(job))
   }
   const work = async (): Promise<void> => {
     for (const [layer, descriptor] of queue)
       await readOne(layer, descriptor).catch((error: unknown) => failures.note(layer, error))
   }
   await Promise.all(Array.from({ length: PARALLEL_LAYERS }, work))
+}
+
+/** With their numbers. Begun last, a large layer would be read alone when all others are done. */
+function largestFirst(layers: readonly Descriptor[]): IterableIterator<[number, Descriptor]> {
+  return [...layers.entries()].sort(([, a], [, b]) => b.size - a.size).values()
 }
 
 /**
@@ -211,10 +216,13 @@ class InOrder<Value> {
     this.#use = use
   }
 
-  /** Resolves when everything that could be passed on so far has been used. */
-  add(index: number, value: Value): Promise<void> {
+  add(index: number, value: Value): void {
     this.#waiting.set(index, value)
     this.#last = this.#last.then(() => this.#useReady())
+  }
+
+  /** Resolves when everything that could be passed on so far has been used. */
+  used(): Promise<void> {
     return this.#last
   }
 

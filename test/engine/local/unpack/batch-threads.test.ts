@@ -51,9 +51,11 @@ describe('threads that work for the main thread', () => {
       const hash = worker.hashFor(1)
       await hash.update(Buffer.from('a'))
       await hash.digest()
-      let seen
-      do seen = policies()
-      while (seen['WorkerThread']?.includes(0) || seen['libuv-worker'].includes(0))
+      let seen = policies()
+      while (seen['WorkerThread']?.includes(0) || seen['libuv-worker'].includes(0)) {
+        await stat('/')
+        seen = policies()
+      }
       await worker.close()
       console.log(JSON.stringify({ hashing: seen['WorkerThread'], pool: seen['libuv-worker'] }))`)
     expect(printed).toEqual({ hashing: [3], pool: [3] })
