@@ -58,10 +58,10 @@ export interface FlattenedImage {
 }
 
 /**
- * Decompression runs in threads of its own, parsing in ours. Three layers at a time keep two processors busy, also when
- * one of them is at its end: a seventh faster than two (5.8 s against 6.7 s for 1.26 GiB).
+ * Decompression runs in threads of its own (four, unless told otherwise), parsing in ours. Fewer at a time leave
+ * processors idle: for four layers of 1.4 GiB three take 5.0 s, four 4.7 s.
  */
-const PARALLEL_LAYERS = 3
+const PARALLEL_LAYERS = 4
 
 /** As `flattenLayers`, content into the sink. It may have taken content that the tree does not refer to. */
 export function flattenImage({ sink, ...request }: FlattenInput): Promise<FlattenedImage> {
