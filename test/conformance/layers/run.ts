@@ -20,7 +20,7 @@ import { measureImages, measureTool, measureTools, type ImageResults } from './m
 import { REAL_IMAGES, withRealImages } from './real-images.ts'
 import { report, scoreOf } from './score.ts'
 import { TOOLS, toolNamed } from './tools/all.ts'
-import { UsageError } from './usage-error.ts'
+import { UsageError, withUsage } from '../usage-error.ts'
 
 const OXFMT = path.join(import.meta.dirname, '../../../node_modules/.bin/oxfmt')
 
@@ -117,11 +117,4 @@ async function update(ids: readonly string[]): Promise<void> {
   console.log(`wrote ${TABLE_FILE} and ${DIVERGENCE_PAGE_FILE}: review them as text`)
 }
 
-try {
-  await main()
-} catch (error) {
-  if (!(error instanceof UsageError) && !(error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS'))
-    throw error
-  console.error((error as Error).message)
-  process.exitCode = 2
-}
+await withUsage(USAGE, main)

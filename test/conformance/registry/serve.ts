@@ -12,43 +12,60 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { makeAuthority, openAuthority } from './authority.ts'
+import { UsageError, withUsage } from '../usage-error.ts'
+import { makeAuthority, openAuthority, type Authority } from './authority.ts'
 import type { Case } from './case.ts'
 import { CASES } from './cases.ts'
-import { Stage } from './stage.ts'
+import { Stage, type StageOptions } from './stage.ts'
 
-const { values } = parseArgs({
-  options: {
-    case: { type: 'string' },
-    port: { type: 'string', default: '0' },
-    tls: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-})
+type Loopback = NonNullable<StageOptions['loopback']>
+
+const USAGE =
+  'npx node test/conformance/registry/serve.ts [--case ID [--port 5000] [--tls]]; without --case all are listed'
+const LAST_PORT = 65_535
 
 // Whoever reads only the first lines has what he wanted.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })
 
-const one = CASES.find(({ id }) => id === values.case)
-if (values.help)
-  say(
-    'npx node test/conformance/registry/serve.ts [--case ID [--port 5000] [--tls]]; without --case all are listed',
-  )
-else if (one !== undefined) await serve(one)
-else if (values.case === undefined)
-  for (const { id, ask, title } of CASES) say(`${id.padEnd(28)} ${ask.padEnd(10)} ${title}`)
-else {
-  say(`there is no case ${values.case}; without --case all are listed`)
-  process.exitCode = 2
+await withUsage(USAGE, main)
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      case: { type: 'string' },
+      port: { type: 'string', default: '0' },
+      tls: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) return say(USAGE)
+  const loopback = { port: portOf(values.port), tls: values.tls }
+  if (values.case === undefined) {
+    for (const { id, ask, title } of CASES) say(`${id.padEnd(28)} ${ask.padEnd(10)} ${title}`)
+    return
+  }
+  const one = CASES.find(({ id }) => id === values.case)
+  if (one === undefined) throw new UsageError(`there is no case ${values.case}`)
+  const folder = await mkdtemp(path.join(tmpdir(), 'registry-kit-'))
+  try {
+    await serve(one, folder, loopback)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
-async function serve(one: Case): Promise<void> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'registry-kit-'))
+/** 0: any that is free. */
+function portOf(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) <= LAST_PORT) return Number(text)
+  throw new UsageError(`--port is a number up to ${LAST_PORT}, not ${text}`)
+}
+
+async function serve(one: Case, folder: string, loopback: Loopback): Promise<void> {
   makeAuthority(folder)
   const authority = openAuthority(folder)
-  const stage = await Stage.start({ authority, loopback: { port: Number(values.port), tls: values.tls } })
+  const stage = await startStage(authority, loopback)
   const right = await one.serve(stage)
   for (const [name, party] of Object.entries(stage.parties))
     party.on(/./, (request) => {
@@ -61,12 +78,22 @@ async function serve(one: Case): Promise<void> {
   say(`reference: ${one.reference?.(stage) ?? stage.reference(one.ask === 'tags' ? '' : ':1')}`)
   say(`right: ${JSON.stringify(right ?? { digests: [stage.genuineDigest] })}`)
   say(`configure: ${JSON.stringify(one.setup?.(stage) ?? {})}`)
-  if (values.tls) say(`authority: ${authority.caFile}`)
+  if (loopback.tls) say(`authority: ${authority.caFile}`)
   await once(process, 'SIGINT')
   const forbidden = one.forbidden?.(stage)
   if (forbidden !== undefined) say(`forbidden: ${forbidden}`)
   await stage.stop()
-  await rm(folder, { recursive: true, force: true })
+}
+
+async function startStage(authority: Authority, loopback: Loopback): Promise<Stage> {
+  try {
+    return await Stage.start({ authority, loopback })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') throw new UsageError(`port ${loopback.port} is taken; name another one`)
+    if (code === 'EACCES') throw new UsageError(`port ${loopback.port} is for root; name a higher one`)
+    throw error
+  }
 }
 
 function wanted({ expected }: Case): string {

@@ -5,7 +5,7 @@ import { CONTAINERD } from './containerd.ts'
 import { FAIRLEAD } from './fairlead.ts'
 import type { Tool } from './tool.ts'
 import { UMOCI } from './umoci.ts'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../../usage-error.ts'
 
 export const TOOLS: readonly Tool[] = [FAIRLEAD, UMOCI, BUILDAH_VFS, BUILDAH_OVERLAY, CONTAINERD]
 

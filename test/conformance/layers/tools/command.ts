@@ -3,7 +3,7 @@ import { shellQuote } from '../../../../src/bundle/shell-quote.ts'
 import { failureOf } from './fail-words.ts'
 import { plainFolder } from './plain-folder.ts'
 import type { Tool } from './tool.ts'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../../usage-error.ts'
 
 const PLACES = ['{layout}', '{tag}', '{out}'] as const
 

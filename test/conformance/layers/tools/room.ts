@@ -10,7 +10,7 @@ import { mkdir, mkdtemp } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../../usage-error.ts'
 import { run, type RunResult } from '../../../../scripts/lib/run.ts'
 
 /** The writable folder as programs in the room see it; every Debian has it. */

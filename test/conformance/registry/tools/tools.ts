@@ -1,4 +1,5 @@
 /** The tools by name. */
+import { UsageError } from '../../usage-error.ts'
 import { craneTool } from './crane.ts'
 import { customTool } from './custom.ts'
 import { fairlead } from './fairlead.ts'
@@ -21,6 +22,6 @@ export async function toolNamed(name: string): Promise<Tool> {
       return await regctlTool()
     default:
       if (name.includes('{ref}')) return customTool(name)
-      throw new Error(`${name} is no tool; must be ${TOOL_NAMES.join(', ')} or a command with {ref} in it`)
+      throw new UsageError(`${name} is no tool; must be ${TOOL_NAMES.join(', ')} or a command with {ref} in it`)
   }
 }

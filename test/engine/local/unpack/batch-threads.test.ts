@@ -7,6 +7,9 @@ import { describe, expect, test } from 'vitest'
 
 const MODULES = join(import.meta.dirname, '../../../../src/engine/local/unpack')
 
+/** Threads that never become what they should would be waited for in vain. */
+const GIVEN_UP_MS = 60_000
+
 /** What a process of its own prints after `work`: threads of a test's own process would stay as they are made here. */
 function printedBy(work: string, env: Record<string, string> = {}): unknown {
   const script = `
@@ -29,6 +32,7 @@ function printedBy(work: string, env: Record<string, string> = {}): unknown {
     ${work}`
   const output = execFileSync(process.execPath, ['-e', script], {
     encoding: 'utf8',
+    timeout: GIVEN_UP_MS,
     env: { ...process.env, ...env },
   })
   return JSON.parse(output)
