@@ -13,7 +13,7 @@ export async function withUsage(usage: string, main: () => Promise<void>): Promi
 
 /** In words. Throws what is no slip of the one who typed. */
 function slipOf(error: unknown): string {
-  const { code, message = '' } = error as NodeJS.ErrnoException
+  const { code, message } = error as NodeJS.ErrnoException
   if (!(error instanceof UsageError) && code?.startsWith('ERR_PARSE_ARGS') !== true) throw error
   // Node's advice is on the lines after the first.
   return message.split('\n')[0] ?? ''
