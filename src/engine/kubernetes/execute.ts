@@ -7,6 +7,7 @@ import { observedObject, ownerUidIn } from '../../reconcile/kubernetes/observe-f
 import type { ChildKind, ClusterStep, KubeObject } from '../../reconcile/kubernetes/types.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 import { ExpectedError, invariant } from '../../errors.ts'
+import { attemptOf, parseObject } from './api/client.ts'
 import { objectPath } from './api/paths.ts'
 import type { KubeClient, ResourceType } from './api/types.ts'
 import type { Children } from './children.ts'
@@ -124,7 +125,8 @@ async function readWhole(
   name: string,
 ): Promise<KubeObject | undefined> {
   try {
-    return JSON.parse(await client.read(objectPath(type, namespace, name))) as KubeObject
+    const text = await client.read(objectPath(type, namespace, name))
+    return parseObject(text, attemptOf('get', type, namespace, name))
   } catch (error) {
     // The apply that follows says what is wrong, in its own words.
     if (error instanceof ExpectedError) return undefined

@@ -1,4 +1,5 @@
 /** A Lease of coordination.k8s.io/v1 as leader election reads and writes it. Computes only. */
+import { fieldsOf } from '../../crd/view.ts'
 import type { KubeObject } from '../../reconcile/kubernetes/types.ts'
 import { apiVersionOf, LEASES } from './resources.ts'
 
@@ -21,7 +22,7 @@ export interface Tenure {
 }
 
 export function readLease(lease: KubeObject): LeaseRecord {
-  const spec = (lease['spec'] ?? {}) as Readonly<Record<string, unknown>>
+  const spec = fieldsOf(lease['spec'])
   return {
     holder: textOf(spec['holderIdentity']),
     durationMs: numberOf(spec['leaseDurationSeconds']) * 1000,
@@ -53,7 +54,7 @@ export function heldBy(lease: KubeObject, tenure: Tenure): KubeObject {
   return {
     ...lease,
     spec: {
-      ...(lease['spec'] as object | undefined),
+      ...fieldsOf(lease['spec']),
       holderIdentity: tenure.holder,
       leaseDurationSeconds: Math.max(Math.ceil(tenure.durationMs / 1000), 1),
       acquireTime: renews && before.acquireTime !== '' ? before.acquireTime : renewTime,
@@ -69,7 +70,7 @@ export function released(lease: KubeObject, nowMs: number): KubeObject {
   return {
     ...lease,
     spec: {
-      ...(lease['spec'] as object | undefined),
+      ...fieldsOf(lease['spec']),
       holderIdentity: '',
       leaseDurationSeconds: 1,
       acquireTime: renewTime,

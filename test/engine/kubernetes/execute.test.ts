@@ -137,6 +137,16 @@ describe('an apply', () => {
   })
 })
 
+test.each(['<html>', 'null', '{"metadata":null}'])(
+  'an apply goes on where %s is what a gateway answers',
+  async (text) => {
+    const made = await there(service())
+    kube.texts.set(objectPath(SERVICES, KEY.namespace, KEY.name), text)
+    await execute({ kind: 'apply', id: 'x', object: service({ uid: made.metadata.uid ?? '' }) })
+    expect(writes()).toEqual(['create', 'apply'])
+  },
+)
+
 describe('a deletion', () => {
   const remove = (uid: string) =>
     execute({

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { electLeader } from '../../../src/engine/kubernetes/leader.ts'
 import { guardWrites, Term } from '../../../src/engine/kubernetes/leader-term.ts'
-import { heldBy, newLease, readLease, renewalOf } from '../../../src/engine/kubernetes/lease.ts'
+import { heldBy, newLease, readLease, released, renewalOf } from '../../../src/engine/kubernetes/lease.ts'
 import { LEASES, PODS } from '../../../src/engine/kubernetes/resources.ts'
 import type { KubeObject } from '../../../src/reconcile/kubernetes/types.ts'
 import { failureOf } from '../../support/expected-error.ts'
@@ -41,6 +41,33 @@ test('a renewal can be seen also when the wall clock stands still', () => {
     expect(renewalOf(renewed)).not.toBe(renewalOf(lease))
     lease = renewed
   }
+})
+
+test.each([
+  null,
+  'held',
+  7,
+  [],
+  ['held'],
+  { holderIdentity: 7, leaseDurationSeconds: '15', renewTime: {}, acquireTime: null },
+])('a Lease whose spec is %j is held by nobody, and becomes a whole one', (spec) => {
+  const lease = { ...newLease('n', 'l', { holder: 'A', durationMs: 1, nowMs: 0 }), spec }
+  expect(readLease(lease)).toEqual({
+    holder: '',
+    durationMs: 0,
+    transitions: 0,
+    acquireTime: '',
+    renewTime: '',
+  })
+  const taken = heldBy(lease, { holder: 'B', durationMs: 15_000, nowMs: 0 })
+  expect(Object.keys(taken['spec'] as object).sort()).toEqual([
+    'acquireTime',
+    'holderIdentity',
+    'leaseDurationSeconds',
+    'leaseTransitions',
+    'renewTime',
+  ])
+  expect(Object.keys(released(lease, 0)['spec'] as object)).not.toContain('0')
 })
 
 describe('a term', () => {

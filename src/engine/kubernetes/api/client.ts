@@ -5,7 +5,7 @@ import { ApiError, failureOf } from './api-error.ts'
 import { backoffMs, MAX_RETRY_AFTER_MS, REQUEST_BACKOFF, retryAfterMs } from './backoff.ts'
 import { collectText } from './body.ts'
 import type { ApiConnection } from './connect.ts'
-import { listPages, withoutNoise } from './list-pages.ts'
+import { isObject, listPages, withoutNoise } from './list-pages.ts'
 import type { Attempt } from './missing-rule.ts'
 import { collectionPath, objectPath, withQuery } from './paths.ts'
 import { openTransport, type ApiAnswer, type ApiRequest, type ApiTransport } from './transport.ts'
@@ -266,10 +266,11 @@ function deleteBody({ uid, resourceVersion, propagation, gracePeriodSeconds }: D
   })
 }
 
-function parseObject(text: string, attempt: Attempt): KubeObject {
+/** Throws ClusterUnavailable where the text is no object of the API. */
+export function parseObject(text: string, attempt: Attempt): KubeObject {
   try {
-    const value = JSON.parse(text) as KubeObject | null
-    if (typeof value?.metadata === 'object') return value
+    const value: unknown = JSON.parse(text)
+    if (isObject(value)) return value
   } catch {
     // Said below.
   }

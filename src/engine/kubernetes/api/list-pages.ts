@@ -1,4 +1,5 @@
 /** Lists, page by page: never more than one page is held. */
+import { isFields } from '../../../crd/view.ts'
 import type { KubeObject } from '../../../reconcile/kubernetes/types.ts'
 import { networkFailure } from './api-error.ts'
 import { collectionPath, selectorQuery, withQuery } from './paths.ts'
@@ -40,10 +41,10 @@ interface RawList {
 function readPage(text: string, type: ResourceType): ListPage & { readonly next: string | undefined } {
   const list = parseList(text)
   const { resourceVersion, continue: next } = list.metadata ?? {}
-  if (typeof resourceVersion !== 'string' || !Array.isArray(list.items ?? []))
-    throw networkFailure('the answer is no list; is a proxy in between?')
   // `null` is what Go writes for a list without members.
-  const items = (list.items ?? []) as KubeObject[]
+  const items: unknown = list.items ?? []
+  if (typeof resourceVersion !== 'string' || !Array.isArray(items) || !items.every(isObject))
+    throw networkFailure('the answer is no list; is a proxy in between?')
   return {
     items: items.map((item) => withType(withoutNoise(item), type)),
     resourceVersion,
@@ -62,6 +63,11 @@ function parseList(text: string): RawList {
 /** Members of built-in lists come without kind and version. */
 function withType(object: KubeObject, type: ResourceType): KubeObject {
   return object.kind === type.kind ? object : { ...object, apiVersion: apiVersionOf(type), kind: type.kind }
+}
+
+/** Whether it has what everything in the API has; what else is in it may be of any type. */
+export function isObject(value: unknown): value is KubeObject {
+  return isFields(value) && isFields(value['metadata'])
 }
 
 /** The server's bookkeeping of who wrote which field is often a third of an object, and nobody here reads it. */

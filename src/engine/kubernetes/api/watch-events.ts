@@ -1,4 +1,5 @@
 /** One watch: a request that is answered with one event a line, until the server closes it. */
+import { isFields } from '../../../crd/view.ts'
 import type { KubeObject } from '../../../reconcile/kubernetes/types.ts'
 import { eventFailure } from './api-error.ts'
 import { attemptOf, readFailure } from './client.ts'
@@ -71,14 +72,15 @@ interface RawEvent {
 }
 
 function parseEvent(line: string): RawEvent {
-  let event: RawEvent | null
+  let event: unknown
   try {
-    event = JSON.parse(line) as RawEvent | null
+    event = JSON.parse(line)
   } catch (error) {
     throw new UnreadableEvent('a line of a watch is no JSON', { cause: error })
   }
-  if (typeof event?.object !== 'object') throw new UnreadableEvent('a line of a watch is no event')
-  return event
+  if (!isFields(event) || !isFields(event['object']))
+    throw new UnreadableEvent('a line of a watch is no event')
+  return { type: event['type'], object: event['object'] as KubeObject }
 }
 
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end'

@@ -148,10 +148,26 @@ describe('the client', () => {
     })
   })
 
-  test('takes no page of a gateway for an object', async () => {
+  const item = (text: string) => `{"metadata":{"resourceVersion":"1"},"items":[${text}]}`
+  test.each([
+    '<html>',
+    'null',
+    '"a"',
+    '[]',
+    '{}',
+    '{"metadata":null}',
+    '{"metadata":"a"}',
+    '{"metadata":[]}',
+  ])('takes %j for no object, alone and in a list', async (text) => {
     server.store.create('api/v1/configmaps', 'x', configMap('a'))
-    proxy.fault({ match: {}, fault: edit(() => '<html>'), times: 9 })
+    proxy.fault({ match: { path: /\/a$/ }, fault: edit(() => text), times: 9 })
+    proxy.fault({ match: {}, fault: edit(() => item(text)), times: 9 })
     await expect(client.get(CONFIG_MAPS, 'x', 'a')).rejects.toMatchObject({ reason: 'ClusterUnavailable' })
+    await expect(client.list(CONFIG_MAPS)).rejects.toMatchObject({ reason: 'ClusterUnavailable' })
+  })
+
+  test('takes no page of a gateway for a list', async () => {
+    proxy.fault({ match: {}, fault: edit(() => '<html>'), times: 9 })
     await expect(client.list(CONFIG_MAPS)).rejects.toMatchObject({ reason: 'ClusterUnavailable' })
   })
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { backoffMs, retryAfterMs, WATCH_BACKOFF } from '../../../../src/engine/kubernetes/api/backoff.ts'
 import { linesOf } from '../../../../src/engine/kubernetes/api/json-lines.ts'
 import { collectionPath, keyOf, objectPath, withQuery } from '../../../../src/engine/kubernetes/api/paths.ts'
+import { UnreadableEvent, watchEvents } from '../../../../src/engine/kubernetes/api/watch-events.ts'
 import { CONTAINER_APPS, NODES, PODS } from '../../../../src/engine/kubernetes/resources.ts'
 
 describe('waiting', () => {
@@ -25,6 +26,37 @@ describe('waiting', () => {
     ['soon', undefined],
     [undefined, undefined],
   ])('Retry-After %s', (header, ms) => expect(retryAfterMs(header, 5000)).toBe(ms))
+})
+
+describe('an event', () => {
+  test.each([
+    '{',
+    'null',
+    '[]',
+    '{}',
+    '{"object":null}',
+    '{"object":[]}',
+    '{"object":{"metadata":null}}',
+    '{"object":{"metadata":"a"}}',
+  ])('%s can not be read', async (line) => {
+    async function* body() {
+      await Promise.resolve()
+      yield Buffer.from(`${line}\n`)
+    }
+    const answer = { status: 200, header: () => undefined, body: body(), discard: () => {} }
+    const transport = { send: () => Promise.resolve(answer), close: () => {} }
+    const { signal } = new AbortController()
+    const request = {
+      type: PODS,
+      options: {},
+      from: '1',
+      timeoutSeconds: 1,
+      idleMs: () => 1,
+      signal,
+      now: () => 0,
+    }
+    await expect(watchEvents(transport, request).next()).rejects.toThrow(UnreadableEvent)
+  })
 })
 
 describe('paths', () => {
