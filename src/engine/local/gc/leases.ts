@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ExpectedError } from '../../../errors.ts'
 import { ingestName, isWriterAlive } from '../../../registry/ingest-name.ts'
-import { diskError, listFolder } from '../disk.ts'
-import { readStateFile } from '../state-file.ts'
+import { diskError, listFolder, readJson } from '../disk.ts'
+import { corruptState } from '../state-file.ts'
 
 const COLLECTOR = 'collector.'
 const UNFINISHED = '.'
@@ -113,10 +113,13 @@ export class Leases {
   }
 
   async #read(file: string): Promise<readonly string[]> {
+    const path = join(this.#dir, file)
+    const names = await readJson(path)
     // Released meanwhile: what it was for is told by what is read next.
-    const text = (await readStateFile(join(this.#dir, file))) ?? '[]'
-    const names: unknown = JSON.parse(text)
-    return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
+    if (names === undefined) return []
+    // A guess would let the collector take what somebody needs.
+    if (!isListOfText(names)) throw corruptState(path, 'is no list of names')
+    return names
   }
 
   async #files(): Promise<readonly string[]> {
@@ -128,6 +131,10 @@ export class Leases {
 function isOfTheDisk(error: unknown): boolean {
   const isFull = error instanceof ExpectedError && error.reason === 'DiskFull'
   return isFull || (error as NodeJS.ErrnoException).errno !== undefined
+}
+
+function isListOfText(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }
 
 function writerOf(file: string): string {

@@ -131,6 +131,18 @@ describe('is kept', () => {
     expect(await readdir(store.paths.leases)).toEqual([])
   })
 
+  test.each(['', '["a', 'null', '{}', '"a"', '["a",7]'])(
+    'everything while a living process has %j for a lease',
+    async (text) => {
+      const image = await store.add('leased')
+      await mkdir(store.paths.leases, { recursive: true })
+      const path = join(store.paths.leases, await ingestName())
+      await writeFile(path, text)
+      await expect(store.collect()).rejects.toMatchObject({ reason: 'StateCorrupt', path })
+      expect(store.has(image)).toBe(true)
+    },
+  )
+
   test('the trees of an image, however its layers were merged', async () => {
     const [used, unused] = [await store.add('used'), await store.add('unused')]
     await store.pin(ONE, used)
