@@ -11,13 +11,15 @@ import { ExpectedError } from '../../../errors.ts'
 import { crashPoint } from '../../../host/crash-point.ts'
 import type { ByteString } from '../../../image/bytes.ts'
 import type { LayerEntry } from '../../../rootfs/types.ts'
+import { inSlices } from '../../../rootfs/work-slices.ts'
 import { isMissing, listFolder } from '../disk.ts'
 import { openPlainFile } from '../state-file.ts'
 import { pathIn } from '../unpack/disk-spool.ts'
 import { storedName } from '../unpack/one-file-each.ts'
 import { cloneFiles, mayClone, type ClonePair } from './clone-files.ts'
-import { areSumsWhole, findSums, SUMS_FILE, sumOf, type FileSum, type Reread } from './file-sums.ts'
+import { areSumsWhole, findSums, SUMS_FILE, type FileSum, type Reread } from './file-sums.ts'
 import { ContentComparer } from './same-content.ts'
+import { wantedFiles, type Alike } from './wanted-files.ts'
 
 export interface ShareInput {
   /** Where stored layers are, each in a folder. */
@@ -39,26 +41,10 @@ const MOST_WASTED_BYTES = 256 * 1024 ** 2
 const BLOCK_BYTES = 512n
 /** Reading a hole costs the time of reading a file, and sharing it saves nothing. Some file systems compress. */
 const MOST_BYTES_A_STORED_BYTE = 4n
-/** Entries or offers: some milliseconds. */
-const STEPS_A_TURN = 64
-const ENTRIES_A_TURN = 4096
+/** Offers cost calls of the system, a step of `WorkSlices` none: so many take some milliseconds. */
+const OFFERS_A_TURN = 64
 /** Of one layer's files with one check sum, how many more are remembered than are wanted: a layer may have millions. */
 const SPARE_OFFERS = 8
-
-/** A file of the new layer that has not found its equal. */
-interface Wanted {
-  readonly file: ByteString
-  attempts: number
-}
-
-/** Files of the new layer with one content, as far as check sums tell. */
-interface Alike {
-  readonly size: number
-  readonly byAttributes: Map<string, Wanted[]>
-  readonly files: ByteString[]
-  /** Has the same content and other attributes, as far as is known. */
-  clone?: string | Buffer
-}
 
 /**
  * Returns the entries, those of files that are links now with `sameAs`. What goes wrong with another layer costs nothing
@@ -66,7 +52,8 @@ interface Alike {
  */
 export async function shareLayerFiles(input: ShareInput): Promise<readonly LayerEntry[]> {
   const others = await otherLayers(input)
-  const wanted = others.length === 0 ? new Map<string, Alike>() : await wantedFiles(input.entries)
+  const wanted =
+    others.length === 0 ? new Map<string, Alike>() : await inSlices(wantedFiles(input.entries), nextTurn)
   if (wanted.size === 0) return input.entries
   const sharing = new Sharing(input, wanted)
   for (const layer of others) await sharing.from(layer)
@@ -84,23 +71,6 @@ export async function shareLayerFiles(input: ShareInput): Promise<readonly Layer
 async function otherLayers({ layersDir, except }: ShareInput): Promise<readonly string[]> {
   const folders = await listFolder(layersDir)
   return folders.filter((folder) => !folder.startsWith('.') && !except.has(folder))
-}
-
-async function wantedFiles(entries: readonly LayerEntry[]): Promise<ReadonlyMap<string, Alike>> {
-  const wanted = new Map<string, Alike>()
-  for (const [index, entry] of entries.entries()) {
-    if (index % ENTRIES_A_TURN === ENTRIES_A_TURN - 1) await nextTurn()
-    const sum = sumOf(entry)
-    if (sum === undefined) continue
-    const { content, attributes, file } = sum
-    const alike: Alike = wanted.get(content) ?? { size: entry.size, byAttributes: new Map(), files: [] }
-    wanted.set(content, alike)
-    alike.files.push(file)
-    const equal = alike.byAttributes.get(attributes)
-    if (equal === undefined) alike.byAttributes.set(attributes, [{ file, attempts: 0 }])
-    else equal.push({ file, attempts: 0 })
-  }
-  return wanted
 }
 
 class Sharing {
@@ -139,7 +109,7 @@ class Sharing {
     for (const theirs of sums ?? []) {
       if (this.#comparer.wastedBytes > MOST_WASTED_BYTES) return
       this.#offers += 1
-      if (this.#offers % STEPS_A_TURN === 0) await nextTurn()
+      if (this.#offers % OFFERS_A_TURN === 0) await nextTurn()
       this.#input.signal?.throwIfAborted()
       await this.#offer(theirs, layer, join(dir, 'content'))
     }

@@ -2,26 +2,9 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { encodeSums, findSums, sumOf, type Reread } from '../../../../src/engine/local/dedupe/file-sums.ts'
-import { NO_XATTRS } from '../../../../src/rootfs/tree.ts'
 import { atOnce } from '../../../../src/rootfs/work-slices.ts'
 import type { LayerEntry } from '../../../../src/rootfs/types.ts'
-
-function entry(file: string, crc32: number, changes: Partial<LayerEntry> = {}): LayerEntry {
-  return {
-    path: file,
-    type: 'file',
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    mtime: { seconds: 1, nanoseconds: 2 },
-    size: 5000,
-    linkTarget: '',
-    device: undefined,
-    xattrs: NO_XATTRS,
-    content: { size: 5000, file, crc32 },
-    ...changes,
-  }
-}
+import { entry } from './an-entry.ts'
 
 const NAMES = [
   'plain',
