@@ -22,6 +22,8 @@ export async function toolNamed(name: string): Promise<Tool> {
       return await regctlTool()
     default:
       if (name.includes('{ref}')) return customTool(name)
-      throw new UsageError(`${name} is no tool; must be ${TOOL_NAMES.join(', ')} or a command with {ref} in it`)
+      throw new UsageError(
+        `${name} is no tool; must be ${TOOL_NAMES.join(', ')} or a command with {ref} in it`,
+      )
   }
 }
