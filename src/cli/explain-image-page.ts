@@ -65,13 +65,20 @@ function stepLines(step: Step, width: number, paint: Paint): readonly string[] {
       ...indented(step.url, width),
     ]
   }
-  const painted = step.kind === 'failure' ? 'bad' : step.kind === 'warning' ? 'warn' : undefined
+  const painted =
+    step.kind === 'failure' || step.kind === 'pull-secret'
+      ? 'bad'
+      : step.kind === 'warning'
+        ? 'warn'
+        : undefined
   const texts = indented(stepWords(step), width)
   return painted === undefined ? texts : texts.map((text) => paint(painted, text))
 }
 
 function stepWords(step: Exclude<Step, { readonly kind: 'host' }>): string {
   switch (step.kind) {
+    case 'pull-secret':
+      return `${step.reason}: ${step.message}; a controller stops here, and what follows is how it goes without that Secret`
     case 'credentials':
       return credentialWords(step.names, step.problems)
     case 'proxy':

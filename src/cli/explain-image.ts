@@ -18,7 +18,8 @@ export interface ImageQuestion {
   readonly reference: Reference
   readonly baseDir: string
   readonly platform: Platform
-  readonly keychain: () => Promise<Keychain>
+  /** Tells of each pull secret that can't be used, and goes on without. */
+  readonly keychain: (onRefused: (problem: ExpectedError) => void) => Promise<Keychain>
   readonly config: Pick<FairleadConfig, 'registries' | 'lenientLayouts'>
 }
 
@@ -77,12 +78,16 @@ async function find(
   session: RegistrySession,
   onStep: (step: Step) => void,
 ): Promise<ExplainedResult> {
+  const refused: ExpectedError[] = []
   try {
     const options = {
       baseDir,
       registries: settings.registries,
       lenientLayouts: settings.lenientLayouts,
-      keychain: await keychain(),
+      keychain: await keychain((problem) => {
+        refused.push(problem)
+        onStep({ kind: 'pull-secret', reason: problem.reason, message: problem.message })
+      }),
       userAgent: `fairlead/${packageVersion()}`,
       session,
     }
@@ -95,11 +100,19 @@ async function find(
       () => Promise.resolve({ ...options, onStep }),
     )
     const { digest, manifestDigest, config } = image
+    if (refused[0] !== undefined) return withoutSecret(refused[0], `is found, ${digest}`)
     return { digest, platform: formatPlatform(config.platform), manifestDigest, source: image.source }
   } catch (error) {
     if (!(error instanceof ExpectedError)) throw error
+    if (refused[0] !== undefined)
+      return withoutSecret(refused[0], `is not found either, ${error.reason}: ${error.message}`)
     return { reason: error.reason, message: error.message }
   }
+}
+
+/** A controller asks nobody before all pull secrets are there: that is the answer, whatever the registry says. */
+function withoutSecret({ reason, message }: ExpectedError, found: string): ExplainedResult {
+  return { reason, message: `${message}; without it the image ${found}` }
 }
 
 function stateOf(fact: ReturnType<RegistrySession['facts']>[number]): RegistryState {

@@ -57,7 +57,8 @@ export function pullSecretKeychain(secrets: readonly PullSecret[]): Keychain {
   return entriesKeychain(secrets.flatMap(pullSecretEntries))
 }
 
-function pullSecretEntries({ name, type, data }: PullSecret): readonly AuthEntry[] {
+/** Throws PullSecretInvalid naming the secret. */
+export function pullSecretEntries({ name, type, data }: PullSecret): readonly AuthEntry[] {
   const what = `pull secret ${name}`
   if (type === 'kubernetes.io/dockerconfigjson') {
     // Helpers are programs of the machine: a Secret must not choose which of them runs.

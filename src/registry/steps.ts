@@ -6,6 +6,8 @@ import { printable } from '../errors.ts'
 import type { Network } from './addresses.ts'
 
 export type Step =
+  /** A pull secret of the app can't be used, so nobody is asked for it; what follows is how it goes without. */
+  | { readonly kind: 'pull-secret'; readonly reason: string; readonly message: string }
   /** A place is asked next: the registry or a mirror. */
   | { readonly kind: 'host'; readonly host: string; readonly mirror: boolean; readonly url: string }
   | {

@@ -157,11 +157,47 @@ describe('explain', () => {
     expect(JSON.stringify([steps, registries, result])).not.toContain('hunter')
   })
 
-  test('tells that a pull secret is missing as the reason', async () => {
+  test.each<[string, (secret: string) => string, string]>([
+    ['is missing', () => '', 'there is no Secret login in namespace default; apply it beside the app'],
+    [
+      'has another type',
+      (secret) => secret.replace('kubernetes.io/dockerconfigjson', 'Opaque'),
+      'pull secret login has type Opaque; must be kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg',
+    ],
+    [
+      'is no JSON',
+      (secret) => secret.replace(/"stringData".*/, '"stringData":{".dockerconfigjson":"{hunter2"}}'),
+      'pull secret login is not valid JSON',
+    ],
+  ])(
+    'tells a pull secret that %s, and goes on without it and with other apps',
+    async (_how, change, found) => {
+      const path = appFile(['good:hunter2'])
+      const [secret = '', app = ''] = readFileSync(path, 'utf8').split('\n---\n')
+      const other = { ...(JSON.parse(app) as object), metadata: { name: 'other' } }
+      const open = { ...other, spec: { image: `${registry.host}/team/app:1.2` } }
+      writeFileSync(path, [change(secret), app, JSON.stringify(open)].join('\n---\n'))
+      const { code, stdout } = await desk.run(['explain', '-f', path])
+      expect(code).toBe(1)
+      const [first = '', second = ''] = stdout.split('App      default/other')
+      expect(first).toMatch(`\n  PullSecretInvalid: ${found}; a controller stops here, and what follows`)
+      expect(first).toContain('no credentials are known')
+      expect(first).toContain('answered 200')
+      expect(first).toMatch(`\nPullSecretInvalid: ${found}; without it the image is found, ${image.digest}\n`)
+      expect(second).toContain(`Digest   ${image.digest}`)
+      expect(stdout).not.toContain('hunter')
+    },
+  )
+
+  test('tells a missing pull secret as the reason, also where the image is not found without it', async () => {
+    registry.demandToken({ users: { good: 'hunter2' } })
     const path = appFile([])
     const [, app = ''] = readFileSync(path, 'utf8').split('\n---\n')
     writeFileSync(path, app)
-    expect((await explained('-f', path)).result).toMatchObject({ reason: 'PullSecretInvalid' })
+    const { steps, result } = await explained('-f', path)
+    expect(steps.map(({ kind }) => kind).slice(0, 3)).toEqual(['pull-secret', 'host', 'credentials'])
+    expect(result).toMatchObject({ reason: 'PullSecretInvalid' })
+    expect(result['message']).toMatch(/; without it the image is not found either, RegistryUnauthorized: /)
   })
 
   test.each([[[]], [['x', '-f', 'y']]])('with %j is a slip', async (args) => {

@@ -5,10 +5,9 @@ import { parsePlatform } from '../../image/platform.ts'
 import { parseReference } from '../../image/reference.ts'
 import type { Platform, Reference } from '../../image/types.ts'
 import { appId } from '../../reconcile/names.ts'
-import type { Keychain } from '../../registry/types.ts'
 import type { CommandCall, RunCommand } from '../command-spec.ts'
 import type { CliContext } from '../context.ts'
-import { explainImage, type ExplainedImage } from '../explain-image.ts'
+import { explainImage, type ExplainedImage, type ImageQuestion } from '../explain-image.ts'
 import { explainImagePage } from '../explain-image-page.ts'
 import { platformOf, referenceOf } from '../image-source.ts'
 import { requireInput } from '../input-documents.ts'
@@ -26,7 +25,7 @@ interface Question {
   readonly reference: Reference
   readonly baseDir: string
   readonly platform: Platform
-  readonly keychain: () => Promise<Keychain>
+  readonly keychain: ImageQuestion['keychain']
 }
 
 export const explain: RunCommand = async (context, call) => {
@@ -62,7 +61,7 @@ async function questionsOfFiles(context: CliContext, call: CommandCall): Promise
       reference: parseReference(image),
       baseDir,
       platform: platform === undefined ? platformOf(call) : parsePlatform(platform),
-      keychain: () => appKeychain(app, sources),
+      keychain: (onRefused) => appKeychain(app, sources, onRefused),
     }
   })
 }

@@ -48,8 +48,9 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
     summary: 'say step by step how an image is found: hosts, credentials by name, answers',
     details:
       'Asks the registry and its mirrors as a controller would and shows everything that is done: addresses, certificates, logins in ' +
-      'their order, redirects, quotas, and where it ends. Secrets are never shown. With -f the images of apps, each with its pullSecrets. ' +
-      'Exit 1 when an image is not found.',
+      'their order, redirects, quotas, and where it ends. Secrets are never shown. With -f the images of apps, each with its pullSecrets; ' +
+      'one that is missing is told, and the image is looked for without it. Exit 1 when an image is not found, or a pull secret ' +
+      "can't be used.",
     arguments: [{ ...REFERENCE, name: '[reference]' }],
     options: [FILES, PLATFORM, NAMESPACE, OUTPUT, STATE],
     examples: [
