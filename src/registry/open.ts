@@ -71,8 +71,8 @@ class LazySource implements ImageSource {
     return (await this.#opened()).holds(digest, signal)
   }
 
-  async *blob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* (await this.#opened()).blob(descriptor, signal)
+  async *blob(...asked: Parameters<ImageSource['blob']>): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* (await this.#opened()).blob(...asked)
   }
 
   /** Where the source itself can't, all of it is read, and what is there already is passed over. */
@@ -83,12 +83,9 @@ class LazySource implements ImageSource {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const source = await this.#opened()
     if (source.blobAfter === undefined)
-      yield* verified(
-        descriptor,
-        passOver(kept.size, source.blob(descriptor, signal)),
-        descriptor.digest,
+      yield* verified(descriptor, passOver(kept.size, source.blob(descriptor, signal)), descriptor.digest, {
         kept,
-      )
+      })
     else yield* source.blobAfter(kept, descriptor, signal)
   }
 

@@ -1,30 +1,37 @@
 /** Streams that hand out their last bytes only once the whole was right. */
 import { ExpectedError } from '../errors.ts'
-import { Hasher } from '../image/digest.ts'
+import { StreamCheck } from '../image/digest.ts'
 import type { KeptBytes } from '../image/source.ts'
+import type { StreamHash } from '../image/stream-hash.ts'
 import type { Descriptor } from '../image/types.ts'
+
+export interface VerifiedOptions {
+  /** `chunks` are what comes after it: it is hashed before them and not handed out. */
+  readonly kept?: KeptBytes | undefined
+  /** Computes the digest; without it, whoever reads does. */
+  readonly hash?: StreamHash | undefined
+}
 
 /**
  * Passes chunks on, one behind: the last is held back until size and digest are verified, so a consumer that publishes
  * at the end of the stream never publishes wrong bytes. Each of `chunks` must stay valid until the second one after it
- * is asked for. With `kept`, the chunks are what comes after it: it is hashed before them and not handed out. Throws
- * DigestMismatch.
+ * is asked for. Throws DigestMismatch.
  */
 export async function* verified(
   descriptor: Descriptor,
   chunks: AsyncIterable<Uint8Array>,
   what: string,
-  kept?: KeptBytes,
+  { kept, hash }: VerifiedOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const hasher = new Hasher(descriptor.digest, descriptor.size, what)
-  for await (const chunk of kept?.read() ?? []) hasher.update(chunk)
+  const check = new StreamCheck(descriptor.digest, descriptor.size, what, hash)
+  for await (const chunk of kept?.read() ?? []) await check.update(chunk)
   let held: Uint8Array | undefined
   for await (const chunk of chunks) {
-    hasher.update(chunk)
+    await check.update(chunk)
     if (held !== undefined) yield held
     held = chunk
   }
-  hasher.verify()
+  await check.verify()
   if (held !== undefined) yield held
 }
 
