@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { LocalAppStore } from '../engine/local/app-store.ts'
 import type { StatePaths } from '../engine/local/paths.ts'
+import { printable } from '../errors.ts'
 import type { AppKey } from '../reconcile/names.ts'
 import type { StoredApp } from '../reconcile/ports.ts'
 import type { CommandCall } from './command-spec.ts'
@@ -90,4 +91,15 @@ export function digestChange(name: string, before: StoredApp, after: StoredApp):
   const [from, to] = [before.status?.image?.digest, after.status?.image?.digest]
   if (from === to) return `${name}: unchanged, ${to ?? 'no digest'}`
   return `${name}: ${from ?? 'no digest'} -> ${to ?? 'no digest'}`
+}
+
+/**
+ * The change of a rollback. It looks at no tag, so it says nothing of where that is by now: also when a registry could
+ * have been asked.
+ */
+export function rollbackChange(name: string, before: StoredApp, after: StoredApp): string {
+  const change = digestChange(name, before, after)
+  const reference = after.status?.image?.reference
+  if (after.status?.image?.rollback === undefined || reference?.includes('@') !== false) return change
+  return `${change}\nwhat ${printable(reference, 500)} names now was not asked; a rebuild asks and takes it`
 }

@@ -319,6 +319,20 @@ describe('requests', () => {
     expect(Object.keys(metadata.annotations)).toEqual([RESTART_REQUESTED_AT])
   })
 
+  test.each([
+    ['example/app:1', '\nwhat example/app:1 names now was not asked; a rebuild asks and takes it'],
+    [`example/app@${DIGEST_A}`, ''],
+  ])('a rollback of %s says what was not asked: %j', async (reference, sentence) => {
+    const status = runningStatus()
+    const image = { ...status.image, reference, digest: DIGEST_A, rollback: {} }
+    await storeApp(desk.state, 'web', { ...status, image: { canonical: '', resolvedAt: NOON, ...image } })
+    await storeInstance(desk.state, 'web', { alive: true })
+    expect(await run(['rollback', 'web', '--to', DIGEST_A], 'ready')).toMatchObject({
+      code: 0,
+      stdout: `web: unchanged, ${DIGEST_A}${sentence}\n`,
+    })
+  })
+
   test('an answered request is nothing to take back', async () => {
     await storeApp(desk.state, 'web', runningStatus())
     await storeInstance(desk.state, 'web', { alive: true })

@@ -4,7 +4,7 @@ import { LocalAppStore } from '../../engine/local/app-store.ts'
 import { namedApp } from '../app-name.ts'
 import { shortName } from '../app-view.ts'
 import type { RunCommand } from '../command-spec.ts'
-import { digestChange, freshRequest, requestOfApp } from '../request.ts'
+import { freshRequest, requestOfApp, rollbackChange } from '../request.ts'
 import { requireApp } from '../require-app.ts'
 import { rollbackTarget } from '../rollback-target.ts'
 import { statePathsOf } from '../state-folder.ts'
@@ -19,6 +19,6 @@ export const rollback: RunCommand = async (context, call) => {
     key,
     annotations: { [RESOLVE_REQUESTED_AT]: request, [ROLLBACK_TO]: digest },
     expect: () => ({ request }),
-    say: (before, after) => digestChange(shortName(key), before, after),
+    say: (before, after) => rollbackChange(shortName(key), before, after),
   })
 }

@@ -144,6 +144,14 @@ describe('rollback', () => {
     })
   })
 
+  test('says what was not asked', async () => {
+    const { image, ...rest } = statusWith(DIGEST_C)
+    await desk.app('chat/web', statusWith(DIGEST_A))
+    controller(() => ({ ...rest, ...(image === undefined ? {} : { image: { ...image, rollback: {} } }) }))
+    const { stdout } = await desk.run(['rollback', 'web'])
+    expect(stdout).toMatch(/\nwhat example\/app:1 names now was not asked; a rebuild asks and takes it\n$/)
+  })
+
   test('without a history asks for nothing', async () => {
     await desk.app('chat/web', runningStatus())
     const before = desk.kube.writes.length

@@ -3,7 +3,7 @@ import { RESOLVE_REQUESTED_AT, ROLLBACK_TO } from '../../../crd/labels.ts'
 import { appId } from '../../../reconcile/names.ts'
 import type { CommandCall } from '../../command-spec.ts'
 import type { CliContext } from '../../context.ts'
-import { digestChange, freshRequest } from '../../request.ts'
+import { freshRequest, rollbackChange } from '../../request.ts'
 import { rollbackTarget } from '../../rollback-target.ts'
 import { requestOfClusterApp } from '../request.ts'
 import { namedClusterApp, onCluster, requireClusterApp, type ClusterTarget } from '../target.ts'
@@ -22,7 +22,7 @@ export async function clusterRollback(
     before,
     annotations: { [RESOLVE_REQUESTED_AT]: request, [ROLLBACK_TO]: digest },
     expect: { request },
-    say: (was, after) => digestChange(appId(key), was, after),
+    say: (was, after) => rollbackChange(appId(key), was, after),
   })
 }
 
