@@ -7,7 +7,7 @@ import { printable } from '../errors.ts'
 import { ByteInput } from './byte-input.ts'
 import { LargeWindows, type WindowLease } from './large-windows.ts'
 import { layerError } from './layer-error.ts'
-import { OUTPUT_CHUNK_BYTES, runEngine } from './zlib-engine.ts'
+import { ENGINE_OPTIONS, runEngine } from './zlib-engine.ts'
 import { isSkippableMagic, ZSTD_MAGIC, ZstdFrames } from './zstd-frames.ts'
 
 export type Compression = 'gzip' | 'zstd' | 'none'
@@ -87,7 +87,7 @@ async function* gunzip(
 ): AsyncGenerator<Buffer> {
   const next = (): Promise<Buffer | undefined> => input.next()
   do {
-    const engine = createGunzip({ chunkSize: OUTPUT_CHUNK_BYTES })
+    const engine = createGunzip(ENGINE_OPTIONS)
     input.unread(yield* guarded(runEngine(engine, next), 'gzip', layer))
     if (await skipNuls(input))
       onNodesRefuse?.('their gzip reader refuses the zeros behind the compressed data')
@@ -130,7 +130,7 @@ async function* unzstd(input: ByteInput, layer: number, lease: WindowLease): Asy
       return piece
     }
     // One engine for all frames: it starts anew with every piece that begins a frame.
-    const engine = createZstdDecompress({ chunkSize: OUTPUT_CHUNK_BYTES })
+    const engine = createZstdDecompress(ENGINE_OPTIONS)
     const unused = yield* guarded(runEngine(engine, next), 'zstd', layer)
     if (unused.length > 0) fail('the zstd stream is damaged')
   } finally {

@@ -4,6 +4,17 @@ import type { Transform } from 'node:stream'
 /** Large output buffers: with zlib's default of 16 KiB the same work takes more than twice as long. Larger ones gain nothing. */
 export const OUTPUT_CHUNK_BYTES = 512 * 1024
 
+/**
+ * For engines that `runEngine` runs. As objects, chunks come as the engine gave them: a stream of bytes joins small ones
+ * that wait into a new buffer, which would say nothing about the buffer that the engine is filling.
+ */
+export const ENGINE_OPTIONS = {
+  chunkSize: OUTPUT_CHUNK_BYTES,
+  readableObjectMode: true,
+  /** Chunks that may wait for the consumer before the engine does. */
+  readableHighWaterMark: 1,
+} as const
+
 export interface ZlibEngine extends Transform {
   /** Bytes of input that were used. */
   readonly bytesWritten: number
