@@ -43,10 +43,10 @@ export interface ImageSource {
    */
   blob(descriptor: Descriptor, signal: AbortSignal, hash?: StreamHash): AsyncIterable<Uint8Array>
   /**
-   * Names whom blobs are asked of and as who: sources with equal names get the same from them. Absent where nothing is
-   * won by sharing a download. Holds no secret.
+   * Names whom blobs are asked of and as who: sources with equal names get the same from them. Absent, or undefined,
+   * where nothing is won by sharing a download. Holds no secret.
    */
-  place?(signal: AbortSignal): Promise<string>
+  place?(signal: AbortSignal): Promise<string | undefined>
   /** What comes after `kept`, verified together with it. Absent where it would save nothing. */
   blobAfter?(kept: KeptBytes, descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>
   close(): Promise<void>

@@ -60,7 +60,8 @@ export class Downloads {
 
   /** A source that does not name its place shares with itself alone. */
   async #placeOf(source: ImageSource, signal: AbortSignal): Promise<string> {
-    if (source.place !== undefined) return source.place(signal)
+    const named = await source.place?.(signal)
+    if (named !== undefined) return named
     const known = this.#unnamed.get(source) ?? `unnamed ${(this.#lastUnnamed += 1)}`
     this.#unnamed.set(source, known)
     return known

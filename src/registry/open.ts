@@ -75,6 +75,10 @@ class LazySource implements ImageSource {
     yield* (await this.#opened()).blob(...asked)
   }
 
+  async place(signal: AbortSignal): Promise<string | undefined> {
+    return (await this.#opened()).place?.(signal)
+  }
+
   /** Where the source itself can't, all of it is read, and what is there already is passed over. */
   async *blobAfter(
     kept: KeptBytes,
