@@ -188,7 +188,7 @@ function buildController(
       backoff: config.backoff,
       now,
       log,
-      movedTo: (key, reference) => outdated.movedTo(key, reference),
+      movedTo: (stored, reference) => outdated.movedTo(stored, reference),
       gone: (stored) => gone.gone(stored),
     },
     forget: (key) => {

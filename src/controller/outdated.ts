@@ -43,9 +43,13 @@ export class OutdatedWatch {
     this.#options = options
   }
 
-  /** Where `reference` was last seen; undefined when nobody asked, or asked for another reference. */
-  movedTo(key: AppKey, reference: string): TagMove | undefined {
-    const seen = this.#seen.get(appId(key))
+  /**
+   * Where `reference` was last seen; undefined when nobody asked, or asked for another reference. Before the first check
+   * of a restarted controller that is what the status says: it writes it anew meanwhile.
+   */
+  movedTo({ key, status }: Pick<StoredApp, 'key' | 'status'>, reference: string): TagMove | undefined {
+    const told = status?.image
+    const seen = this.#seen.get(appId(key)) ?? (told && { reference: told.reference, move: toldMove(told) })
     return seen?.reference === reference ? seen.move : undefined
   }
 

@@ -173,7 +173,7 @@ function factsOf<O extends Observed, A extends { readonly kind: string }>(
     // What could not be made says nothing about where the old one is reached.
     addresses:
       app === undefined || attempt.error !== undefined ? undefined : deps.engine.addresses(app, observed),
-    movedTo: app === undefined ? undefined : deps.movedTo(stored.key, app.spec.image),
+    movedTo: app === undefined ? undefined : deps.movedTo(stored, app.spec.image),
     gone: deps.gone?.(stored),
     resolveError: attempt.resolveError,
     waitsFor,

@@ -2,7 +2,6 @@
 import { ExpectedError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { BackoffPolicy } from '../reconcile/backoff.ts'
-import type { AppKey } from '../reconcile/names.ts'
 import type { AppStore, Engine, Images, StoredApp } from '../reconcile/ports.ts'
 import type { GoneImage } from '../reconcile/status-gone.ts'
 import type { TagMove } from '../reconcile/status-move.ts'
@@ -19,7 +18,7 @@ export interface ReconcileDeps<
   readonly now: () => number
   readonly log: Logger
   /** Where the app's tag was last seen, and what taking that would change; undefined when nobody has asked. */
-  readonly movedTo: (key: AppKey, reference: string) => TagMove | undefined
+  readonly movedTo: (stored: StoredApp, reference: string) => TagMove | undefined
   /** What the app needs and its place no longer has, as last seen. */
   readonly gone?: (stored: StoredApp) => readonly GoneImage[]
 }

@@ -137,7 +137,9 @@ class Watched {
   }
 
   words(): readonly (string | undefined)[] {
-    return NAMES.map((name) => this.watch.movedTo(this.#key(name), this.#image)?.changes?.words)
+    return NAMES.map(
+      (name) => this.watch.movedTo({ key: this.#key(name), status: undefined }, this.#image)?.changes?.words,
+    )
   }
 
   #key(name: string) {
@@ -183,7 +185,10 @@ describe.each(ENGINES)('engine %s', (_name, make) => {
     expect(watched.requests('GET').length).toBeLessThanOrEqual(4 * NAMES.length)
     expect(watched.words()).toEqual([undefined, undefined, undefined])
     expect(
-      watched.watch.movedTo({ namespace: 'chat', name: 'a' }, `${watched.registry.host}/team/app:1`)?.digest,
+      watched.watch.movedTo(
+        { key: { namespace: 'chat', name: 'a' }, status: undefined },
+        `${watched.registry.host}/team/app:1`,
+      )?.digest,
     ).toBe(NEW.digest)
   })
 })

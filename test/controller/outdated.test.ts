@@ -126,21 +126,32 @@ test('a tag that moved is told once and remembered', async () => {
   await pass(watch, stored(), 2)
   answer = digest('b2')
   expect(await pass(watch, stored(), 600)).toBe(1)
-  expect(watch.movedTo(KEY, IMAGE)?.digest).toBe(digest('b2'))
+  expect(watch.movedTo(stored(), IMAGE)?.digest).toBe(digest('b2'))
 })
 
 test('what was seen says nothing about another reference', async () => {
   const watch = aWatch()
   answer = digest('b2')
   await pass(watch, stored(), 2)
-  expect(watch.movedTo(KEY, 'example.com/mattermost:10.13')).toBeUndefined()
+  expect(watch.movedTo(stored(), 'example.com/mattermost:10.13')).toBeUndefined()
 })
 
 test('a restarted controller knows what the status says', async () => {
   const watch = aWatch()
   await watch.check(stored(pinned({ availableDigest: digest('b2') })), SIGNAL)
   expect(asked).toBe(0)
-  expect(watch.movedTo(KEY, IMAGE)?.digest).toBe(digest('b2'))
+  expect(watch.movedTo(stored(), IMAGE)?.digest).toBe(digest('b2'))
+})
+
+test('and knows it before its first check, too', () => {
+  const changes = 'user root → 5'
+  const told = stored(pinned({ availableDigest: digest('b2'), availableChanges: changes }))
+  expect(aWatch().movedTo(told, IMAGE)).toEqual({
+    digest: digest('b2'),
+    changes: { from: PIN, words: changes },
+  })
+  expect(aWatch().movedTo(told, 'example.com/mattermost:10.13')).toBeUndefined()
+  expect(aWatch().movedTo(stored({}), IMAGE)).toBeUndefined()
 })
 
 test('an outage changes nothing that is known, and waits a whole interval', async () => {
@@ -150,7 +161,7 @@ test('an outage changes nothing that is known, and waits a whole interval', asyn
   answer = new ExpectedError('RegistryUnavailable', 'down', { retry: 'backoff' })
   asked = 0
   expect(await pass(watch, stored(), 5 * 60)).toBe(0)
-  expect(watch.movedTo(KEY, IMAGE)?.digest).toBe(digest('b2'))
+  expect(watch.movedTo(stored(), IMAGE)?.digest).toBe(digest('b2'))
   expect(asked).toBeLessThanOrEqual(6)
 })
 
@@ -205,13 +216,13 @@ test('an app that is forgotten starts anew', async () => {
   answer = digest('b2')
   await pass(watch, stored(), 2)
   watch.forget(KEY)
-  expect(watch.movedTo(KEY, IMAGE)).toBeUndefined()
+  expect(watch.movedTo(stored(), IMAGE)).toBeUndefined()
   expect(watch.nextAtMs(KEY)).toBe(nowMs)
 })
 
 describe('what a move would change', () => {
   const OUTAGE = new ExpectedError('RegistryUnavailable', 'down', { retry: 'backoff' })
-  const moved = (watch: OutdatedWatch) => watch.movedTo(KEY, IMAGE)
+  const moved = (watch: OutdatedWatch) => watch.movedTo(stored(), IMAGE)
 
   function behind(pair: string, config: Partial<ImageConfig>): void {
     images.set(digest(pair), anImage({ reference: IMAGE, digest: digest(pair), config }))

@@ -217,7 +217,7 @@ function workerOf({ cluster, writer, metrics, options, log }: WorkerInput) {
       backoff: KUBERNETES_BACKOFF,
       now,
       log,
-      movedTo: (key, reference) => outdated.movedTo(key, reference),
+      movedTo: (stored, reference) => outdated.movedTo(stored, reference),
       gone: (stored) => gone.gone(stored),
     },
     width: options.workers,
