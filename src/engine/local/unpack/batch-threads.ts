@@ -14,6 +14,8 @@ const HELPERS = /^\d+ \((?:libuv-worker|WorkerThread)\) /
 /** From its state on, a thread's `stat` has 39 fields up to its policy (proc(5)). */
 const POLICY = 38
 const SCHED_OTHER = '0'
+/** Far more than a system call takes. */
+const GIVEN_UP_MS = 5_000
 
 /** Asks for all helpers that there are now. Never rejects. */
 export async function makeHelpersBatchThreads(): Promise<void> {
@@ -28,7 +30,13 @@ async function makeBatchThread(id: string): Promise<void> {
   const stat = await readFile(`${TASKS}/${id}/stat`, 'utf8')
   const policy = stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[POLICY]
   if (!HELPERS.test(stat) || policy !== SCHED_OTHER) return
-  const child = spawn('chrt', ['--batch', '--pid', '0', id], { stdio: 'ignore' })
-  // Not installed, or forbidden by whoever confines this process.
+  const child = spawn('chrt', ['--batch', '--pid', '0', id], {
+    stdio: 'ignore',
+    env: { PATH: process.env['PATH'] },
+    signal: AbortSignal.timeout(GIVEN_UP_MS),
+    killSignal: 'SIGKILL',
+  })
+  // Not installed, forbidden by whoever confines this process, or given up.
+  child.on('error', () => undefined)
   await once(child, 'close').catch(() => undefined)
 }

@@ -61,15 +61,11 @@ class HashThread {
   readonly #worker = new Worker(MODULE, { workerData: this.#ring.buffer })
   readonly #waiting = new Map<number, PromiseWithResolvers<Digest>>()
   #streams = 0
-  /** Settles when the threads that work for this one have been asked to give way. */
-  #asked: Promise<void> | undefined
   #failure: Error | undefined
 
   constructor() {
     this.#worker
-      .once('online', () => {
-        this.#asked = makeHelpersBatchThreads()
-      })
+      .once('online', () => void makeHelpersBatchThreads())
       .on('message', ({ stream, sha256 }: HashedStream) =>
         this.#waiting.get(stream)?.resolve(`sha256:${sha256}`),
       )
@@ -94,7 +90,6 @@ class HashThread {
 
   async close(): Promise<void> {
     await this.#worker.terminate()
-    await this.#asked
   }
 
   async #putRest(stream: number, rest: Uint8Array): Promise<void> {

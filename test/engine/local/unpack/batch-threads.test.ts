@@ -1,9 +1,10 @@
 /** Helper threads give way to the main thread, which stays as it is, and so do the programs that it starts. */
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../../../src/image/digest.ts'
 
 const MODULES = join(import.meta.dirname, '../../../../src/engine/local/unpack')
 
@@ -63,6 +64,22 @@ describe('threads that work for the main thread', () => {
       await worker.close()
       console.log(JSON.stringify({ hashing: seen['WorkerThread'], pool: seen['libuv-worker'] }))`)
     expect(printed).toEqual({ hashing: [3], pool: [3] })
+  })
+
+  test('hold up no unpacking where chrt hangs', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fairlead-path-'))
+    await writeFile(join(folder, 'chrt'), '#!/bin/sh\nexec sleep 1000\n', { mode: 0o755 })
+    const printed = printedBy(
+      `
+      import { setTimeout as wait } from 'node:timers/promises'
+      const worker = new HashWorker({ threadFrom: 0 })
+      const digest = await worker.hashFor(1).digest()
+      const first = await Promise.race([worker.close().then(() => 'closed'), wait(4_000, 'held up', { ref: false })])
+      console.log(JSON.stringify({ digest, first }))`,
+      { PATH: `${folder}:${process.env['PATH'] ?? ''}` },
+    )
+    expect(printed).toEqual({ digest: digestOf(''), first: 'closed' })
+    await rm(folder, { recursive: true })
   })
 
   test('stay as they are where chrt is missing', async () => {
