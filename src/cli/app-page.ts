@@ -74,15 +74,16 @@ function imageLines(
   program: string,
 ): readonly string[] {
   if (image === undefined) return []
-  const earlier = (image.history ?? []).length
+  // After a rollback the others may be newer: the words must hold for both.
+  const others = (image.history ?? []).length
   return [
     ...field('Digest', image.digest, width),
     ...pinField(image, nowMs, width),
     ...field(
       'History',
-      earlier === 0
+      others === 0
         ? ''
-        : `${earlier} earlier ${earlier === 1 ? 'digest' : 'digests'}; ${program} rollback goes back`,
+        : `${others} other ${others === 1 ? 'digest' : 'digests'}; ${program} rollback goes to the one pinned before`,
       width,
     ),
   ]

@@ -46,9 +46,10 @@ export async function inspectReferrers(
 ): Promise<void> {
   const asked = usage(() => requireRegistry(reference), 'reference')
   const rows: ReferrerRow[] = []
+  const wanted = call.options.text('artifactType')
   let truncated = false
   for (const subject of new Set([image.digest, image.manifestDigest])) {
-    const list = await referrersOf(context, asked, subject, call.options.text('artifactType'))
+    const list = await referrersOf(context, asked, subject, wanted)
     truncated ||= list.truncated
     rows.push(
       ...list.referrers.map(({ digest, artifactType, mediaType, size, annotations = {} }) => ({
@@ -64,11 +65,18 @@ export async function inspectReferrers(
   if (truncated) context.stderr.write('Warning: the registry has more referrers than are listed\n')
   const { digest, manifestDigest } = image
   const answer = { digest, manifestDigest, referrers: rows, truncated }
-  await writeAnswer(context, outputFormat(call), answer, () => referrerTable(rows, lineWidth(context)))
+  await writeAnswer(context, outputFormat(call), answer, () =>
+    rows.length === 0 ? noReferrers(wanted) : referrerTable(rows, lineWidth(context)),
+  )
+}
+
+/** There may be documents of other types: nobody should take it for none at all. */
+function noReferrers(wanted: string | undefined): string {
+  const what = wanted === undefined ? 'nothing' : `nothing of type ${printable(wanted)}`
+  return `${what} refers to this image\n`
 }
 
 function referrerTable(rows: readonly ReferrerRow[], width: number): string {
-  if (rows.length === 0) return 'nothing refers to this image\n'
   const columns = [
     { title: 'DIGEST', cut: 'never' as const },
     { title: 'SIZE', align: 'right' as const },

@@ -252,6 +252,16 @@ describe('inspect of a repository', () => {
     expect((JSON.parse(json.stdout) as { readonly referrers: unknown[] }).referrers).toHaveLength(2)
   })
 
+  test.each<[string, readonly string[]]>([
+    ['nothing refers to this image\n', []],
+    ['nothing of type application/x refers to this image\n', ['--artifact-type', 'application/x']],
+  ])('says %j', async (stdout, options) => {
+    const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] }
+    registry.on(/referrers/, respond(200, { 'content-type': index.mediaType }, JSON.stringify(index)))
+    const words = ['inspect', `${registry.host}/team/app:1.2`, '--referrers', ...options]
+    expect(await desk.run(words)).toMatchObject({ code: 0, stdout })
+  })
+
   test.each([
     ['--tags', '--referrers'],
     ['--artifact-type', 'x'],

@@ -184,7 +184,7 @@ describe('one app', () => {
         'Image    example/app:1',
         `Digest   ${DIGEST_A}`,
         'Resolved 2026-01-01T12:00:00Z (3h ago) from docker.io',
-        'History  1 earlier digest; fairlead rollback goes back',
+        'History  1 other digest; fairlead rollback goes to the one pinned before',
         'Address  127.0.0.1:8065',
         'Workload revision r1, 1 of 1 up, 1 restart',
         'Last end OutOfMemory, exit code 137, 3h ago: killed: it reached its memory limit',

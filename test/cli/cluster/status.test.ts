@@ -94,7 +94,7 @@ describe('one app', () => {
     const history = [{ digest: image.digest, reference: image.reference, resolvedAt: image.resolvedAt }]
     await desk.app('chat/web', runningStatus({ image: { ...image, history } }))
     expect((await desk.run(['status', 'web'])).stdout).toContain(
-      '1 earlier digest; kubectl fairlead rollback',
+      '1 other digest; kubectl fairlead rollback goes to the one pinned before',
     )
   })
 
