@@ -1,4 +1,5 @@
 /** Layers, from the compressed bytes to the merged tree. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { ExpectedError } from '../../src/errors.ts'
 import { decompressLayer } from '../../src/rootfs/decompress.ts'
@@ -133,6 +134,8 @@ function compressionTarget(name: string, mediaType: string, seeds: readonly Buff
     run: async (input) => {
       const whole = await outcomeOf(() => decompressed(input, mediaType, input.length))
       same(whole, await outcomeOf(() => decompressed(input, mediaType, 7)), 'in pieces of 7')
+      const slowly = (): Promise<string> => decompressed(input, mediaType, 64, () => nextTurn())
+      same(whole, await outcomeOf(slowly), 'by a reader that takes its time')
     },
   }
 }
@@ -140,10 +143,16 @@ function compressionTarget(name: string, mediaType: string, seeds: readonly Buff
 /** Enough to tell outputs apart; a bomb is left before it hurts. */
 const MAX_OUTPUT_BYTES = 4 * 1024 ** 2
 
-async function decompressed(input: Buffer, mediaType: string, cut: number): Promise<string> {
+async function decompressed(
+  input: Buffer,
+  mediaType: string,
+  cut: number,
+  pause?: () => Promise<unknown>,
+): Promise<string> {
   const parts: Buffer[] = []
   let bytes = 0
   for await (const chunk of decompressLayer(inChunks(input, Math.max(1, cut)), mediaType)) {
+    await pause?.()
     parts.push(Buffer.from(chunk))
     bytes += chunk.length
     if (bytes > MAX_OUTPUT_BYTES) return 'more than is looked at'
