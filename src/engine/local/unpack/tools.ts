@@ -50,6 +50,13 @@ function missing(program: string, debianPackage: string): ExpectedError {
 export function toolFailure(program: string, stderr: string): ExpectedError {
   const last = printable(stderr.trim().split('\n').at(-1) ?? '')
   if (/No space left|quota exceeded/i.test(stderr)) {
+    // ENOSPC of setxattr(2) is also what ext4 says of attributes that do not fit into a file's one block for them.
+    if (program === 'setfattr')
+      return new ExpectedError(
+        'DiskFull',
+        `no space left for the image's tree, or a file has more or larger extended attributes than the file system takes: ext4 has one block, usually 4 KiB, for all of a file's (${program}: ${last})`,
+        { retry: 'backoff' },
+      )
     return new ExpectedError(
       'DiskFull',
       `no space left for the image's tree (${program}: ${last}); free some and try again`,
