@@ -101,12 +101,15 @@ export function damageLines(
 }
 
 /** A container's files can't be changed below it. */
-function stays({ kind, inUse, usedBy }: DamagedItem, dryRun: boolean): string {
+function stays({ kind, inUse, usedBy, lacksLayers }: DamagedItem, dryRun: boolean): string {
   if (!inUse) return ''
   if (kind !== 'tree') return '; it is in use and stays: run this again when nothing uses it any more'
+  const needs = lacksLayers
+    ? '; for that its registry or layout must be reachable and still have the layers that are damaged or missing here'
+    : ''
   if (dryRun)
-    return '; it is in use and stays; without --dry-run the next start of a container would make a fresh one'
+    return `; it is in use and stays; without --dry-run the next start of a container would make a fresh one${needs}`
   const restarts = usedBy.map((app) => `"fairlead restart ${printable(app)}"`).join(', ')
   const how = restarts === '' ? '' : `; to have that now: ${restarts}`
-  return `; it is in use and stays, and the next start of a container makes a fresh one${how}`
+  return `; it is in use and stays, and the next start of a container makes a fresh one${how}${needs}`
 }

@@ -105,8 +105,22 @@ describe('fairlead gc', () => {
     const { code, stdout } = await desk.run(['gc', '--verify'])
     expect(code).toBe(1)
     expect(stdout).toContain(
-      'and the next start of a container makes a fresh one; to have that now: "fairlead restart default/one"',
+      'and the next start of a container makes a fresh one; to have that now: "fairlead restart default/one"\n',
     )
+  })
+
+  test('with --verify says of a tree in use what a fresh one needs when a layer is missing', async () => {
+    const image = await store.add('running')
+    await store.instance(ONE, image)
+    await writeFile(join(store.treeDir(image), 'rootfs', 'running'), 'changed')
+    await desk.run(['gc', '--verify'])
+    await store.blobs.remove(image.manifest.layers[0]?.digest ?? image.digest)
+    const needs =
+      '; for that its registry or layout must be reachable and still have the layers that are damaged or missing here\n'
+    const dry = await desk.run(['gc', '--verify', '--dry-run'])
+    expect(dry.stdout).toContain(`would make a fresh one${needs}`)
+    const { stdout } = await desk.run(['gc', '--verify'])
+    expect(stdout).toContain(`"fairlead restart default/one"${needs}`)
   })
 
   test('with --verify says how many trees were not checked, and that this is no damage', async () => {

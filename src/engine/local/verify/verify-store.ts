@@ -41,6 +41,8 @@ export interface DamagedItem {
   readonly inUse: boolean
   /** Of a tree: the apps, `namespace/name`, whose containers use it. */
   readonly usedBy: readonly string[]
+  /** Of a tree: layers that a fresh one is made of are damaged or not stored; its source must still have them. */
+  readonly lacksLayers: boolean
 }
 
 export interface VerifyReport {
@@ -88,7 +90,11 @@ class Verifier {
   readonly #checked = { blobs: 0, trees: 0, layers: 0 }
   /** Of files that are not as they were: trees that have them by hard links are damaged, too. */
   readonly #damagedInodes = new Set<string>()
-  readonly #notCompared: { readonly item: StoredItem; readonly why: string }[] = []
+  readonly #notCompared: {
+    readonly item: StoredItem
+    readonly why: string
+    readonly lacksLayers: boolean
+  }[] = []
 
   constructor(input: VerifyInput, references: References) {
     this.#input = input
@@ -138,7 +144,7 @@ class Verifier {
     const image = this.#images.get(item.name)
     const why = image === undefined ? 'no record says which layers it has' : this.#missing(image)
     if (image === undefined || why !== undefined) {
-      this.#notCompared.push({ item, why: why ?? '' })
+      this.#notCompared.push({ item, why: why ?? '', lacksLayers: image !== undefined })
       return
     }
     this.#input.onProgress?.(item.name, 0)
@@ -158,11 +164,12 @@ class Verifier {
 
   /** Trees that could not be compared, after all that could be: some are known to be damaged all the same. */
   async judgeTheRest(): Promise<void> {
-    for (const { item, why } of this.#notCompared) {
+    for (const { item, why, lacksLayers } of this.#notCompared) {
       this.#input.signal.throwIfAborted()
       const problem = await this.#knownDamage(item.path)
       if (problem === undefined) this.#unverified.push({ name: basename(item.path), why })
-      else if (await this.#isStillThere(item)) this.#note(item, `${problem}; it was not compared: ${why}`)
+      else if (await this.#isStillThere(item))
+        this.#note(item, `${problem}; it was not compared: ${why}`, [], lacksLayers)
     }
   }
 
@@ -215,13 +222,18 @@ class Verifier {
     )
   }
 
-  #note({ kind, name, path }: StoredItem, problem: string, changes: readonly TreeChange[] = []): void {
+  #note(
+    { kind, name, path }: StoredItem,
+    problem: string,
+    changes: readonly TreeChange[] = [],
+    lacksLayers = false,
+  ): void {
     const shown = changes
       .slice(0, MAX_CHANGES)
       .map((one) => ({ path: printable(one.path, 500), change: one.change, fields: one.fields }))
     const inUse = this.#references.isInUse(name)
     const usedBy = this.#references.usersOf(name)
-    this.#damaged.push({ kind, name, path, problem, changes: shown, inUse, usedBy })
+    this.#damaged.push({ kind, name, path, problem, changes: shown, inUse, usedBy, lacksLayers })
     if (kind === 'blob') this.#damagedBlobs.add(name)
   }
 }

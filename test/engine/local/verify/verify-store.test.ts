@@ -254,7 +254,8 @@ describe.skipIf(!IS_ROOT)('a merged tree', () => {
     await store.instance(ONE, image)
     await rot(join(dir, 'rootfs', 'app'), 0)
     const report = await verify()
-    expect(report.damaged).toMatchObject([{ kind: 'tree', inUse: true, usedBy: ['default/one'] }])
+    const user = { inUse: true, usedBy: ['default/one'] }
+    expect(report.damaged).toMatchObject([{ kind: 'tree', ...user, lacksLayers: false }])
     await removeDamaged(report)
     expect(store.has(image)).toBe(true)
   })
@@ -346,7 +347,8 @@ describe.skipIf(!IS_ROOT)('a tree that can not be compared, since a blob rotted,
     await rot(store.blobs.pathOf(layerOf(image, 0)), 600)
     await rot(appFile(dir), 0)
     const report = await verify()
-    expect(treesIn(report)).toMatchObject([{ path: dir, inUse: true, usedBy: ['default/one'] }])
+    const user = { inUse: true, usedBy: ['default/one'] }
+    expect(treesIn(report)).toMatchObject([{ path: dir, ...user, lacksLayers: true }])
     await removeDamaged(report)
     expect(await isMarkedDamaged(dir)).toBe(true)
     const next = await verify()
