@@ -24,6 +24,18 @@ beforeEach(async () => {
   await writeLayout(join(desk.dir, 'layout'), [
     { tag: 'link', image: buildImage({ layers: [LOWER, layer([file('lib/x', 'x')])], config: IMAGE }) },
     { tag: 'fails', image: buildImage({ layers: [LOWER, layer([hardlink('h', 'f')])], config: IMAGE }) },
+    {
+      tag: 'fails-twice',
+      image: buildImage({
+        layers: [
+          LOWER,
+          layer([file('lib/x', 'x')]),
+          layer([hardlink('h', 'f')]),
+          layer([hardlink('i', 'f')]),
+        ],
+        config: IMAGE,
+      }),
+    },
     { tag: 'plain', image: buildImage({ layers: [LOWER], config: IMAGE }) },
   ])
   return () => desk[Symbol.dispose]()
@@ -37,7 +49,7 @@ describe.skipIf(geteuid?.() !== 0)('unpack', () => {
     const { code, stderr } = await desk.run(['unpack', 'oci:layout:link', 'out'])
     expect(code).toBe(0)
     expect(stderr).toContain(SHOWN)
-    expect(stderr).toMatch(/; --report lists all\n$/)
+    expect(stderr).toMatch(/; --report lists all that was found\n$/)
     expect(lstatSync(join(desk.dir, 'out/rootfs/lib')).isSymbolicLink()).toBe(true)
     expect(existsSync(join(desk.dir, 'out/rootfs/usr/lib/x'))).toBe(true)
   })
@@ -47,7 +59,10 @@ describe.skipIf(geteuid?.() !== 0)('unpack', () => {
     await desk.run([...args, 'spec', '--report', 'spec.json'])
     expect(
       await desk.run([...args, 'nodes', '--layer-semantics', 'overlayfs', '--report', 'nodes.json']),
-    ).toMatchObject({ code: 0, stderr: expect.stringMatching(/; the report lists all\n$/) as string })
+    ).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/; the report lists all that was found\n$/) as string,
+    })
     expect(lstatSync(join(desk.dir, 'nodes/rootfs/lib')).isDirectory()).toBe(true)
     expect(existsSync(join(desk.dir, 'nodes/rootfs/lib/x'))).toBe(true)
     const [spec, nodes] = ['spec', 'nodes'].map(
@@ -58,6 +73,15 @@ describe.skipIf(geteuid?.() !== 0)('unpack', () => {
       'parent-symlink /usr/lib/x',
     ])
     expect(nodes?.divergences).toEqual(spec?.divergences)
+  })
+
+  test('reports every reason why nodes cannot unpack an image, and compares no tree then', async () => {
+    await desk.run(['unpack', 'oci:layout:fails-twice', 'out', '--report', 'report.json'])
+    const report = JSON.parse(readFileSync(join(desk.dir, 'report.json'), 'utf8')) as UnpackReport
+    expect(report.divergences.map(({ path, rule }) => `${rule} ${path}`)).toEqual([
+      'hard-link-to-lower-file /h',
+      'hard-link-to-lower-file /i',
+    ])
   })
 
   test('is refused where nodes would fail', async () => {

@@ -36,7 +36,7 @@ export const unpack: RunCommand = async (context, call) => {
     writeSentences(context, [`${left}; ${where} says which and why`])
   }
   const divergence = divergenceText(report.divergences)
-  if (divergence !== undefined) writeSentences(context, [`${divergence}; ${where} lists all`])
+  if (divergence !== undefined) writeSentences(context, [`${divergence}; ${where} lists all that was found`])
 }
 
 async function unpackTo(

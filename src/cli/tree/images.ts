@@ -3,6 +3,9 @@ import type { CommandSpec } from '../command-spec.ts'
 import { CLUSTER_RENDERING, forKubernetes, PREFLIGHT_RENDERING } from './cluster-rendering.ts'
 import { FILES, LAYER_SEMANTICS_OPTION, NAMESPACE, OUTPUT, PLATFORM, REFERENCE, STATE } from './common.ts'
 
+const LISTED_BUT_LOST =
+  'With --layer-semantics overlayfs, names that nodes list in a directory but cannot open are left out of the tree.'
+
 export const IMAGE_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'resolve',
@@ -18,6 +21,8 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'inspect',
     summary: "show an image's configuration: user, entrypoint, volumes, layers",
+    details:
+      'With --tags, tags made of a digest (sha256-…) are left out: they only hold what refers to an image, such as signatures.',
     arguments: [REFERENCE],
     options: [
       {
@@ -63,7 +68,8 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
     name: 'unpack',
     summary: "write an image's merged tree to a folder",
     details:
-      'The tree goes to DIR/rootfs, with --bundle also DIR/config.json, ready for "runc run". Owners need root.',
+      'The tree goes to DIR/rootfs, with --bundle also DIR/config.json, ready for "runc run". Owners need root. ' +
+      LISTED_BUT_LOST,
     arguments: [
       REFERENCE,
       { name: 'dir', description: 'folder to make; it must be empty or not there', kind: 'folder' },
@@ -92,7 +98,8 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
       'A and B are each an image, a folder (a path that begins with / or .), the root of a running app (app://NAME) or a ' +
       'volume of an app (volume://NAME:/PATH). Alone, an app is compared with the image that it runs and a volume with the ' +
       'image that it was seeded from; beside a volume only its folder of the image counts. What is mounted into an app is ' +
-      'no part of its root. Exit 0 also with differences, unless --exit-code says otherwise.',
+      'no part of its root. Configuration is compared between two images only; with a folder, an app or a volume only files ' +
+      `are. Exit 0 also with differences, unless --exit-code says otherwise. ${LISTED_BUT_LOST}`,
     arguments: [
       { name: 'a', description: 'image, folder, app://NAME or volume://NAME:/PATH', kind: 'compared' },
       { name: '[b]', description: 'the same: what it has become', kind: 'compared' },
