@@ -3,8 +3,8 @@
  * digest becomes a path and a map key and must have exactly one spelling.
  */
 import { createHash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
 import { ExpectedError, printable } from '../errors.ts'
-import { hashHere, type StreamHash } from './stream-hash.ts'
 import type { Digest } from './types.ts'
 
 export type DigestAlgorithm = 'sha256' | 'sha512'
@@ -64,24 +64,19 @@ export function digestOf(bytes: Uint8Array | string, algorithm: DigestAlgorithm 
  * Checks a stream against the size and digest that were promised. `update` throws as soon as there is one byte too
  * many, so that a lying server can't make us read for ever; `verify` throws when bytes are missing or differ.
  */
-export class StreamCheck {
+export class Hasher {
   readonly #expected: Digest
   readonly #size: number | undefined
   readonly #what: string
-  readonly #hash: StreamHash
+  readonly #hash: Hash
   #seen = 0
 
   /** `size` in bytes, undefined where nobody promised one; `what` names the content in messages. */
-  constructor(
-    expected: Digest,
-    size: number | undefined,
-    what: string = expected,
-    hash: StreamHash = hashHere(algorithmOf(expected)),
-  ) {
+  constructor(expected: Digest, size: number | undefined, what: string = expected) {
     this.#expected = expected
     this.#size = size
     this.#what = what
-    this.#hash = hash
+    this.#hash = createHash(algorithmOf(expected))
   }
 
   /** Bytes seen so far. */
@@ -89,17 +84,21 @@ export class StreamCheck {
     return this.#seen
   }
 
-  /** The piece may be written over again once this has returned, or what it returned has resolved. */
-  update(chunk: Uint8Array): Promise<void> | undefined {
+  update(chunk: Uint8Array): void {
     this.#seen += chunk.length
-    if (this.#size !== undefined && this.#seen > this.#size) throw tooLong(this.#what, this.#size)
-    return this.#hash.update(chunk)
+    if (this.#size !== undefined && this.#seen > this.#size) {
+      throw mismatch(this.#what, `has more than the ${this.#size} bytes that its descriptor says`)
+    }
+    this.#hash.update(chunk)
   }
 
-  async verify(): Promise<void> {
-    if (this.#size !== undefined && this.#seen !== this.#size)
-      throw tooShort(this.#what, this.#seen, this.#size)
-    requireEqual(await this.#hash.digest(), this.#expected, this.#what)
+  verify(): void {
+    if (this.#size !== undefined && this.#seen !== this.#size) {
+      throw mismatch(this.#what, `ended after ${this.#seen} bytes; its descriptor says ${this.#size}`)
+    }
+    const found = `${algorithmOf(this.#expected)}:${this.#hash.digest('hex')}`
+    if (found !== this.#expected)
+      throw mismatch(this.#what, `has digest ${found}, expected ${this.#expected}`)
   }
 }
 
@@ -110,21 +109,9 @@ export function verifyBytes(
   size: number | undefined,
   what: string = digest,
 ): void {
-  if (size !== undefined && bytes.length > size) throw tooLong(what, size)
-  if (size !== undefined && bytes.length < size) throw tooShort(what, bytes.length, size)
-  requireEqual(digestOf(bytes, algorithmOf(digest)), digest, what)
-}
-
-function requireEqual(found: Digest, expected: Digest, what: string): void {
-  if (found !== expected) throw mismatch(what, `has digest ${found}, expected ${expected}`)
-}
-
-function tooLong(what: string, size: number): ExpectedError {
-  return mismatch(what, `has more than the ${size} bytes that its descriptor says`)
-}
-
-function tooShort(what: string, seen: number, size: number): ExpectedError {
-  return mismatch(what, `ended after ${seen} bytes; its descriptor says ${size}`)
+  const hasher = new Hasher(digest, size, what)
+  hasher.update(bytes)
+  hasher.verify()
 }
 
 function mismatch(what: string, problem: string): ExpectedError {

@@ -1,5 +1,4 @@
 /** The port through which images come in; the registry folder implements it for registries and layouts. */
-import type { StreamHash } from './stream-hash.ts'
 import type { Descriptor, Digest, ImageOrigin, Platform, ResolvedImage } from './types.ts'
 
 /** What is known of a tag without reading it: HEAD for registries, index.json for layouts. */
@@ -38,10 +37,9 @@ export interface ImageSource {
   holds(digest: Digest, signal: AbortSignal): Promise<boolean>
   /**
    * The blob's bytes in chunks, each valid until the next is asked for. Throws DigestMismatch before the last chunk is handed out when size or digest are
-   * wrong, so a consumer that publishes only after the stream ended never publishes unverified bytes. `hash` computes
-   * the digest in place of the thread that reads.
+   * wrong, so a consumer that publishes only after the stream ended never publishes unverified bytes.
    */
-  blob(descriptor: Descriptor, signal: AbortSignal, hash?: StreamHash): AsyncIterable<Uint8Array>
+  blob(descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>
   /**
    * Names whom blobs are asked of and as who: sources with equal names get the same from them. Absent, or undefined,
    * where nothing is won by sharing a download. Holds no secret.

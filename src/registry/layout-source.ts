@@ -7,7 +7,6 @@ import { parseManifestOrIndex } from '../image/manifest.ts'
 import { isIndexType } from '../image/media-types.ts'
 import { canonical } from '../image/reference.ts'
 import type { ImageSource, TagState } from '../image/source.ts'
-import type { StreamHash } from '../image/stream-hash.ts'
 import type {
   Descriptor,
   Digest,
@@ -80,11 +79,7 @@ export class LayoutSource implements ImageSource {
     return file !== undefined
   }
 
-  async *blob(
-    descriptor: Descriptor,
-    signal: AbortSignal,
-    hash?: StreamHash,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
+  async *blob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     signal.throwIfAborted()
     if (descriptor.data !== undefined) {
       yield descriptor.data
@@ -93,7 +88,7 @@ export class LayoutSource implements ImageSource {
     const what = `blob ${descriptor.digest}`
     const file = await this.#open(descriptor, what)
     try {
-      yield* verified(descriptor, file.read(signal), `${what} in ${printable(this.#files.path)}`, { hash })
+      yield* verified(descriptor, file.read(signal), `${what} in ${printable(this.#files.path)}`)
     } finally {
       await file.close()
     }

@@ -71,8 +71,8 @@ class LazySource implements ImageSource {
     return (await this.#opened()).holds(digest, signal)
   }
 
-  async *blob(...asked: Parameters<ImageSource['blob']>): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* (await this.#opened()).blob(...asked)
+  async *blob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* (await this.#opened()).blob(descriptor, signal)
   }
 
   async place(signal: AbortSignal): Promise<string | undefined> {
@@ -87,9 +87,12 @@ class LazySource implements ImageSource {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const source = await this.#opened()
     if (source.blobAfter === undefined)
-      yield* verified(descriptor, passOver(kept.size, source.blob(descriptor, signal)), descriptor.digest, {
+      yield* verified(
+        descriptor,
+        passOver(kept.size, source.blob(descriptor, signal)),
+        descriptor.digest,
         kept,
-      })
+      )
     else yield* source.blobAfter(kept, descriptor, signal)
   }
 

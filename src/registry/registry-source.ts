@@ -7,7 +7,6 @@ import { verifyBytes } from '../image/digest.ts'
 import { MAX_DOCUMENT_BYTES } from '../image/json.ts'
 import { canonical } from '../image/reference.ts'
 import type { ImageSource, KeptBytes, TagQuestion, TagState } from '../image/source.ts'
-import type { StreamHash } from '../image/stream-hash.ts'
 import type {
   Descriptor,
   Digest,
@@ -35,7 +34,7 @@ import type { DocumentReader, RootDocument } from './resolve-image.ts'
 import type { RegistrySession } from './session.ts'
 import { withinTime } from './time-limit.ts'
 import type { RegistriesConfig } from './types.ts'
-import { collect, verified, type VerifiedOptions } from './verified-stream.ts'
+import { collect, verified } from './verified-stream.ts'
 
 export interface RegistrySourceOptions extends ClientOptions {
   readonly registries: RegistriesConfig
@@ -95,13 +94,9 @@ export class RegistrySource implements ImageSource {
     })
   }
 
-  async *blob(
-    descriptor: Descriptor,
-    signal: AbortSignal,
-    hash?: StreamHash,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
+  async *blob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     signal.throwIfAborted()
-    if (descriptor.data === undefined) yield* this.#verifiedBlob(descriptor, signal, { hash })
+    if (descriptor.data === undefined) yield* this.#verifiedBlob(descriptor, signal)
     else yield descriptor.data
   }
 
@@ -110,7 +105,7 @@ export class RegistrySource implements ImageSource {
     descriptor: Descriptor,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    return this.#verifiedBlob(descriptor, signal, { kept })
+    return this.#verifiedBlob(descriptor, signal, kept)
   }
 
   place(signal: AbortSignal): Promise<string> {
@@ -125,7 +120,7 @@ export class RegistrySource implements ImageSource {
   async *#verifiedBlob(
     descriptor: Descriptor,
     signal: AbortSignal,
-    options: VerifiedOptions,
+    kept?: KeptBytes,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { digest } = descriptor
     const asked: { client?: RegistryClient } = {}
@@ -133,7 +128,7 @@ export class RegistrySource implements ImageSource {
       {
         clients: this.#clientsFor('pull', digest),
         descriptor,
-        offset: options.kept?.size ?? 0,
+        offset: kept?.size ?? 0,
         pace: this.#session.timeouts.pace,
         onAsk: (client) => {
           asked.client = client
@@ -143,7 +138,7 @@ export class RegistrySource implements ImageSource {
     )
     const what = `blob ${digest} from ${printable(this.#reference.registry)}`
     try {
-      yield* verified(descriptor, chunks, what, options)
+      yield* verified(descriptor, chunks, what, kept)
     } catch (error) {
       if (isMismatch(error) && asked.client !== undefined) this.#liars.add(liarKey(asked.client, digest))
       throw error

@@ -1,37 +1,30 @@
 /** Streams that hand out their last bytes only once the whole was right. */
 import { ExpectedError } from '../errors.ts'
-import { StreamCheck } from '../image/digest.ts'
+import { Hasher } from '../image/digest.ts'
 import type { KeptBytes } from '../image/source.ts'
-import type { StreamHash } from '../image/stream-hash.ts'
 import type { Descriptor } from '../image/types.ts'
-
-export interface VerifiedOptions {
-  /** `chunks` are what comes after it: it is hashed before them and not handed out. */
-  readonly kept?: KeptBytes | undefined
-  /** Computes the digest; without it, whoever reads does. */
-  readonly hash?: StreamHash | undefined
-}
 
 /**
  * Passes chunks on, one behind: the last is held back until size and digest are verified, so a consumer that publishes
  * at the end of the stream never publishes wrong bytes. Each of `chunks` must stay valid until the second one after it
- * is asked for. Throws DigestMismatch.
+ * is asked for. With `kept`, the chunks are what comes after it: it is hashed before them and not handed out. Throws
+ * DigestMismatch.
  */
 export async function* verified(
   descriptor: Descriptor,
   chunks: AsyncIterable<Uint8Array>,
   what: string,
-  { kept, hash }: VerifiedOptions = {},
+  kept?: KeptBytes,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const check = new StreamCheck(descriptor.digest, descriptor.size, what, hash)
-  for await (const chunk of kept?.read() ?? []) await check.update(chunk)
+  const hasher = new Hasher(descriptor.digest, descriptor.size, what)
+  for await (const chunk of kept?.read() ?? []) hasher.update(chunk)
   let held: Uint8Array | undefined
   for await (const chunk of chunks) {
-    await check.update(chunk)
+    hasher.update(chunk)
     if (held !== undefined) yield held
     held = chunk
   }
-  await check.verify()
+  hasher.verify()
   if (held !== undefined) yield held
 }
 

@@ -1,7 +1,6 @@
 /** A whole image to one merged tree: every layer read once, verified, then merged in order. */
 import { ExpectedError, invariant } from '../errors.ts'
 import type { ImageSource } from '../image/source.ts'
-import type { StreamHash } from '../image/stream-hash.ts'
 import type { LayerSemantics } from '../image/layer-semantics.ts'
 import type { Descriptor, ImageConfig, Manifest } from '../image/types.ts'
 import type { ContentSink } from './content-sink.ts'
@@ -37,8 +36,6 @@ export interface FlattenRequest {
    * hold everybody up for a second a layer.
    */
   readonly pause?: () => Promise<unknown>
-  /** Who computes a blob's digest, where it is not to be the thread that reads. */
-  readonly hashOf?: (blob: Descriptor) => StreamHash | undefined
   /** Compressed bytes read so far, of all layers together. */
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -141,7 +138,7 @@ async function readLayers(
       tell(bytes)
     }
     signal.throwIfAborted()
-    const blob = input.source.blob(descriptor, signal, input.hashOf?.(descriptor))
+    const blob = input.source.blob(descriptor, signal)
     const job = {
       blob,
       descriptor,

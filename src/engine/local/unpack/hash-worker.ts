@@ -4,9 +4,8 @@
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { algorithmOf } from '../../../image/digest.ts'
-import type { Descriptor, Digest } from '../../../image/types.ts'
-import { hashHere, type StreamHash } from '../../../image/stream-hash.ts'
+import type { Digest } from '../../../image/types.ts'
+import { hashHere, type StreamHash } from '../../../rootfs/stream-hash.ts'
 import { makeHelpersBatchThreads } from './batch-threads.ts'
 import { HashRing } from './hash-ring.ts'
 import type { HashedStream } from './hash-thread.ts'
@@ -34,18 +33,9 @@ export class HashWorker {
     this.#threadFrom = availableParallelism() === 1 ? Number.POSITIVE_INFINITY : threadFrom
   }
 
-  /** SHA-256 for a layer of so many bytes, compressed. */
+  /** For a layer of so many bytes, compressed. */
   hashFor(bytes: number): StreamHash {
-    return this.#threadHash(bytes) ?? hashHere()
-  }
-
-  /** For a layer's blob; undefined where a thread wins nothing. */
-  hashOf({ digest, size }: Descriptor): StreamHash | undefined {
-    return algorithmOf(digest) === 'sha256' ? this.#threadHash(size) : undefined
-  }
-
-  #threadHash(bytes: number): StreamHash | undefined {
-    if (bytes < this.#threadFrom) return undefined
+    if (bytes < this.#threadFrom) return hashHere()
     this.#thread ??= new HashThread()
     return this.#thread.begin()
   }

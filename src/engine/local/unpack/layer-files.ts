@@ -1,6 +1,4 @@
 /** Layers to folders of complete files and the entries that refer to them. */
-import type { StreamHash } from '../../../image/stream-hash.ts'
-import type { Descriptor } from '../../../image/types.ts'
 import { emptyReport, LayerNotes } from '../../../rootfs/layer-notes.ts'
 import { isPlainTime } from '../../../rootfs/file-time.ts'
 import { readLayer, type LayerJob } from '../../../rootfs/read-layer.ts'
@@ -40,11 +38,6 @@ export class LayerFilesReader {
     const entries = await readLayer({ ...job, sink: new DiskSpool(dir, this.#spool), usage, hash })
     await completeFiles(entries, dir)
     return { entries, usage: usage.own }
-  }
-
-  /** Who computes the digest of a layer's blob; undefined is whoever reads it. */
-  hashOf(blob: Descriptor): StreamHash | undefined {
-    return this.#hashes.hashOf(blob)
   }
 
   close(): Promise<void> {

@@ -13,7 +13,7 @@ import { materialise } from './materialise.ts'
 import type { OwnerPolicy } from './owners.ts'
 import { makeStaging, publish, removeStaging, requireFree } from './staging.ts'
 
-export interface UnpackInput extends Omit<FlattenRequest, 'usage' | 'pause' | 'hashOf'> {
+export interface UnpackInput extends Omit<FlattenRequest, 'usage' | 'pause'> {
   /** Made by this call; must be empty or not there. Private (0700), since setuid files lie in it. */
   readonly dir: string
   /** False: everything belongs to the calling user, without setuid and setgid. True, the default, needs root. */
@@ -85,10 +85,7 @@ async function readAll(
   reader: LayerFilesReader,
 ): Promise<FlattenedImage> {
   try {
-    return await flattenLayers(
-      { ...input, pause: () => nextTurn(), hashOf: (blob) => reader.hashOf(blob) },
-      content.read,
-    )
+    return await flattenLayers({ ...input, pause: () => nextTurn() }, content.read)
   } finally {
     await reader.close()
   }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { getActiveResourcesInfo } from 'node:process'
 import { afterEach, describe, expect, test } from 'vitest'
 import { HashWorker } from '../../../../src/engine/local/unpack/hash-worker.ts'
-import type { StreamHash } from '../../../../src/image/stream-hash.ts'
+import type { StreamHash } from '../../../../src/rootfs/stream-hash.ts'
 
 /** More than the ring holds, and no multiple of its slots. */
 const LARGE_BYTES = 5 * 1024 * 1024 + 77

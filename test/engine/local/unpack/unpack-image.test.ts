@@ -8,7 +8,6 @@ import { sweepStaging } from '../../../../src/engine/local/unpack/staging.ts'
 import {
   blockDevice,
   charDevice,
-  diffIdOf,
   dir,
   fifo,
   file,
@@ -17,10 +16,6 @@ import {
   symlink,
   whiteout,
 } from '../../../support/layer.ts'
-import { verified } from '../../../../src/registry/verified-stream.ts'
-import type { UnpackInput } from '../../../../src/engine/local/unpack/unpack-image.ts'
-import type { Digest } from '../../../../src/image/types.ts'
-import { inChunks } from '../../../rootfs/flattened.ts'
 import { found, foundXattrs, imageOf, IS_ROOT, privateFolder, unpack, unpackTars } from './unpacked.ts'
 
 const CAPABILITY = Buffer.from('0100000280ff000000000000000000000000000000000000'.slice(0, 40), 'hex')
@@ -350,7 +345,7 @@ describe('staging folders', () => {
   })
 })
 
-describe('digests taken by another thread', () => {
+describe('a DiffID taken by another thread', () => {
   const tars = [layer([file('a', 'x'.repeat(1_000_000))]), layer([file('b', 'y')])]
   const inThread = { threadFrom: 0, keepIds: IS_ROOT }
 
@@ -366,57 +361,5 @@ describe('digests taken by another thread', () => {
     const unpacking = unpackTars(join(folder, 'out'), tars, { ...inThread, config: { diffIds } })
     expect(await reasonOf(unpacking)).toMatch(/^DigestMismatch: layer 1: /)
     expect(readdirSync(folder)).toEqual([])
-  })
-
-  describe('of blobs', () => {
-    const SHA512 = `sha512:${'0'.repeat(128)}` as const
-    const verifying = (tars: readonly Buffer[], digests: readonly Digest[]) => {
-      const image = imageOf(tars)
-      const given: boolean[] = []
-      const blob: UnpackInput['source']['blob'] = (descriptor, _signal, hash) => {
-        given.push(hash !== undefined)
-        const bytes = tars[image.manifest.layers.indexOf(descriptor)] ?? Buffer.alloc(0)
-        const promised = {
-          ...descriptor,
-          digest: digests[image.manifest.layers.indexOf(descriptor)] ?? SHA512,
-        }
-        return verified(promised, inChunks(bytes, 4096, 2), 'blob', { hash })
-      }
-      return { ...inThread, manifest: image.manifest, config: image.config, source: { blob }, given }
-    }
-
-    test('are those of the blobs', async () => {
-      const target = join(privateFolder(), 'out')
-      const { given, ...image } = verifying(tars, tars.map(diffIdOf))
-      await unpackTars(target, tars, image)
-      expect(given).toEqual([true, true])
-      expect(readFileSync(join(target, 'rootfs', 'b'), 'utf8')).toBe('y')
-    })
-
-    test('that are other ones are told, and leave nothing', async () => {
-      const folder = privateFolder()
-      const [first = Buffer.alloc(0)] = tars
-      const { given: _given, ...image } = verifying(tars, [diffIdOf(first), diffIdOf(first)])
-      const unpacking = unpackTars(join(folder, 'out'), tars, image)
-      expect(await reasonOf(unpacking)).toMatch(/^DigestMismatch: blob has digest sha256:/)
-      expect(readdirSync(folder)).toEqual([])
-    })
-
-    test('are not taken where they are no SHA-256, or not worth it', async () => {
-      for (const [descriptor, threadFrom] of [
-        [{ digest: SHA512 }, 0],
-        [{}, 1e9],
-      ] as const) {
-        const { given, ...image } = verifying(tars, [])
-        const layers = image.manifest.layers.map((layer) => ({ ...layer, ...descriptor }))
-        const unpacking = unpackTars(join(privateFolder(), 'out'), tars, {
-          ...image,
-          manifest: { layers },
-          threadFrom,
-        })
-        expect(await reasonOf(unpacking)).toMatch(/^DigestMismatch: /)
-        expect(new Set(given)).toEqual(new Set([false]))
-      }
-    })
   })
 })
