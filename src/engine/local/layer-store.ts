@@ -5,6 +5,7 @@
  * second image with the layer decodes nothing and stores nothing twice. Nothing in here is ever written again: every
  * tree has the same inodes. Published by rename; several processes may fill one layer at once.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -178,6 +179,8 @@ export class LayerStore {
 
   /** undefined when it is not there. A damaged one is removed: trees that link to its files keep them. */
   async #load(dir: string): Promise<StoredLayer | undefined> {
+    // What is not there now may appear at any moment, whole: another process fills it, too.
+    if (!existsSync(dir)) return undefined
     const record = await readRecord(join(dir, 'index'))
     if (record !== undefined) return { ...record, contentDir: join(dir, 'content') }
     await removeFolder(dir)
