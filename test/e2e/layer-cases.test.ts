@@ -6,20 +6,18 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { unpackImage } from '../../src/engine/local/unpack/unpack-image.ts'
 import { ExpectedError } from '../../src/errors.ts'
 import { DEFAULT_LIMITS } from '../../src/rootfs/limits.ts'
-import { verified } from '../../src/registry/verified-stream.ts'
 import type { LayerCase } from '../conformance/layers/case.ts'
 import { CASES } from '../conformance/layers/cases.ts'
 import { found, wanted } from '../conformance/layers/check-answer.ts'
-import { blobOf, openCase, type Answer } from '../conformance/layers/run-in-memory.ts'
+import { openCase, sourceOf, type Answer } from '../conformance/layers/run-in-memory.ts'
 import { walkLines } from '../conformance/layers/tools/walk.ts'
 import { runToEnd } from '../engine/local/temporary.ts'
-import { inChunks } from '../rootfs/flattened.ts'
 
 async function runOnDisk(layerCase: LayerCase, dir: string): Promise<Answer> {
   try {
     const { manifest, diffIds, blobs } = openCase(layerCase)
     const { dropped, divergences } = await unpackImage({
-      source: { blob: (descriptor) => verified(descriptor, inChunks(blobOf(blobs, descriptor)), 'layer') },
+      source: sourceOf(blobs),
       manifest,
       config: { diffIds },
       limits: { ...DEFAULT_LIMITS, ...layerCase.limits },

@@ -3,6 +3,7 @@ import { ExpectedError, type Reason } from '../../../src/errors.ts'
 import type { LayerSemantics } from '../../../src/image/layer-semantics.ts'
 import { parseImageConfig } from '../../../src/image/config.ts'
 import { parseManifestOrIndex } from '../../../src/image/manifest.ts'
+import type { ImageSource } from '../../../src/image/source.ts'
 import type { Descriptor, Digest } from '../../../src/image/types.ts'
 import { flattenImage } from '../../../src/rootfs/flatten-image.ts'
 import { DEFAULT_LIMITS } from '../../../src/rootfs/limits.ts'
@@ -30,9 +31,7 @@ export async function runInMemory(
   try {
     const { manifest, diffIds, blobs } = openCase(layerCase)
     const { tree, dropped, divergences } = await flattenImage({
-      source: {
-        blob: (descriptor) => verified(descriptor, inChunks(blobOf(blobs, descriptor), chunk, 2), 'layer'),
-      },
+      source: sourceOf(blobs, chunk),
       manifest,
       config: { diffIds },
       semantics,
@@ -44,6 +43,14 @@ export async function runInMemory(
   } catch (error) {
     if (error instanceof ExpectedError) return { error: error.reason, message: error.message }
     throw error
+  }
+}
+
+/** Hands out the blobs verified, as registries and layouts do, in chunks of so many bytes or whole. */
+export function sourceOf(blobs: ReadonlyMap<Digest, Buffer>, chunk?: number): Pick<ImageSource, 'blob'> {
+  return {
+    // Verifying holds one back.
+    blob: (descriptor) => verified(descriptor, inChunks(blobOf(blobs, descriptor), chunk, 2), 'layer'),
   }
 }
 
@@ -61,7 +68,7 @@ export function openCase(layerCase: LayerCase): {
 }
 
 /** A blob of the case by what its descriptor claims. */
-export function blobOf(blobs: ReadonlyMap<Digest, Buffer>, { digest }: Descriptor): Buffer {
+function blobOf(blobs: ReadonlyMap<Digest, Buffer>, { digest }: Descriptor): Buffer {
   const blob = blobs.get(digest)
   if (blob === undefined) throw new Error(`the case has no blob ${digest}`)
   return blob
