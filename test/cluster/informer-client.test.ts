@@ -218,6 +218,7 @@ describe('the informer', () => {
     )
     await informer.stop()
     expect(told).toEqual(expected)
-    expect(informer.counts.relists).toBe(0)
+    // One at most: where something else was written last, the new server's cache begins behind what was seen.
+    expect(informer.counts.relists).toBeLessThanOrEqual(1)
   }, 60_000)
 })

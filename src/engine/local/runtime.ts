@@ -2,6 +2,7 @@
 import { execFile, type ExecFileException } from 'node:child_process'
 import { constants } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ExpectedError, printable } from '../../errors.ts'
 import type { HostFacts } from '../../bundle/types.ts'
 
@@ -90,10 +91,21 @@ export async function killContainer(runtime: Runtime, id: string, signal: string
   await run([...runtime.command, 'kill', id, signal])
 }
 
+const GONE = /does not exist|no such file/i
+/** What crun says where somebody else is removing the container at this moment, and has got half of it. */
+const HALF_GONE = /error loading .*config\.json/i
+const ATTEMPTS = 10
+const PAUSE_MS = 50
+
 /** Removes what the runtime remembers of a container, killing what is left of it. */
 export async function deleteContainer(runtime: Runtime, id: string): Promise<void> {
-  const result = await run([...runtime.command, 'delete', '--force', id])
-  if (result.code !== 0 && !/does not exist|no such file/i.test(result.stderr)) {
+  for (let attempt = 1; ; attempt++) {
+    const result = await run([...runtime.command, 'delete', '--force', id])
+    if (result.code === 0 || GONE.test(result.stderr)) return
+    if (HALF_GONE.test(result.stderr) && attempt < ATTEMPTS) {
+      await delay(PAUSE_MS)
+      continue
+    }
     throw new ExpectedError(
       'RuntimeFailed',
       `${runtime.name} cannot remove ${id}: ${printable(result.stderr.trim())}`,

@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openFilesHardLimit } from '../../../src/engine/local/host.ts'
-import { run, runtimeFor } from '../../../src/engine/local/runtime.ts'
+import { deleteContainer, run, runtimeFor } from '../../../src/engine/local/runtime.ts'
 import { failureOf } from '../../support/expected-error.ts'
+import { temporaryFolder } from './temporary.ts'
 
 const shell = (script: string, timeoutMs?: number) => run(['/bin/sh', '-c', script], timeoutMs)
 
@@ -64,4 +67,34 @@ test.each([
   ['nothing\n', 1_048_576],
 ])('the hard limit of open files in %j is %i', (limits, expected) => {
   expect(openFilesHardLimit(limits)).toBe(expected)
+})
+
+describe('removing a container', () => {
+  const LOADING = 'error loading `/state/runtime/crun/x/config.json`'
+  /** A runtime that says the words one after the other, and the last of them for ever; an empty one is success. */
+  async function runtimeThatSays(...words: readonly string[]) {
+    const folder = await temporaryFolder()
+    await writeFile(join(folder, 'words'), `${words.join('\n')}\n`)
+    const script = `cd "$0" && read -r word <words && if [ "$(wc -l <words)" -gt 1 ]; then sed -i 1d words; fi
+      [ -z "$word" ] || { echo "$word" >&2; exit 1; }`
+    return { name: 'crun', command: ['/bin/sh', '-c', script, folder], ownCgroups: false } as const
+  }
+
+  test.each([
+    ['that is there', ['']],
+    ['that is gone', ['container `x` does not exist']],
+    ['that somebody else removes at this moment', [LOADING, LOADING, 'container `x` does not exist']],
+  ])('%s is done', async (_which, words) => {
+    await expect(deleteContainer(await runtimeThatSays(...words), 'x')).resolves.toBeUndefined()
+  })
+
+  test.each([
+    ['stays as it is', LOADING],
+    ['can’t be removed', 'operation not permitted'],
+  ])('that %s is told', async (_which, words) => {
+    const runtime = await runtimeThatSays(words)
+    expect(await failureOf(() => deleteContainer(runtime, 'x'))).toBe(
+      `RuntimeFailed: crun cannot remove x: ${words}`,
+    )
+  })
 })
