@@ -36,8 +36,9 @@ export interface ImageSource {
    */
   holds(digest: Digest, signal: AbortSignal): Promise<boolean>
   /**
-   * The blob's bytes in chunks, each valid until the next is asked for. Throws DigestMismatch before the last chunk is handed out when size or digest are
-   * wrong, so a consumer that publishes only after the stream ended never publishes unverified bytes.
+   * The blob's bytes in chunks, each valid until the next is asked for. Throws DigestMismatch before the last chunk is
+   * handed out when size or digest are wrong, so a consumer that publishes only after the stream ended never publishes
+   * unverified bytes.
    */
   blob(descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>
   /**

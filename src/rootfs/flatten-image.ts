@@ -98,7 +98,8 @@ export async function flattenLayers(input: FlattenRequest, read: LayerReader): P
       failures.note(layer, error)
     }
   })
-  await readLayers(input, { reports, usage, read, failures, done: (...layer) => inOrder.add(...layer) })
+  const done: Reading['done'] = (layer, entries) => inOrder.add(layer, entries)
+  await readLayers(input, { reports, usage, read, done, failures })
   await inOrder.used()
   failures.throwLowest()
   const tree = merge.finish()

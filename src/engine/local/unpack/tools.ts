@@ -51,17 +51,11 @@ export function toolFailure(program: string, stderr: string): ExpectedError {
   const last = printable(stderr.trim().split('\n').at(-1) ?? '')
   if (/No space left|quota exceeded/i.test(stderr)) {
     // ENOSPC of setxattr(2) is also what ext4 says of attributes that do not fit into a file's one block for them.
-    if (program === 'setfattr')
-      return new ExpectedError(
-        'DiskFull',
-        `no space left for the image's tree, or a file has more or larger extended attributes than the file system takes: ext4 has one block, usually 4 KiB, for all of a file's (${program}: ${last})`,
-        { retry: 'backoff' },
-      )
-    return new ExpectedError(
-      'DiskFull',
-      `no space left for the image's tree (${program}: ${last}); free some and try again`,
-      { retry: 'backoff' },
-    )
+    const message =
+      program === 'setfattr'
+        ? `no space left for the image's tree, or a file has more or larger extended attributes than the file system takes: ext4 has one block, usually 4 KiB, for all of a file's (${program}: ${last})`
+        : `no space left for the image's tree (${program}: ${last}); free some and try again`
+    return new ExpectedError('DiskFull', message, { retry: 'backoff' })
   }
   return new ExpectedError('RuntimeFailed', `${program} could not finish the image's tree: ${last}`)
 }
