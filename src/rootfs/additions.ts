@@ -151,6 +151,7 @@ export class Additions {
     if ('node' in end && end.node === parent.node && targetName === name)
       this.#fail('InvalidLayer', entry, 'the hard link points to itself')
     const link: TreeNode = { inode: node.inode, children: undefined }
+    link.inode.isLinked = true
     if (!this.#isOwn(link)) this.#linksToLower.add(link)
     this.#put(parent.node, name, link)
   }

@@ -2,7 +2,7 @@
 import { ExpectedError, invariant } from '../errors.ts'
 import type { ImageSource } from '../image/source.ts'
 import type { LayerSemantics } from '../image/layer-semantics.ts'
-import type { Descriptor, ImageConfig, Manifest } from '../image/types.ts'
+import type { Descriptor, Digest, ImageConfig, Manifest } from '../image/types.ts'
 import type { ContentSink } from './content-sink.ts'
 import { emptyReport, type FlattenReport } from './layer-notes.ts'
 import { LargeWindows } from './large-windows.ts'
@@ -36,6 +36,8 @@ export interface FlattenRequest {
    * hold everybody up for a second a layer.
    */
   readonly pause?: () => Promise<unknown>
+  /** Layers that `read` has from before: begun last, since only the others wait for anything. */
+  readonly isAtHand?: (layer: Pick<LayerJob, 'descriptor' | 'diffId'>) => boolean
   /** Compressed bytes read so far, of all layers together. */
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -126,14 +128,13 @@ async function readLayers(
 ): Promise<void> {
   const { dropXattrs, onUsage, limits = DEFAULT_LIMITS } = input
   const tell = progress(input.manifest.layers, input.onProgress)
-  const queue = largestFirst(input.manifest.layers)
+  const queue = inReadingOrder(input)
   const windows = new LargeWindows()
-  const readOne = async (layer: number, descriptor: Descriptor): Promise<void> => {
+  const readOne = async ({ layer, descriptor, diffId }: Queued): Promise<void> => {
     const signal = failures.begin(layer)
     if (signal === undefined) return
-    const diffId = input.config.diffIds[layer]
     const report = reports[layer]
-    invariant(diffId !== undefined && report !== undefined, 'every layer has a DiffID and a report')
+    invariant(report !== undefined, 'every layer has a report')
     const onRead = (bytes: number): void => {
       signal.throwIfAborted()
       tell(bytes)
@@ -157,15 +158,30 @@ async function readLayers(
     done(layer, await read(job))
   }
   const work = async (): Promise<void> => {
-    for (const [layer, descriptor] of queue)
-      await readOne(layer, descriptor).catch((error: unknown) => failures.note(layer, error))
+    for (const queued of queue)
+      await readOne(queued).catch((error: unknown) => failures.note(queued.layer, error))
   }
   await Promise.all(Array.from({ length: PARALLEL_LAYERS }, work))
 }
 
-/** With their numbers. Begun last, a large layer would be read alone when all others are done. */
-function largestFirst(layers: readonly Descriptor[]): IterableIterator<[number, Descriptor]> {
-  return [...layers.entries()].sort(([, a], [, b]) => b.size - a.size).values()
+interface Queued {
+  readonly layer: number
+  readonly descriptor: Descriptor
+  readonly diffId: Digest
+}
+
+/** What is at hand last, and else the largest first: begun last, it would be read alone when all others are done. */
+function inReadingOrder({ manifest, config, isAtHand }: FlattenRequest): IterableIterator<Queued> {
+  const [toRead, atHand]: [Queued[], Queued[]] = [[], []]
+  for (const [layer, descriptor] of manifest.layers.entries()) {
+    const diffId = config.diffIds[layer]
+    invariant(diffId !== undefined, 'every layer has a DiffID')
+    const queued = { layer, descriptor, diffId }
+    if (isAtHand?.(queued) === true) atHand.push(queued)
+    else toRead.push(queued)
+  }
+  const bySize = (a: Queued, b: Queued): number => b.descriptor.size - a.descriptor.size
+  return [...toRead.sort(bySize), ...atHand.sort(bySize)].values()
 }
 
 /**

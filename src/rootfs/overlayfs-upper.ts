@@ -271,6 +271,7 @@ class UpperDirectory implements Upper {
       )
     if (target.children !== undefined)
       return this.#fail('entry-refused', names, "the hard link's target is a directory")
+    target.inode.isLinked = true
     return { inode: target.inode, children: undefined }
   }
 

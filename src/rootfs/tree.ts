@@ -145,9 +145,10 @@ export function* measureTree(
       if (slices.isOver()) yield
       entries += 1
       if (node.children !== undefined) directories.push(node)
-      if (seen.has(node.inode)) continue
-      seen.add(node.inode)
-      bytes += node.inode.size
+      const { inode } = node
+      if (seen.has(inode)) continue
+      if (inode.isLinked === true) seen.add(inode)
+      bytes += inode.size
     }
   }
   return { entries, bytes }

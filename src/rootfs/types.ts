@@ -88,6 +88,8 @@ export interface Inode {
   layer: number
   /** Set where it has other attributes than the entry that its content came with: what a sink made of that has those. */
   isAltered?: true
+  /** Set by the first hard link to it: an inode without it has one name. */
+  isLinked?: true
 }
 
 /** A name in the tree. Only directories have children. */

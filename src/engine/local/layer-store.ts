@@ -20,8 +20,7 @@ import { inSlices } from '../../rootfs/work-slices.ts'
 import { encodeSums, SUMS_FILE } from './dedupe/file-sums.ts'
 import { shareLayerFiles } from './dedupe/share-layer-files.ts'
 import { diskError, removeFolder } from './disk.ts'
-import { openPlainFile } from './state-file.ts'
-import { decodeRecord, encodingRecord, replay, type LayerRecord } from './stored-layer.ts'
+import { encodingRecord, readRecord, replay, type LayerRecord } from './stored-layer.ts'
 import type { LayerFilesReader } from './unpack/layer-files.ts'
 import type { OwnerPolicy } from './unpack/owners.ts'
 import { makeStaging, publish, removeStaging } from './unpack/staging.ts'
@@ -115,6 +114,11 @@ export class LayerStore {
     }
   }
 
+  /** Whether the layer need not be read, unless its index turns out to be damaged. */
+  has(layer: LayerIdentity, settings: LayerSettings): boolean {
+    return existsSync(join(this.#dir, layerKey(layer, settings)))
+  }
+
   /** Makes room for reading the layer again: one of its files is gone. */
   async discard(layer: LayerIdentity, settings: LayerSettings): Promise<void> {
     await removeFolder(join(this.#dir, layerKey(layer, settings)))
@@ -181,7 +185,7 @@ export class LayerStore {
   async #load(dir: string): Promise<StoredLayer | undefined> {
     // What is not there now may appear at any moment, whole: another process fills it, too.
     if (!existsSync(dir)) return undefined
-    const record = await readRecord(join(dir, 'index'))
+    const record = await readRecord(dir)
     if (record !== undefined) return { ...record, contentDir: join(dir, 'content') }
     await removeFolder(dir)
     return undefined
@@ -191,13 +195,4 @@ export class LayerStore {
 function reused(layer: StoredLayer, job: LayerJob): StoredLayer {
   replay(layer, job)
   return layer
-}
-
-async function readRecord(path: string): Promise<LayerRecord | undefined> {
-  const file = await openPlainFile(path)
-  try {
-    return file === undefined ? undefined : decodeRecord(await file.readFile())
-  } finally {
-    await file?.close()
-  }
 }

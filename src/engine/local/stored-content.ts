@@ -34,6 +34,10 @@ export class StoredContent implements LayerContent {
     return entries
   }
 
+  isAtHand(layer: LayerIdentity): boolean {
+    return this.#store.has(layer, this.#settings)
+  }
+
   dirOf(layer: number): string {
     return this.#layer(layer).dir
   }

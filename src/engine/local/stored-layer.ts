@@ -1,12 +1,17 @@
 /** What the layer store knows of a layer besides its files, as the bytes of its `index`. */
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { layerError } from '../../rootfs/layer-error.ts'
 import type { LayerJob } from '../../rootfs/read-layer.ts'
 import type { DroppedEntry, LayerEntry, LayerUsage } from '../../rootfs/types.ts'
-import { atOnce, type Work } from '../../rootfs/work-slices.ts'
-import { decodeEntries, entryLines } from './unpack/layer-index.ts'
+import { atOnce, inSlices, type Work } from '../../rootfs/work-slices.ts'
+import { openPlainFile } from './state-file.ts'
+import { decodingEntries, entryLines } from './unpack/layer-index.ts'
 
 const NEWLINE = 0x0a
+/** Bytes: about a millisecond. */
+const HASHED_A_TURN = 1024 ** 2
 
 export interface LayerRecord {
   readonly entries: readonly LayerEntry[]
@@ -35,12 +40,27 @@ export function* encodingRecord({ entries, usage, dropped }: LayerRecord): Work<
 
 /** undefined for bytes that `encodeRecord` did not make. */
 export function decodeRecord(bytes: Buffer): LayerRecord | undefined {
+  return atOnce(decodingRecord(bytes))
+}
+
+/** As `decodeRecord`, for layers of any number of entries. */
+export function* decodingRecord(bytes: Buffer): Work<LayerRecord | undefined> {
   const bodyAt = bytes.indexOf(NEWLINE) + 1
   const body = bytes.subarray(bodyAt)
-  if (bodyAt === 0 || bytes.toString('latin1', 0, bodyAt - 1) !== sha256(body)) return undefined
+  if (bodyAt === 0 || bytes.toString('latin1', 0, bodyAt - 1) !== (yield* hashing(body))) return undefined
   const entriesAt = body.indexOf(NEWLINE) + 1
   const { usage, dropped } = JSON.parse(body.toString('utf8', 0, entriesAt)) as Omit<LayerRecord, 'entries'>
-  return { entries: decodeEntries(body.subarray(entriesAt)), usage, dropped }
+  return { entries: yield* decodingEntries(body.subarray(entriesAt)), usage, dropped }
+}
+
+/** That of the layer in `dir`; undefined where there is none, or a damaged one. Throws as `openPlainFile`, and what reading throws. */
+export async function readRecord(dir: string): Promise<LayerRecord | undefined> {
+  const file = await openPlainFile(join(dir, 'index'))
+  try {
+    return file && (await inSlices(decodingRecord(await file.readFile()), () => nextTurn()))
+  } finally {
+    await file?.close()
+  }
 }
 
 /** Counts and tells what reading the layer again would have. Throws LimitExceeded. */
@@ -63,6 +83,12 @@ export function replay({ usage, dropped }: LayerRecord, job: LayerJob): void {
   }
 }
 
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex')
+/** SHA-256 in hex digits. */
+function* hashing(bytes: Buffer): Work<string> {
+  const hash = createHash('sha256')
+  for (let at = 0; at < bytes.length; at += HASHED_A_TURN) {
+    hash.update(bytes.subarray(at, at + HASHED_A_TURN))
+    yield
+  }
+  return hash.digest('hex')
 }

@@ -14,29 +14,30 @@ const HELPERS = /^\d+ \((?:libuv-worker|WorkerThread)\) /
 /** From its state on, a thread's `stat` has 39 fields up to its policy (proc(5)). */
 const POLICY = 38
 const SCHED_OTHER = '0'
-/** Far more than a system call takes. */
-const GIVEN_UP_MS = 5_000
+/** Far more than these system calls take. */
+const GIVEN_UP_SECONDS = '5'
+/** One program for all of them: starting one stops the main thread for some milliseconds. */
+const SCRIPT = 'for id do chrt --batch --pid 0 "$id"; done'
 
 /** Asks for all helpers that there are now. Never rejects. */
 export async function makeHelpersBatchThreads(): Promise<void> {
   try {
-    await Promise.all((await readdir(TASKS)).map(makeBatchThread))
+    const threads = await readdir(TASKS)
+    const areHelpers = await Promise.all(threads.map(isPlainHelper))
+    await makeBatchThreads(threads.filter((_, at) => areHelpers[at]))
   } catch {
-    // No /proc, or a thread has ended meanwhile.
+    // No /proc, or a thread has ended meanwhile; nothing installed, or forbidden by whoever confines this process.
   }
 }
 
-async function makeBatchThread(id: string): Promise<void> {
+async function isPlainHelper(id: string): Promise<boolean> {
   const stat = await readFile(`${TASKS}/${id}/stat`, 'utf8')
   const policy = stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[POLICY]
-  if (!HELPERS.test(stat) || policy !== SCHED_OTHER) return
-  const child = spawn('chrt', ['--batch', '--pid', '0', id], {
-    stdio: 'ignore',
-    env: { PATH: process.env['PATH'] },
-    signal: AbortSignal.timeout(GIVEN_UP_MS),
-    killSignal: 'SIGKILL',
-  })
-  // Not installed, forbidden by whoever confines this process, or given up.
-  child.on('error', () => undefined)
-  await once(child, 'close').catch(() => undefined)
+  return HELPERS.test(stat) && policy === SCHED_OTHER
+}
+
+async function makeBatchThreads(ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  const command = ['--signal=KILL', GIVEN_UP_SECONDS, 'sh', '-c', SCRIPT, 'sh', ...ids]
+  await once(spawn('timeout', command, { stdio: 'ignore', env: { PATH: process.env['PATH'] } }), 'close')
 }

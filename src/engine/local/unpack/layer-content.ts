@@ -3,11 +3,14 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ByteString } from '../../../image/bytes.ts'
 import type { LayerReader } from '../../../rootfs/flatten-image.ts'
+import type { LayerJob } from '../../../rootfs/read-layer.ts'
 import type { LayerEntry } from '../../../rootfs/types.ts'
 import type { LayerFilesReader } from './layer-files.ts'
 
 export interface LayerContent {
   readonly read: LayerReader
+  /** Whether `read` has the layer from before. */
+  isAtHand(layer: Pick<LayerJob, 'descriptor' | 'diffId'>): boolean
   /** Folder that the `file` of the layer's content is relative to. */
   dirOf(layer: number): string
   /** What the layer is called in names of stored files. */
@@ -49,6 +52,10 @@ export class PrivateContent implements LayerContent {
     const { entries } = await this.#reader.read(job, dir)
     this.#count(job.layer, entries)
     return entries
+  }
+
+  isAtHand(): boolean {
+    return false
   }
 
   dirOf(layer: number): string {

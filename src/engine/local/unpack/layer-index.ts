@@ -5,6 +5,7 @@
 import type { ByteString } from '../../../image/bytes.ts'
 import { NO_XATTRS } from '../../../rootfs/tree.ts'
 import type { ContentRef, LayerEntry } from '../../../rootfs/types.ts'
+import type { Work } from '../../../rootfs/work-slices.ts'
 
 const ENTRIES_A_LINE = 1024
 const NEWLINE = 0x0a
@@ -37,13 +38,14 @@ export function* entryLines(entries: readonly LayerEntry[]): Generator<Buffer> {
   }
 }
 
-/** Only for all lines of `entryLines`, one after the other: nothing is checked. */
-export function decodeEntries(bytes: Buffer): LayerEntry[] {
+/** Only for all lines of `entryLines`, one after the other: nothing is checked. A line at a time. */
+export function* decodingEntries(bytes: Buffer): Work<LayerEntry[]> {
   const entries: LayerEntry[] = []
   for (let at = 0; at < bytes.length;) {
     const end = bytes.indexOf(NEWLINE, at)
     for (const row of JSON.parse(bytes.toString('utf8', at, end)) as Row[]) entries.push(entryOf(row))
     at = end + 1
+    yield
   }
   return entries
 }

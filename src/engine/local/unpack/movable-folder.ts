@@ -20,7 +20,7 @@ export function movableFolder(
   const counts = new Map<string, MovableFolder & { count: number }>()
   for (const [name, { inode }] of children ?? []) {
     const file = inode.content?.file
-    if (file === undefined || inode.isAltered === true || linkCounts.get(inode) !== 1) continue
+    if (file === undefined || inode.isAltered === true || (linkCounts.get(inode) ?? 1) > 1) continue
     const folder = folderOf(file)
     if (file.length !== folder.length + 1 + name.length || !file.endsWith(name)) continue
     const key = `${inode.layer}/${folder}`

@@ -17,15 +17,14 @@ export function storedName(layer: string, file: ByteString): string {
 
 /** Of inodes that would be one file on disk all but the first. `layerName` is the folder of a layer's number. */
 export function inodesOfTheirOwn(
-  inodes: Iterable<Inode>,
+  inodes: readonly Inode[],
   layerName: (layer: number) => string,
 ): ReadonlySet<Inode> {
-  const all = [...inodes]
-  const links = new Set(all.flatMap(({ content }) => content?.sameAs ?? []))
   const own = new Set<Inode>()
+  const links = linksAmong(inodes)
   if (links.size === 0) return own
   const seen = new Set<string>()
-  for (const inode of all) {
+  for (const inode of inodes) {
     const { content, layer } = inode
     if (content?.file === undefined) continue
     const name = content.sameAs ?? storedName(layerName(layer), content.file)
@@ -34,4 +33,11 @@ export function inodesOfTheirOwn(
     else seen.add(name)
   }
   return own
+}
+
+/** What files are links to. Few are, of very many: nothing is made for the others. */
+function linksAmong(inodes: readonly Inode[]): ReadonlySet<string> {
+  const links = new Set<string>()
+  for (const { content } of inodes) if (content?.sameAs !== undefined) links.add(content.sameAs)
+  return links
 }

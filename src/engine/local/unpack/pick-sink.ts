@@ -2,7 +2,7 @@
  * Keeps what the checks read (executables, libraries, the user database, the loader's settings) and of everything else
  * the beginning, since any file may be named as a hook: a fraction of the image, for verdicts without unpacking it.
  */
-import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { invariant } from '../../../errors.ts'
@@ -10,6 +10,7 @@ import type { ContentSink, ContentWriter } from '../../../rootfs/content-sink.ts
 import { cleanName } from '../../../rootfs/names.ts'
 import type { TarEntry } from '../../../rootfs/tar-entry.ts'
 import type { ContentRef } from '../../../rootfs/types.ts'
+import { readFully } from '../read-fully.ts'
 import { FileWriter } from './file-writer.ts'
 
 /**
@@ -79,7 +80,7 @@ export class PickSink implements ContentSink {
     const head = this.#heads[index]
     invariant(head !== undefined && this.#headsFile !== undefined, 'a check reads content that was not kept')
     const buffer = Buffer.alloc(Math.max(0, Math.min(maxBytes, head.size - offset)))
-    return buffer.subarray(0, readSync(this.#headsFile.fd, buffer, 0, buffer.length, head.offset + offset))
+    return buffer.subarray(0, readFully(this.#headsFile.fd, buffer, head.offset + offset))
   }
 
   /** For `treeView`. Asking for content that was not kept is a bug: an empty answer would be a wrong verdict. */
@@ -90,7 +91,7 @@ export class PickSink implements ContentSink {
     const fd = openSync(this.#pathOf(content.spool), 'r')
     try {
       const buffer = Buffer.alloc(Math.max(0, Math.min(maxBytes, content.size - offset)))
-      return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, offset))
+      return buffer.subarray(0, readFully(fd, buffer, offset))
     } finally {
       closeSync(fd)
     }

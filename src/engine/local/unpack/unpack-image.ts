@@ -85,7 +85,8 @@ async function readAll(
   reader: LayerFilesReader,
 ): Promise<FlattenedImage> {
   try {
-    return await flattenLayers({ ...input, pause: () => nextTurn() }, content.read)
+    const isAtHand: FlattenRequest['isAtHand'] = (layer) => content.isAtHand(layer)
+    return await flattenLayers({ ...input, isAtHand, pause: () => nextTurn() }, content.read)
   } finally {
     await reader.close()
   }

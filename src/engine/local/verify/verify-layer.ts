@@ -11,8 +11,7 @@ import { printable } from '../../../errors.ts'
 import { toBuffer, toText } from '../../../image/bytes.ts'
 import type { ContentRef, LayerEntry } from '../../../rootfs/types.ts'
 import { sumsProblem } from '../dedupe/share-layer-files.ts'
-import { openPlainFile } from '../state-file.ts'
-import { decodeRecord, type LayerRecord } from '../stored-layer.ts'
+import { readRecord } from '../stored-layer.ts'
 import { modeOf } from '../unpack/owners.ts'
 import { readProblem } from './verify-blobs.ts'
 
@@ -35,7 +34,7 @@ export async function layerDamage(
   dir: string,
   onBytes: (bytes: number) => void,
 ): Promise<LayerDamage | undefined> {
-  const record = await readIndex(dir).catch(readProblem)
+  const record = await readRecord(dir).catch(readProblem)
   if (record === undefined) return { problem: 'its index is damaged', inodes: new Set() }
   if (typeof record === 'string') return { problem: record, inodes: new Set() }
   const inodes = new Set<string>()
@@ -46,15 +45,6 @@ export async function layerDamage(
     problem ??= found
   }
   return problem === undefined ? undefined : { problem, inodes }
-}
-
-async function readIndex(dir: string): Promise<LayerRecord | undefined> {
-  const file = await openPlainFile(join(dir, 'index'))
-  try {
-    return file === undefined ? undefined : decodeRecord(await file.readFile())
-  } finally {
-    await file?.close()
-  }
 }
 
 async function entryProblem(

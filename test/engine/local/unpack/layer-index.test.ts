@@ -1,8 +1,9 @@
 /** Every field of an entry comes back from a layer's index, in any combination of those that few entries have. */
 import { expect, test } from 'vitest'
-import { decodeEntries, entryLines } from '../../../../src/engine/local/unpack/layer-index.ts'
+import { decodingEntries, entryLines } from '../../../../src/engine/local/unpack/layer-index.ts'
 import { NO_XATTRS } from '../../../../src/rootfs/tree.ts'
 import type { LayerEntry } from '../../../../src/rootfs/types.ts'
+import { atOnce } from '../../../../src/rootfs/work-slices.ts'
 
 const PLAIN: LayerEntry = {
   path: 'd/\u00ff\n"',
@@ -29,10 +30,10 @@ const RARE: readonly Partial<LayerEntry>[] = [
 
 test('an entry comes back as it was', () => {
   const entries = [PLAIN, ...RARE.flatMap((one) => RARE.map((other) => ({ ...PLAIN, ...one, ...other })))]
-  expect(decodeEntries(Buffer.concat([...entryLines(entries)]))).toEqual(entries)
+  expect(atOnce(decodingEntries(Buffer.concat([...entryLines(entries)])))).toEqual(entries)
 })
 
 test('so do more than a line has', () => {
   const entries = Array.from({ length: 10_000 }, (_, uid) => ({ ...PLAIN, uid }))
-  expect(decodeEntries(Buffer.concat([...entryLines(entries)]))).toEqual(entries)
+  expect(atOnce(decodingEntries(Buffer.concat([...entryLines(entries)])))).toEqual(entries)
 })
