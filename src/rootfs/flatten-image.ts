@@ -7,11 +7,12 @@ import type { ContentSink } from './content-sink.ts'
 import { emptyReport, type FlattenReport } from './layer-notes.ts'
 import { LargeWindows } from './large-windows.ts'
 import { DEFAULT_LIMITS, noUsage } from './limits.ts'
+import { Meanwhile } from './meanwhile.ts'
 import { LayerMerge } from './merge-layers.ts'
 import { readLayer, type LayerJob } from './read-layer.ts'
 import { measureTree } from './tree.ts'
 import type { Divergence, DroppedEntry, LayerEntry, LayerLimits, LayerUsage, TreeNode } from './types.ts'
-import { inSlices, WorkSlices } from './work-slices.ts'
+import { inSlices, WorkSlices, type Work } from './work-slices.ts'
 
 /** Everything but where the content goes. */
 export interface FlattenRequest {
@@ -38,6 +39,12 @@ export interface FlattenRequest {
   readonly pause?: () => Promise<unknown>
   /** Layers that `read` has from before: begun last, since only the others wait for anything. */
   readonly isAtHand?: (layer: Pick<LayerJob, 'descriptor' | 'diffId'>) => boolean
+  /**
+   * Work with what the layers so far merge to, for the time until the next one is read: asked for after each of them, with
+   * its number of entries; given up after any slice. The tree stays as it is meanwhile. Only under `spec`, whose tree is
+   * the same one to the end.
+   */
+  readonly meanwhile?: ((tree: TreeNode, entries: number) => Work | undefined) | undefined
   /** Compressed bytes read so far, of all layers together. */
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -92,17 +99,23 @@ export async function flattenLayers(input: FlattenRequest, read: LayerReader): P
     await input.pause?.()
     input.signal.throwIfAborted()
   }
+  const meanwhile = new Meanwhile(pause)
   const inOrder = new InOrder<readonly LayerEntry[]>(async (entries, layer) => {
+    await meanwhile.end()
     if (failures.isAbove(layer)) return
     try {
       await inSlices(merge.add(entries, layer), pause)
     } catch (error) {
-      failures.note(layer, error)
+      return failures.note(layer, error)
     }
+    if (semantics !== 'spec' || layer === layers.length - 1) return
+    const work = input.meanwhile?.(merge.specTree, entries.length)
+    if (work !== undefined) meanwhile.begin(work)
   })
   const done: Reading['done'] = (layer, entries) => inOrder.add(layer, entries)
   await readLayers(input, { reports, usage, read, done, failures })
   await inOrder.used()
+  await meanwhile.end()
   failures.throwLowest()
   const tree = merge.finish()
   return {

@@ -67,6 +67,11 @@ export class LayerMerge {
     if (this.#mustUnpack()) this.#refuseFailures(layer)
   }
 
+  /** What the layers so far are by the specification. */
+  get specTree(): TreeNode {
+    return this.#tree
+  }
+
   /** Writes what differs into the reports, and returns the tree. */
   finish(): TreeNode {
     const { reports, semantics } = this.#options

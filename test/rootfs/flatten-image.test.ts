@@ -1,9 +1,16 @@
 /** Reading several layers side by side: which of several failures is told, and what ends early. */
 import { describe, expect, test } from 'vitest'
 import type { Descriptor } from '../../src/image/types.ts'
-import { flattenImage, flattenLayers, type LayerReader } from '../../src/rootfs/flatten-image.ts'
+import {
+  flattenImage,
+  flattenLayers,
+  type FlattenRequest,
+  type LayerReader,
+} from '../../src/rootfs/flatten-image.ts'
 import { diffIdOf, file, hardlink, layer } from '../support/layer.ts'
-import type { LayerEntry } from '../../src/rootfs/types.ts'
+import type { LayerSemantics } from '../../src/image/layer-semantics.ts'
+import type { LayerEntry, TreeNode } from '../../src/rootfs/types.ts'
+import type { Work } from '../../src/rootfs/work-slices.ts'
 import { inChunks, MemorySink, readTar } from './flattened.ts'
 
 const TYPE = 'application/vnd.oci.image.layer.v1.tar'
@@ -58,17 +65,14 @@ describe('the order of reading', () => {
   const ENTRIES = 5000
   const tar = layer(Array.from({ length: ENTRIES }, (_, at) => file(`f${at}`, '')))
   const entries = readTar(tar)
+  const request = (sizes: readonly number[]): FlattenRequest => ({
+    source: { blob: () => inChunks(tar) },
+    manifest: { layers: sizes.map((size) => ({ mediaType: TYPE, digest: diffIdOf(tar), size })) },
+    config: { diffIds: sizes.map(() => diffIdOf(tar)) },
+    signal: new AbortController().signal,
+  })
   const flattened = (sizes: readonly number[], read: LayerReader, pause?: () => Promise<unknown>) =>
-    flattenLayers(
-      {
-        source: { blob: () => inChunks(tar) },
-        manifest: { layers: sizes.map((size) => ({ mediaType: TYPE, digest: diffIdOf(tar), size })) },
-        config: { diffIds: sizes.map(() => diffIdOf(tar)) },
-        ...(pause === undefined ? {} : { pause }),
-        signal: new AbortController().signal,
-      },
-      read,
-    )
+    flattenLayers({ ...request(sizes), ...(pause === undefined ? {} : { pause }) }, read)
 
   test('is the largest first, and the tree is merged in order', async () => {
     const begun: number[] = []
@@ -80,6 +84,22 @@ describe('the order of reading', () => {
     expect(tree.tree.children?.get('a')?.inode.uid).toBe(4)
   })
 
+  test('is what is not at hand first', async () => {
+    const begun: number[] = []
+    const sizes = [10, 40, 20, 30]
+    await flattenLayers(
+      {
+        ...request(sizes),
+        isAtHand: ({ descriptor }) => descriptor.size > 20,
+      },
+      ({ layer: number }) => {
+        begun.push(number)
+        return Promise.resolve([])
+      },
+    )
+    expect(begun).toEqual([2, 0, 1, 3])
+  })
+
   test('waits for no merge', async () => {
     const lastBegun = Promise.withResolvers<void>()
     const read: LayerReader = ({ layer: number }) => {
@@ -88,5 +108,89 @@ describe('the order of reading', () => {
     }
     const merged = await flattened([1, 1, 1, 1, 1, 1], read, () => lastBegun.promise)
     expect(merged.entries).toBe(ENTRIES)
+  })
+})
+
+describe('what is done while the next layer is read', () => {
+  /** More than are merged without a turn for others. */
+  const MANY = 5000
+  const named = (path: string): LayerEntry => ({ ...(readTar(GOOD)[0] as LayerEntry), path })
+  const sizeOf = (tree: TreeNode): string => `${tree.children?.size ?? 0} names`
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+  interface Doing {
+    readonly semantics?: LayerSemantics
+    /** Layer 1 comes, or fails, when it returns. */
+    readonly until?: (seen: readonly string[]) => boolean
+    readonly fails?: boolean
+    readonly work?: (see: (what: string) => void, tree: TreeNode) => Work
+  }
+
+  /** What the work saw, then the tree or the error, and what it saw afterwards. */
+  async function seenWhile({ semantics, until, fails, work = endless }: Doing): Promise<readonly string[]> {
+    const seen: string[] = []
+    const read: LayerReader = async ({ layer: number }) => {
+      if (number === 0) return [named('f')]
+      while (until?.(seen) === false) await turn()
+      if (fails === true) throw new Error('cut off')
+      return Array.from({ length: MANY }, (_, at) => named(`g${at}`))
+    }
+    const layers = [0, 1].map((size) => ({ mediaType: TYPE, digest: diffIdOf(GOOD), size }))
+    const request = {
+      source: { blob: () => inChunks(GOOD) },
+      manifest: { layers },
+      config: { diffIds: layers.map(({ digest }) => digest) },
+      signal: new AbortController().signal,
+      pause: turn,
+      ...(semantics && { semantics }),
+      meanwhile: (tree: TreeNode, entries: number) => {
+        seen.push(`begun with ${entries}`)
+        return work((what) => seen.push(what), tree)
+      },
+    }
+    seen.push(
+      await flattenLayers(request, read).then(
+        ({ tree }) => sizeOf(tree),
+        (error: unknown) => String(error),
+      ),
+    )
+    for (let turns = 0; turns < 10; turns += 1) await turn()
+    return seen
+  }
+
+  function* endless(see: (what: string) => void, tree: TreeNode): Work {
+    try {
+      for (;;) {
+        see(sizeOf(tree))
+        yield
+      }
+    } finally {
+      see('ended')
+    }
+  }
+
+  test('has the tree so far, ends before it changes, and is not begun after the last layer', async () => {
+    const seen = await seenWhile({ until: (soFar) => soFar.length > 5 })
+    expect(new Set(seen.slice(0, -2))).toEqual(new Set(['begun with 1', '1 names']))
+    expect(seen.slice(-2)).toEqual(['ended', `${MANY + 1} names`])
+  })
+
+  test('has ended when a layer fails', async () => {
+    const seen = await seenWhile({ until: (soFar) => soFar.length > 5, fails: true })
+    expect(seen.slice(-2)).toEqual(['ended', 'Error: cut off'])
+  })
+
+  test('may have an end, and may fail, without any harm', async () => {
+    const failing = function* (see: (what: string) => void): Work {
+      see('tried')
+      yield* []
+      throw new Error('no room')
+    }
+    const seen = await seenWhile({ until: (soFar) => soFar.length > 1, work: failing })
+    expect(seen).toEqual(['begun with 1', 'tried', `${MANY + 1} names`])
+  })
+
+  test('is nothing under the rules of overlayfs, whose tree is another one', async () => {
+    expect(await seenWhile({ semantics: 'overlayfs' })).toEqual([`${MANY + 1} names`])
   })
 })

@@ -10,6 +10,7 @@ import type { DroppedEntry, TreeNode } from '../../../rootfs/types.ts'
 import { inSlices } from '../../../rootfs/work-slices.ts'
 import { takeCensus } from './census.ts'
 import { inDirectory, Turns } from './directory-work.ts'
+import type { EarlyFiles } from './early-files.ts'
 import { setExactTimes } from './exact-times.ts'
 import { makeFifos } from './fifos.ts'
 import { finishDirectory } from './finish-directories.ts'
@@ -23,18 +24,22 @@ export interface MaterialiseInput extends WriterInput {
   readonly scratchDir: string
   /** Created here, mode as the tree says; its parent must be private. */
   readonly rootDir: string
+  /** What was placed before the whole tree was known. */
+  readonly early?: EarlyFiles | undefined
 }
 
 /** Returns what could not be written on purpose: device nodes. */
 export async function materialise(input: MaterialiseInput): Promise<readonly DroppedEntry[]> {
   const { tree, rootDir, policy } = input
   const census = takeCensus(tree)
-  mkdirSync(rootDir, { mode: 0o700 })
   const scratch = new Scratch(input.scratchDir)
   const fifos = await makeFifos(census.fifos, scratch, policy)
   const writer = new TreeWriter(input, census, scratch, fifos)
+  const settling = input.early?.settle(tree, (inode) => writer.isPlainLink(inode))
+  const early = settling && (await inSlices(settling, () => nextTurn()))
+  if (early === undefined) mkdirSync(rootDir, { mode: 0o700 })
   await inSlices(
-    inDirectory(rootDir, (fd) => writer.fill(tree, fd)),
+    inDirectory(rootDir, (fd) => writer.fill(tree, fd, { early })),
     () => nextTurn(),
   )
   input.signal.throwIfAborted()

@@ -12,6 +12,7 @@ import type { Work } from '../../../rootfs/work-slices.ts'
 import type { Census, PlacedInode } from './census.ts'
 import { inDirectory, Turns } from './directory-work.ts'
 import { pathIn } from './disk-spool.ts'
+import type { EarlyFolder } from './early-files.ts'
 import { ContentLost, type LayerContent } from './layer-content.ts'
 import { liesIn, movableFolder, type MovableFolder } from './movable-folder.ts'
 import { inodesOfTheirOwn } from './one-file-each.ts'
@@ -23,6 +24,13 @@ export interface WriterInput {
   readonly content: Pick<LayerContent, 'dirOf' | 'nameOf' | 'isShared' | 'filesIn'>
   readonly policy: OwnerPolicy
   readonly signal: AbortSignal
+}
+
+/** What a directory has already. */
+interface Present {
+  /** Files that came with it. */
+  readonly moved?: MovableFolder | undefined
+  readonly early?: EarlyFolder | undefined
 }
 
 /** Of one file. Fewer than any usual file system allows (ext4: 65,000), so that all names of a tree's file find room. */
@@ -56,19 +64,26 @@ export class TreeWriter {
     this.#ofTheirOwn = inodesOfTheirOwn(files, (layer) => input.content.nameOf(layer))
   }
 
+  /** Whether a link to its content is all that the file needs. */
+  isPlainLink(inode: Inode): boolean {
+    return inode.isAltered !== true && this.#countOf(inode) === 1 && !this.#ofTheirOwn.has(inode)
+  }
+
   /** Makes everything below one directory but the files that are there already; symlinks after all else. */
-  *fill(directory: TreeNode, fd: number, path: ByteString[] = [], present?: MovableFolder): Work {
+  *fill(directory: TreeNode, fd: number, { moved, early }: Present, path: ByteString[] = []): Work {
     this.#input.signal.throwIfAborted()
     const links: (() => void)[] = []
     for (const name of sortedNames(directory)) {
       const node = directory.children?.get(name)
-      if (node === undefined || (present !== undefined && liesIn(present, node.inode))) continue
+      if (node === undefined || early?.files.has(name) === true) continue
+      if (moved !== undefined && liesIn(moved, node.inode)) continue
       path.push(name)
       if (this.#turns.isOver()) yield
       const target = at(fd, name)
       if (node.inode.type === 'symlink')
         links.push(() => this.#placeSymlink(node.inode, target, [...path, name]))
-      else if (node.inode.type === 'directory') yield* this.#placeDirectory(node, target, path)
+      else if (node.inode.type === 'directory')
+        yield* this.#placeDirectory(node, target, path, early?.folders.get(name))
       else this.#placeNode(node.inode, target, path)
       path.pop()
     }
@@ -78,12 +93,17 @@ export class TreeWriter {
     }
   }
 
-  *#placeDirectory(node: TreeNode, target: string | Buffer, path: ByteString[]): Work {
+  *#placeDirectory(
+    node: TreeNode,
+    target: string | Buffer,
+    path: ByteString[],
+    early: EarlyFolder | undefined,
+  ): Work {
     const { content } = this.#input
-    const whole = content.isShared ? undefined : movableFolder(node, this.#linkCounts, content)
-    if (whole === undefined) mkdirSync(target, { mode: 0o700 })
-    else renameSync(join(content.dirOf(whole.layer), whole.folder), target)
-    yield* inDirectory(target, (child) => this.fill(node, child, path, whole))
+    const moved = content.isShared ? undefined : movableFolder(node, this.#linkCounts, content)
+    if (moved !== undefined) renameSync(join(content.dirOf(moved.layer), moved.folder), target)
+    else if (early === undefined) mkdirSync(target, { mode: 0o700 })
+    yield* inDirectory(target, (child) => this.fill(node, child, { moved, early }, path))
   }
 
   #placeNode(inode: Inode, target: string | Buffer, names: readonly ByteString[]): void {

@@ -7,13 +7,14 @@ import { ExpectedError } from '../../../errors.ts'
 import { flattenLayers, type FlattenedImage, type FlattenRequest } from '../../../rootfs/flatten-image.ts'
 import type { Divergence, DroppedEntry } from '../../../rootfs/types.ts'
 import { diskError } from '../disk.ts'
+import { EarlyFiles } from './early-files.ts'
 import { ContentLost, PrivateContent, type LayerContent } from './layer-content.ts'
 import { LayerFilesReader } from './layer-files.ts'
 import { materialise } from './materialise.ts'
 import type { OwnerPolicy } from './owners.ts'
 import { makeStaging, publish, removeStaging, requireFree } from './staging.ts'
 
-export interface UnpackInput extends Omit<FlattenRequest, 'usage' | 'pause'> {
+export interface UnpackInput extends Omit<FlattenRequest, 'usage' | 'pause' | 'isAtHand' | 'meanwhile'> {
   /** Made by this call; must be empty or not there. Private (0700), since setuid files lie in it. */
   readonly dir: string
   /** False: everything belongs to the calling user, without setuid and setgid. True, the default, needs root. */
@@ -22,6 +23,8 @@ export interface UnpackInput extends Omit<FlattenRequest, 'usage' | 'pause'> {
   readonly writeReport?: boolean
   /** Compressed bytes from which on a layer's digest is computed by another thread. */
   readonly threadFrom?: number
+  /** Entries merged from which on shared files are placed while the next layer is still being read. */
+  readonly earlyFrom?: number
   /** Where content stays for other images; without it, it is this tree's alone. */
   readonly shared?: (reader: LayerFilesReader, policy: OwnerPolicy) => LayerContent
   /** Adds files to the folder before it appears under its name. */
@@ -68,25 +71,29 @@ async function fillStaging(input: UnpackInput, staging: string, keepIds: boolean
   const { threadFrom, shared } = input
   const reader = new LayerFilesReader({ policy, threadFrom, checkSums: shared !== undefined })
   const content = shared?.(reader, policy) ?? new PrivateContent(contentDir, reader)
-  const flattened = await readAll(input, content, reader)
   const rootDir = join(staging, 'rootfs')
+  const early = content.isShared ? new EarlyFiles({ content, rootDir, from: input.earlyFrom }) : undefined
+  const flattened = await readAll(input, { content, reader, early })
   const { tree } = flattened
   const skipped = await foundContent(content, () =>
-    materialise({ tree, content, scratchDir, rootDir, policy, signal: input.signal }),
+    materialise({ tree, content, scratchDir, rootDir, early, policy, signal: input.signal }),
   )
   // Content that a higher layer replaced, and first names of hard links.
   for (const dir of [contentDir, scratchDir]) await rm(dir, { recursive: true })
   return reportOf(flattened, skipped)
 }
 
-async function readAll(
-  input: UnpackInput,
-  content: LayerContent,
-  reader: LayerFilesReader,
-): Promise<FlattenedImage> {
+interface Reading {
+  readonly content: LayerContent
+  readonly reader: LayerFilesReader
+  readonly early: EarlyFiles | undefined
+}
+
+async function readAll(input: UnpackInput, { content, reader, early }: Reading): Promise<FlattenedImage> {
   try {
     const isAtHand: FlattenRequest['isAtHand'] = (layer) => content.isAtHand(layer)
-    return await flattenLayers({ ...input, isAtHand, pause: () => nextTurn() }, content.read)
+    const meanwhile: FlattenRequest['meanwhile'] = (tree, entries) => early?.place(tree, entries)
+    return await flattenLayers({ ...input, isAtHand, meanwhile, pause: () => nextTurn() }, content.read)
   } finally {
     await reader.close()
   }
