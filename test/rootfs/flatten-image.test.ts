@@ -131,7 +131,7 @@ describe('what is done while the next layer is read', () => {
     const seen: string[] = []
     const read: LayerReader = async ({ layer: number }) => {
       if (number === 0) return [named('f')]
-      while (until?.(seen) === false) await turn()
+      for (let isTime = until?.(seen); isTime === false; isTime = until?.(seen)) await turn()
       if (fails === true) throw new Error('cut off')
       return Array.from({ length: MANY }, (_, at) => named(`g${at}`))
     }
