@@ -1,6 +1,7 @@
 /** The answer of `diff` for people: what changes in how it runs, then files by kind of change, then how many. Pure. */
 import { printable } from '../errors.ts'
-import type { FieldValues, TreeChange, TreeField } from '../rootfs/diff.ts'
+import type { TreeChange } from '../rootfs/diff.ts'
+import type { FieldValues, TreeField } from '../rootfs/diff-values.ts'
 import type { DiffAnswer } from './diff-answer.ts'
 import type { Paint, Style } from './styles.ts'
 import { wrapText } from './table.ts'

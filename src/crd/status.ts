@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 
 import { statusSchema } from './schema/status.ts'
-import type { DeepReadonly } from './types.ts'
+import type { DeepReadonly } from './deep-readonly.ts'
 
 export type AppStatus = DeepReadonly<z.infer<typeof statusSchema>>
 export type ImageStatus = NonNullable<AppStatus['image']>

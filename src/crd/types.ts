@@ -7,13 +7,8 @@ import type { envFromSchema, envVarSchema, hookSchema } from './schema/process.t
 import type { probeSchema, probesSchema, resourcesSchema, securityContextSchema } from './schema/runtime.ts'
 import type { specSchema } from './schema/spec.ts'
 import type { volumeDefaultsSchema, volumeSchema, volumeSourceSchema } from './schema/volumes.ts'
+import type { DeepReadonly } from './deep-readonly.ts'
 import type { AppStatus } from './status.ts'
-
-export type DeepReadonly<T> = T extends readonly (infer Item)[]
-  ? readonly DeepReadonly<Item>[]
-  : T extends object
-    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
-    : T
 
 type Inferred<Schema extends z.ZodType> = DeepReadonly<z.infer<Schema>>
 

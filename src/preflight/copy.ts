@@ -1,7 +1,7 @@
 /** What is left to programs: the copy itself, the root folder's own attributes, exact times, and the way to the disk. */
 import { ExpectedError, printable } from '../errors.ts'
 import { copyError, readCopyLine, type CopyLog } from './losses.ts'
-import type { CopyJob, SeedJob } from './seed.ts'
+import type { CopyJob, SeedJob } from './seed-job.ts'
 import { TREE } from './seed-folder.ts'
 
 /** How a tool sees the folders that it is given. */

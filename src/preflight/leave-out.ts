@@ -8,7 +8,7 @@ import type { ByteString } from '../image/bytes.ts'
 import { copyTimes } from './copy.ts'
 import { emptyFd, isFolder, isThere, openBelow, openUp, removeTree } from './folders.ts'
 import { errnoOf } from './problems.ts'
-import type { CopyJob } from './seed.ts'
+import type { CopyJob } from './seed-job.ts'
 
 /** `tree` is the handle of the copy. */
 export async function leaveOut(job: CopyJob, tree: number): Promise<void> {

@@ -7,13 +7,11 @@ import { closeSync, fchmodSync, fstatSync, renameSync } from 'node:fs'
 import { ExpectedError, printable } from '../errors.ts'
 import { crashPoint } from '../host/crash-point.ts'
 import { at, openDirectory, withDirectory } from '../host/open-at.ts'
-import { toText, type ByteString } from '../image/bytes.ts'
-import type { PreflightVolume } from '../reconcile/kubernetes/preflight-task.ts'
+import { toText } from '../image/bytes.ts'
 import { setAttributes, type FolderAttributes } from './attributes.ts'
 import { copyFolder, copyRootAttributes, copyTimes, flush } from './copy.ts'
 import { isThere, listFd, openUp, removeTree } from './folders.ts'
 import { leaveOut } from './leave-out.ts'
-import type { Losses } from './losses.ts'
 import { loosenTop, tightenTop } from './top-folders.ts'
 import {
   beginSeed,
@@ -25,25 +23,8 @@ import {
   stateOf,
   TREE,
 } from './seed-folder.ts'
+import type { CopyJob, SeedJob } from './seed-job.ts'
 import { tallyLosses } from './tally.ts'
-import type { RunTool } from './tools.ts'
-
-export interface SeedJob {
-  readonly volume: PreflightVolume
-  /** Handle of the volume's folder. */
-  readonly folder: number
-  /** Handle of the image's folder; undefined when the image has none. */
-  readonly source: number | undefined
-  /** What has storage of its own, below `source`: of a folder only itself is made, a file is left out. */
-  readonly leftOut: readonly (readonly ByteString[])[]
-  /** Owners and such that may not be kept are counted instead of being an error. */
-  readonly lenient: boolean
-  readonly losses: Losses
-  readonly runTool: RunTool
-}
-
-/** A job with an image's folder. */
-export type CopyJob = SeedJob & { readonly source: number }
 
 const isRoot = () => process.geteuid?.() === 0
 

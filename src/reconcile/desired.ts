@@ -15,7 +15,7 @@ import type {
 import { resolveIdentity } from '../bundle/user.ts'
 import { processArgs } from '../bundle/process.ts'
 import { stopSignal } from '../bundle/stop-signal.ts'
-import type { Digest, ResolvedImage } from '../image/types.ts'
+import type { ResolvedImage } from '../image/types.ts'
 import { declaredVolumes } from '../image/volumes.ts'
 import type { FileTree } from '../rootfs/types.ts'
 import { ExpectedError, type Issue } from '../errors.ts'
@@ -25,7 +25,7 @@ import type { AppKey } from './names.ts'
 import type { Sources } from './ports.ts'
 import { localSemantics } from './layer-issues.ts'
 import { revisionOf } from './revision.ts'
-import type { Desired } from './types.ts'
+import type { Desired, RevisionBasis } from './types.ts'
 import { desiredVolumes } from './volumes.ts'
 import { wantsToRun } from './wants-to-run.ts'
 
@@ -43,11 +43,6 @@ export interface DesiredInput {
   readonly sources: Sources
   /** What the revision is taken from on this engine; by default the platform's manifest and what every engine renders. */
   readonly revision?: RevisionBasis
-}
-
-export interface RevisionBasis {
-  readonly digest: Digest
-  readonly more: unknown
 }
 
 export type DesiredResult = { readonly desired: Desired } | { readonly issues: readonly Issue[] }

@@ -21,7 +21,7 @@ import { lastRun } from './plan.ts'
 import { pinMessage } from './status-image.ts'
 import { availableOf } from './status-move.ts'
 import { targetOf, workloadTrouble } from './status-workload.ts'
-import type { Facts } from './status.ts'
+import type { Facts } from './status-facts.ts'
 import type { DesiredVolume, Part } from './types.ts'
 
 export function condition(

@@ -2,7 +2,7 @@
 import type { AppStatus } from '../crd/status.ts'
 import type { NextCondition } from '../crd/conditions.ts'
 import { isAlive, lastRun } from './plan.ts'
-import type { Facts } from './status.ts'
+import type { Facts } from './status-facts.ts'
 import type { ObservedInstance } from './types.ts'
 
 /** The instance that should run. Of a settled app that is whatever is there, where its engine can't tell. */

@@ -181,3 +181,9 @@ export interface VolumeWords {
   /** Why it is not ready, or what its growing waits for. */
   readonly message: string | undefined
 }
+
+/** What a revision is taken from. */
+export interface RevisionBasis {
+  readonly digest: Digest
+  readonly more: unknown
+}

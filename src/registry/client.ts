@@ -4,6 +4,7 @@
  */
 import { ExpectedError, printable } from '../errors.ts'
 import type { Lane } from './agents.ts'
+import type { ClientOptions } from './client-options.ts'
 import { describeFailure, failureOf } from './failure.ts'
 import { identityOf, identityOfAll } from './identity.ts'
 import { learnLogin, pullScopes, wantsOtherScope } from './login.ts'
@@ -12,23 +13,13 @@ import type { Endpoint } from './mirrors.ts'
 import { checkNamespace, passWarnings } from './remarks.ts'
 import { sendPatiently } from './sending.ts'
 import type { Answer, Call } from './sending.ts'
-import type { HostScheme, RegistrySession } from './session.ts'
-import type { OnStep } from './steps.ts'
+import type { HostScheme } from './session.ts'
 import { askAsStranger } from './stranger.ts'
 import { basicHeader, bearerAuthorization } from './token.ts'
 import type { Authorization } from './token.ts'
 import type { HttpAnswer } from './transport.ts'
-import type { Credential, Keychain, KeychainAnswer } from './types.ts'
+import type { Credential, KeychainAnswer } from './types.ts'
 import type { Network } from './addresses.ts'
-
-export interface ClientOptions {
-  readonly session: RegistrySession
-  readonly keychain: Keychain
-  readonly userAgent: string
-  readonly onWarning: (text: string) => void
-  /** Hears everything that is done, in order. */
-  readonly onStep?: OnStep | undefined
-}
 
 export interface ClientRequest {
   readonly method: 'GET' | 'HEAD'

@@ -4,10 +4,21 @@
  */
 import { BoundedMap } from './bounded-map.ts'
 import type { Endpoint } from './mirrors.ts'
-import type { RegistryFact } from './session.ts'
 
 /** Those that were asked longest ago go; more would make a time series of each resource's typing error. */
 const MAX_HOSTS = 100
+/** What a user may want to know about a registry that is not asked freely. */
+export interface RegistryFact {
+  readonly origin: string
+  readonly remaining: number | undefined
+  readonly limit: number | undefined
+  /** Unix milliseconds; nobody asks before. */
+  readonly nextTryMs: number | undefined
+  readonly backgroundNextTryMs: number | undefined
+  /** Why it rests, when it does not answer. */
+  readonly problem: string | undefined
+}
+
 /** Whatever an app is pinned to is asked for several times a day. */
 const MAX_AGE_MS = 24 * 3_600_000
 

@@ -17,7 +17,7 @@ import type {
 } from '../image/types.ts'
 import { readBlob } from './blob-reader.ts'
 import { RegistryClient } from './client.ts'
-import type { ClientOptions } from './client.ts'
+import type { ClientOptions } from './client-options.ts'
 import {
   DOCUMENT_AGE_MS,
   flightKeyOfAll,

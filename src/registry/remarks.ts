@@ -1,6 +1,6 @@
 /** What answers say beside their content: warnings, and for whom a proxy answered. */
 import { ExpectedError, printable } from '../errors.ts'
-import type { ClientOptions } from './client.ts'
+import type { ClientOptions } from './client-options.ts'
 import type { Endpoint } from './mirrors.ts'
 import { hostOf } from './registries-config.ts'
 import type { HttpAnswer } from './transport.ts'

@@ -10,7 +10,7 @@ import { Flights } from './flights.ts'
 import type { Network } from './addresses.ts'
 import type { Endpoint } from './mirrors.ts'
 import { NamedHosts } from './named-hosts.ts'
-import type { HostReading } from './named-hosts.ts'
+import type { HostReading, RegistryFact } from './named-hosts.ts'
 import { Pacing } from './pacing.ts'
 import { Transport } from './transport.ts'
 import { Turns } from './turns.ts'
@@ -26,18 +26,6 @@ export interface CachedToken {
 export type HostScheme =
   | { readonly kind: 'basic' }
   | { readonly kind: 'bearer'; readonly realm: string; readonly service: string | undefined }
-
-/** What a user may want to know about a registry that is not asked freely. */
-export interface RegistryFact {
-  readonly origin: string
-  readonly remaining: number | undefined
-  readonly limit: number | undefined
-  /** Unix milliseconds; nobody asks before. */
-  readonly nextTryMs: number | undefined
-  readonly backgroundNextTryMs: number | undefined
-  /** Why it rests, when it does not answer. */
-  readonly problem: string | undefined
-}
 
 const MAX_HOSTS = 1000
 /** At once, of one login to one host. */

@@ -3,7 +3,7 @@
  * most, for this one request (rule T5).
  */
 import { parseChallenges } from './challenge.ts'
-import type { ClientOptions } from './client.ts'
+import type { ClientOptions } from './client-options.ts'
 import { describeFailure, failureOf } from './failure.ts'
 import { bearerOf, pullScopes } from './login.ts'
 import type { Endpoint } from './mirrors.ts'

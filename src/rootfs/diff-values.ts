@@ -1,7 +1,22 @@
 /** Fields of a file as text, for answers that show both sides of a difference. Pure. */
 import { toText } from '../image/bytes.ts'
-import type { FieldValues, TreeField } from './diff.ts'
 import type { FileTime, Inode } from './types.ts'
+
+export const TREE_FIELDS = [
+  'type',
+  'mode',
+  'owner',
+  'content',
+  'target',
+  'device',
+  'xattrs',
+  'mtime',
+  'links',
+] as const
+export type TreeField = (typeof TREE_FIELDS)[number]
+
+/** What a field says, as text; `links` has no value of its own. */
+export type FieldValues = Readonly<Partial<Record<TreeField, string>>>
 
 /** The values of `fields`, where they have one. */
 export function valuesOf(inode: Inode, fields: readonly TreeField[]): FieldValues {

@@ -4,25 +4,9 @@
  */
 import { invariant } from '../errors.ts'
 import { toText, type ByteString } from '../image/bytes.ts'
-import { valuesOf } from './diff-values.ts'
+import { TREE_FIELDS, valuesOf, type FieldValues, type TreeField } from './diff-values.ts'
 import { sortedNames, visitTree } from './tree.ts'
 import type { FileType, Inode, TreeNode } from './types.ts'
-
-export const TREE_FIELDS = [
-  'type',
-  'mode',
-  'owner',
-  'content',
-  'target',
-  'device',
-  'xattrs',
-  'mtime',
-  'links',
-] as const
-export type TreeField = (typeof TREE_FIELDS)[number]
-
-/** What a field says, as text; `links` has no value of its own. */
-export type FieldValues = Readonly<Partial<Record<TreeField, string>>>
 
 export interface TreeChange {
   /** Absolute path, as text. */

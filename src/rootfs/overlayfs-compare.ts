@@ -4,23 +4,11 @@
  */
 import type { ByteString } from '../image/bytes.ts'
 import type { OverlayfsModel } from './overlayfs.ts'
+import type { Difference } from './overlayfs-rules.ts'
 import { changedAttributes, hasSameContent } from './overlayfs-same.ts'
 import type { WorkBudget } from './overlayfs-budget.ts'
 import type { Inode, TreeNode } from './types.ts'
 import type { Work, WorkSlices } from './work-slices.ts'
-
-export interface Difference {
-  /** A new array for each difference. */
-  readonly names: readonly ByteString[]
-  /** What the merged tree has; undefined when only nodes show something. */
-  readonly merged: TreeNode | undefined
-  /** What nodes show; undefined when they show nothing. */
-  readonly shown: TreeNode | undefined
-  /** The name is listed on nodes, and cannot be opened. */
-  readonly isGhost: boolean
-  /** What differs where both have the same type. */
-  readonly changed: readonly string[]
-}
 
 export interface CompareCosts {
   readonly budget: WorkBudget

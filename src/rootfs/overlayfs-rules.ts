@@ -3,8 +3,7 @@
  * builds the image knows what to change; docs/layers.md has one line for each.
  */
 import { printable } from '../errors.ts'
-import { toText } from '../image/bytes.ts'
-import type { Difference } from './overlayfs-compare.ts'
+import { toText, type ByteString } from '../image/bytes.ts'
 import { WHITEOUT_PREFIX } from './names.ts'
 import type { Inode, TreeNode } from './types.ts'
 
@@ -33,6 +32,19 @@ export const DIVERGENCE_RULES = [
   'whiteout-through-symlink',
 ] as const
 export type DivergenceRule = (typeof DIVERGENCE_RULES)[number]
+
+export interface Difference {
+  /** A new array for each difference. */
+  readonly names: readonly ByteString[]
+  /** What the merged tree has; undefined when only nodes show something. */
+  readonly merged: TreeNode | undefined
+  /** What nodes show; undefined when they show nothing. */
+  readonly shown: TreeNode | undefined
+  /** The name is listed on nodes, and cannot be opened. */
+  readonly isGhost: boolean
+  /** What differs where both have the same type. */
+  readonly changed: readonly string[]
+}
 
 /** What the layer that made the difference has to do with it. Paths are joined names. */
 export interface LayerFacts {

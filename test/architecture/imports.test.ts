@@ -94,6 +94,32 @@ function isBuilt(room: string): boolean {
   return existsSync(path.join(ROOT, 'src', room)) || existsSync(path.join(ROOT, 'src', `${room}.ts`))
 }
 
+/** What is loaded when it is first used may use whoever loads it: a command, the tree of all commands. */
+function withoutLoading({ path: file, code }: SourceFile): SourceFile {
+  return parseSource(file, code.replaceAll(/\bimport\s*\(/g, 'load('))
+}
+
+/** A way from a file back to itself; undefined when there is none. Imports of types count as well. */
+function circle(all: readonly Pick<SourceFile, 'path' | 'imports'>[]): readonly string[] | undefined {
+  const importsOf = new Map(all.map((file) => [file.path, file.imports]))
+  const done = new Set<string>()
+  const visit = (file: string, way: readonly string[]): readonly string[] | undefined => {
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file]
+    if (done.has(file)) return undefined
+    for (const target of importsOf.get(file) ?? []) {
+      const found = visit(target, [...way, file])
+      if (found !== undefined) return found
+    }
+    done.add(file)
+    return undefined
+  }
+  for (const { path: file } of all) {
+    const found = visit(file, [])
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 describe('imports', () => {
   test.each(Object.entries(ROOMS).filter(([name]) => isBuilt(name)))(
     'sees the files of src/%s',
@@ -108,6 +134,16 @@ describe('imports', () => {
 
   test('follow the table', () => {
     expect(files.flatMap(violations)).toEqual([])
+  })
+
+  test('go in no circle', () => {
+    expect(circle(files.map(withoutLoading))).toBeUndefined()
+    const looped = [
+      { path: 'src/a.ts', imports: ['src/b.ts'] },
+      { path: 'src/b.ts', imports: ['src/c.ts'] },
+      { path: 'src/c.ts', imports: ['node:fs', 'src/b.ts'] },
+    ]
+    expect(circle(looped)).toEqual(['src/b.ts', 'src/c.ts', 'src/b.ts'])
   })
 
   test('take nothing but types from node:http: what else it brings costs each process megabytes', () => {

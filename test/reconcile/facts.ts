@@ -2,7 +2,7 @@
 import type { AppStatus } from '../../src/crd/status.ts'
 import { ExpectedError } from '../../src/errors.ts'
 import { desiredState } from '../../src/reconcile/desired.ts'
-import type { Facts } from '../../src/reconcile/status.ts'
+import type { Facts } from '../../src/reconcile/status-facts.ts'
 import type { Desired, ObservedInstance } from '../../src/reconcile/types.ts'
 import { dir, tree } from '../bundle/tree.ts'
 import {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { eventsOf } from '../../src/reconcile/events.ts'
-import { settledStatus, statusOf, type Facts } from '../../src/reconcile/status.ts'
+import { settledStatus, statusOf } from '../../src/reconcile/status.ts'
+import type { Facts } from '../../src/reconcile/status-facts.ts'
 import { digest } from '../support/builders.ts'
 import { facts, IMAGE } from './facts.ts'
 

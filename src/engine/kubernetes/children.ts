@@ -4,7 +4,7 @@
  */
 import { APP_LABEL } from '../../crd/labels.ts'
 import type { AppKey } from '../../reconcile/names.ts'
-import type { ClaimUse, PodClaim } from '../../reconcile/kubernetes/claim-uses.ts'
+import type { ClaimUse, PodClaim } from '../../reconcile/kubernetes/types.ts'
 import type {
   ChildKind,
   KubeObject,

@@ -3,7 +3,7 @@
  * are planned at one time would both find the claim free (invariant 9). Lost with the process; the caches of the next one
  * hold all that was made.
  */
-import type { ClaimUse, PodClaim } from '../../reconcile/kubernetes/claim-uses.ts'
+import type { ClaimUse, PodClaim } from '../../reconcile/kubernetes/types.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 
 export class ClaimGrants {

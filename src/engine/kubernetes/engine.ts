@@ -4,15 +4,11 @@ import type { AppStatus } from '../../crd/status.ts'
 import { fieldsOf } from '../../crd/view.ts'
 import type { Issue } from '../../errors.ts'
 import type { Digest, ResolvedImage } from '../../image/types.ts'
-import type { RevisionBasis } from '../../reconcile/desired.ts'
+import type { RevisionBasis } from '../../reconcile/types.ts'
 import { serviceAddresses } from '../../reconcile/kubernetes/addresses.ts'
 import { broughtClaims } from '../../reconcile/kubernetes/brought-claims.ts'
-import {
-  claimsHeldBy,
-  isToHavePods,
-  workloadClaims,
-  type ClaimUse,
-} from '../../reconcile/kubernetes/claim-uses.ts'
+import { claimsHeldBy, isToHavePods, workloadClaims } from '../../reconcile/kubernetes/claim-uses.ts'
+import type { ClaimUse } from '../../reconcile/kubernetes/types.ts'
 import {
   clusterObserved,
   currentWorkload,

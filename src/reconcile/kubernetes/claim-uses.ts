@@ -3,25 +3,14 @@
  * nothing in Kubernetes keeps two apps apart on one node: ReadWriteOnce speaks of nodes. Pure.
  */
 import { fieldsOf, itemsOf, type Fields } from '../../crd/view.ts'
-import type { KubeObject, ObservedObject, ObservedPod, ObservedWorkload } from './types.ts'
-
-/** A claim that a pod mounts. `readOnly` absent: something in the pod may write to it. */
-export interface PodClaim {
-  readonly name: string
-  readonly readOnly?: true
-}
-
-/** A claim that another app of the namespace mounts, or is to mount. */
-export interface ClaimUse {
-  readonly claim: string
-  /** Name of that app. */
-  readonly app: string
-  /** What says so, for people: `Pod/one-0`. */
-  readonly by: string
-  readonly readOnly: boolean
-  /** `wants`: nothing of it runs yet, so whoever runs with the claim already keeps it. */
-  readonly is: 'runs' | 'wants'
-}
+import type {
+  ClaimUse,
+  KubeObject,
+  ObservedObject,
+  ObservedPod,
+  ObservedWorkload,
+  PodClaim,
+} from './types.ts'
 
 const CONTAINER_LISTS = ['initContainers', 'containers', 'ephemeralContainers']
 

@@ -3,7 +3,8 @@ import { APPLIED, IMAGE_DIGEST, INPUTS, REVISION, REVISION_LABEL } from '../../c
 import { fieldsOf, type Fields } from '../../crd/view.ts'
 import { digestIn } from '../../image/digest.ts'
 import type { Digest } from '../../image/types.ts'
-import { podClaims, type PodClaim } from './claim-uses.ts'
+import { podClaims } from './claim-uses.ts'
+import type { PodClaim } from './types.ts'
 import { appliedOf, driftOf } from './drift.ts'
 import {
   conditionOf,

@@ -4,7 +4,7 @@
  */
 import type { App } from '../../crd/types.ts'
 import type { ResolvedImage } from '../../image/types.ts'
-import type { RevisionBasis } from '../desired.ts'
+import type { RevisionBasis } from '../types.ts'
 
 export function clusterRevisionBasis({ spec }: App, image: ResolvedImage): RevisionBasis {
   const { ports, probes, podTemplate, pullSecrets, terminationGracePeriodSeconds, volumeDefaults } = spec

@@ -6,7 +6,6 @@ import type { InventoryItem } from '../../crd/status.ts'
 import type { Issue } from '../../errors.ts'
 import type { Digest } from '../../image/types.ts'
 import type { Desired, DesiredVolume, Observed } from '../types.ts'
-import type { ClaimUse, PodClaim } from './claim-uses.ts'
 
 export interface OwnerReference {
   readonly apiVersion: string
@@ -255,4 +254,22 @@ export interface PreflightWish {
   /** Node of the running pod, where there is one: single-writer claims are attached there. */
   readonly nodeName: string | undefined
   readonly options: ClusterOptions
+}
+
+/** A claim that a pod mounts. `readOnly` absent: something in the pod may write to it. */
+export interface PodClaim {
+  readonly name: string
+  readonly readOnly?: true
+}
+
+/** A claim that another app of the namespace mounts, or is to mount. */
+export interface ClaimUse {
+  readonly claim: string
+  /** Name of that app. */
+  readonly app: string
+  /** What says so, for people: `Pod/one-0`. */
+  readonly by: string
+  readonly readOnly: boolean
+  /** `wants`: nothing of it runs yet, so whoever runs with the claim already keeps it. */
+  readonly is: 'runs' | 'wants'
 }

@@ -4,9 +4,8 @@ import {
   isForManyWriters,
   podClaims,
   rivalOf,
-  type ClaimUse,
-  type PodClaim,
 } from '../../../src/reconcile/kubernetes/claim-uses.ts'
+import type { ClaimUse, PodClaim } from '../../../src/reconcile/kubernetes/types.ts'
 import { observeChild } from '../../../src/reconcile/kubernetes/observe.ts'
 import type { KubeObject, ObservedObject } from '../../../src/reconcile/kubernetes/types.ts'
 import { aSeenClaim, aSeenPod, aSeenWorkload } from './seen.ts'

@@ -80,8 +80,8 @@ export class EarlyFiles {
 
   *#placeIn({ children }: TreeNode, { files, folders }: EarlyFolder, folder: ByteString): Work {
     for (const [name, node] of children ?? []) {
-      if (files.has(name)) continue
       if (this.#turns.isOver()) yield
+      if (files.has(name)) continue
       const path = `${folder}${name}`
       const known = folders.get(name)
       if (node.children === undefined) {

@@ -74,11 +74,11 @@ export class TreeWriter {
     this.#input.signal.throwIfAborted()
     const links: (() => void)[] = []
     for (const name of sortedNames(directory)) {
+      if (this.#turns.isOver()) yield
       const node = directory.children?.get(name)
       if (node === undefined || early?.files.has(name) === true) continue
       if (moved !== undefined && liesIn(moved, node.inode)) continue
       path.push(name)
-      if (this.#turns.isOver()) yield
       const target = at(fd, name)
       if (node.inode.type === 'symlink')
         links.push(() => this.#placeSymlink(node.inode, target, [...path, name]))
