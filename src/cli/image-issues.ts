@@ -5,14 +5,15 @@ import { ExpectedError, IssuesError, printable, type Issue } from '../errors.ts'
 export function issuesOf(error: unknown): readonly Issue[] {
   if (error instanceof IssuesError) return error.issues
   if (!(error instanceof ExpectedError)) throw error
-  const { reason, path } = error
+  const { reason, path, message } = error
+  // A layer that is wrong, or a layout that is not there, is named by the sentence; what to change is the field.
+  const isNamed = reason === 'ImageNotFound' || path === undefined || message.includes(path)
   return [
     {
       severity: 'error',
       reason,
-      // A layout that is not there is named by the sentence; what to change is the field.
-      path: reason === 'ImageNotFound' ? 'spec.image' : (path ?? 'spec.image'),
-      message: printable(error.message, 4000),
+      path: isNamed ? 'spec.image' : path,
+      message: printable(message, 4000),
     },
   ]
 }

@@ -66,7 +66,7 @@ export async function runController(state: LocalState, options: RunControllerOpt
     )
   const stopping = AbortSignal.any([options.signal, abortWhen(lock.lost)])
   try {
-    await sweep(state)
+    await sweep(state, options.log)
     await writeJson(paths.controllerInfo, controllerInfo(state.config.runtime))
     const watches: { gone?: GoneWatch } = {}
     let ready = NO_APPS
@@ -204,19 +204,27 @@ function buildController(
 }
 
 /** Removes what a crash cut off, before anything new is begun. */
-async function sweep(state: LocalState): Promise<void> {
+async function sweep(state: LocalState, log: Logger): Promise<void> {
   const { apps, sources, root } = state.paths
   const folders = [root, apps, sources, ...(await listFolder(apps)).map((name) => join(apps, name))]
   for (const folder of folders) await sweepTemporary(folder, Date.now())
   await sweepRemoved(state.paths.apps)
   await state.instances.sweep()
   await state.volumes.sweep()
-  for (const folder of [state.paths.rootfs, state.paths.layers]) {
-    await sweepStaging(folder)
-    await sweepRemoved(folder)
-  }
+  for (const folder of [state.paths.rootfs, state.paths.layers])
+    for (const clear of [sweepStaging, sweepRemoved]) await unlessKept(log, () => clear(folder))
   await new Leases(state.paths.leases).sweep()
   await state.blobs.sweep()
+}
+
+/** A leftover of one image that can't be removed is in the way of no app. */
+async function unlessKept(log: Logger, clear: () => Promise<void>): Promise<void> {
+  try {
+    await clear()
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error
+    log.warn({ reason: error.reason }, `what was left half done stays: ${error.message}`)
+  }
 }
 
 /** Resolves true when idle, false when stopped. */

@@ -16,7 +16,7 @@ export function localLayerIssues(semantics: LayerSemantics, text: string | undef
   const here =
     semantics === 'overlayfs'
       ? 'as imagePolicy.layerSemantics asks, the app sees what nodes show'
-      : 'here the app sees what the specification says; imagePolicy.layerSemantics: overlayfs shows what nodes do'
+      : 'here the app sees what the specification says; imagePolicy.layerSemantics: overlayfs does as nodes do, and refuses what they refuse'
   return [diverges(`${text}; ${here}`)]
 }
 

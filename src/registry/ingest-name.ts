@@ -36,11 +36,15 @@ async function bootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
 }
 
-/** Field 22 of /proc/PID/stat; counted after the command's closing bracket, since the command may hold spaces. */
+/**
+ * Field 22 of /proc/PID/stat; counted after the command's closing bracket, since the command may hold spaces. undefined
+ * for what has ended, though its parent may not have noticed yet (state Z).
+ */
 async function startTime(pid: number): Promise<number | undefined> {
   try {
     const text = await readFile(`/proc/${pid}/stat`, 'utf8')
-    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19])
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19])
   } catch {
     return undefined
   }

@@ -112,6 +112,14 @@ test('diff compares images as nodes show them', async () => {
   expect(onNodes).not.toContain('/usr/lib/x')
 })
 
+test.each([[['app://web']], [['volume://web:/data']], [['app://web', './folder']]])(
+  'diff of %j, where no image is named that could be merged by other rules, refuses them',
+  async (sides) => {
+    const { code, stderr } = await desk.run(['diff', ...sides, '--layer-semantics', 'overlayfs'])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--layer-semantics: only an image')])
+  },
+)
+
 describe('check', () => {
   async function issues(tag: string, policy: string, args: readonly string[] = []) {
     const text = `apiVersion: fairlead.dev/v1alpha1\nkind: ContainerApp\nmetadata: {name: web}\nspec:\n  image: oci:layout:${tag}\n${policy}`
@@ -125,6 +133,16 @@ describe('check', () => {
       { severity: 'warning', reason: 'LayersDiverge', path: 'spec.image' },
     ])
     expect(await issues('plain', '')).toEqual([])
+  })
+
+  test('names the layer that nodes refuse once, and what refuses it', async () => {
+    const [warned] = await issues('fails', '')
+    expect(warned?.message).toMatch(
+      /layerSemantics: overlayfs does as nodes do, and refuses what they refuse$/,
+    )
+    const [refused] = await issues('fails', '  imagePolicy: {layerSemantics: overlayfs}\n')
+    expect(refused).toMatchObject({ severity: 'error', reason: 'InvalidLayer', path: 'spec.image' })
+    expect(refused?.message).toMatch(/^layer \d \(/)
   })
 
   test('says that the app sees what nodes show where that is asked for', async () => {

@@ -12,6 +12,7 @@ import { diffSideOf, isImageText } from '../diff-side.ts'
 import { lineWidth, outputFormat, writeAnswer, writeSentences } from '../output.ts'
 import { EXIT_DIFF_FAILED, EXIT_DIFFERENT, printError } from '../print-error.ts'
 import { painter } from '../styles.ts'
+import { UsageError } from '../usage-error.ts'
 
 /** Lines of files on a terminal: a few pages. */
 const TERMINAL_LIMIT = 200
@@ -36,6 +37,7 @@ async function compare(context: CliContext, call: CommandCall): Promise<keyof ty
   const format = outputFormat(call)
   // 0 would hide every name.
   const limit = call.options.count('limit', 1)
+  refuseIdleRules(call)
   for (const text of call.args) await noteFolder(context, text)
   const found = await answerOf(context, call)
   if (format === 'table') noteConfiguration(context, call)
@@ -56,6 +58,16 @@ async function compare(context: CliContext, call: CommandCall): Promise<keyof ty
   )
   if (answer.tree.length > 0 || answer.config.length > 0) return 'different'
   return answer.unread.length > 0 ? 'unknown' : 'equal'
+}
+
+/** What would change nothing was not meant so. */
+function refuseIdleRules(call: CommandCall): void {
+  if (call.options.text('layerSemantics') === undefined) return
+  if (call.args.some((text) => diffSideOf(call, text).kind === 'image')) return
+  throw new UsageError(
+    'only an image that is named here is merged by other rules; an app or a volume is compared with its image as it was merged for the app',
+    '--layer-semantics',
+  )
 }
 
 /** Of an app only the files are read: how it runs is the resource's word as well as the image's. */

@@ -95,9 +95,16 @@ export async function listRemoved(parent: string): Promise<readonly string[]> {
   return names.filter((name) => name.startsWith(REMOVED_PREFIX)).map((name) => join(parent, name))
 }
 
-/** Finishes removals that a crash interrupted, directly below `parent`. */
+/** Finishes removals that a crash interrupted, directly below `parent`. Throws as `removeTrees`. */
 export async function sweepRemoved(parent: string): Promise<void> {
-  for (const path of await listRemoved(parent)) await removeTree(path)
+  await removeTrees(await listRemoved(parent))
+}
+
+/** Removes what can be removed; throws PermissionDenied of the first that can't. */
+export async function removeTrees(paths: readonly string[]): Promise<void> {
+  const problems: unknown[] = []
+  for (const path of paths) await removeTree(path).catch((error: unknown) => problems.push(error))
+  if (problems.length > 0) throw problems[0]
 }
 
 /**

@@ -10,6 +10,10 @@ import { openPlainFile } from './state-file.ts'
 import { decodingEntries, entryLines } from './unpack/layer-index.ts'
 
 const NEWLINE = 0x0a
+/** A hash in hex digits and a newline. */
+const HEAD_BYTES = 65
+/** More than an index can have (maxEntries, maxMetadataBytes), and less than Node refuses to read. */
+const MAX_INDEX_BYTES = 2 * 1024 ** 3 - 1
 /** Bytes: about a millisecond. */
 const HASHED_A_TURN = 1024 ** 2
 
@@ -47,7 +51,8 @@ export function decodeRecord(bytes: Buffer): LayerRecord | undefined {
 export function* decodingRecord(bytes: Buffer): Work<LayerRecord | undefined> {
   const bodyAt = bytes.indexOf(NEWLINE) + 1
   const body = bytes.subarray(bodyAt)
-  if (bodyAt === 0 || bytes.toString('latin1', 0, bodyAt - 1) !== (yield* hashing(body))) return undefined
+  if (bodyAt !== HEAD_BYTES || bytes.toString('latin1', 0, bodyAt - 1) !== (yield* hashing(body)))
+    return undefined
   const entriesAt = body.indexOf(NEWLINE) + 1
   const { usage, dropped } = JSON.parse(body.toString('utf8', 0, entriesAt)) as Omit<LayerRecord, 'entries'>
   return { entries: yield* decodingEntries(body.subarray(entriesAt)), usage, dropped }
@@ -57,7 +62,8 @@ export function* decodingRecord(bytes: Buffer): Work<LayerRecord | undefined> {
 export async function readRecord(dir: string): Promise<LayerRecord | undefined> {
   const file = await openPlainFile(join(dir, 'index'))
   try {
-    return file && (await inSlices(decodingRecord(await file.readFile()), () => nextTurn()))
+    if (file === undefined || (await file.stat()).size > MAX_INDEX_BYTES) return undefined
+    return await inSlices(decodingRecord(await file.readFile()), () => nextTurn())
   } finally {
     await file?.close()
   }

@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   statfsSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -69,6 +70,31 @@ describe('two images with a layer', () => {
       expect(readFileSync(join(shared, 'report.json'))).toEqual(readFileSync(join(alone, 'report.json')))
     }
     expect(foundXattrs(join(folder, 'two', 'rootfs'))).toEqual(['usr/note user.a=0x62'])
+  })
+
+  test('may have it twice: what was one file then and is another now stays two', async () => {
+    const { unpack, ino, folder } = bed()
+    const base = layer([file('data/f', 'x', { mtime: 1 })])
+    const tars = [base, layer([hardlink('data/keep', 'data/f')]), base]
+    await unpack('shared', tars)
+    await unpackTars(join(folder, 'alone'), tars, { keepIds: IS_ROOT })
+    expect(foundIn(join(folder, 'shared'))).toEqual(foundIn(join(folder, 'alone')))
+    expect(ino('shared', 'data/keep')).not.toBe(ino('shared', 'data/f'))
+  })
+
+  test.each<[string, (index: string) => void]>([
+    ['is larger than can be read', (index) => truncateSync(index, 3 * 1024 ** 3)],
+    ['begins with a line that is none of ours', (index) => writeFileSync(index, `${'0'.repeat(4096)}\n`)],
+    ['is cut off', (index) => truncateSync(index, 100)],
+    ['is empty', (index) => truncateSync(index, 0)],
+  ])('read it again where its index %s', async (_what, damage) => {
+    const { unpack, layers, folder } = bed()
+    await unpack('one', [BASE])
+    const [stored = ''] = readdirSync(layers)
+    damage(join(layers, stored, 'index'))
+    expect(await unpack('two', [BASE])).toEqual([1])
+    expect(foundIn(join(folder, 'two'))).toEqual(foundIn(join(folder, 'one')))
+    expect(await unpack('three', [BASE])).toEqual([0])
   })
 
   test('tell of both what the layer left out, each with its own number', async () => {

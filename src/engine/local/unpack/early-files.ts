@@ -113,6 +113,7 @@ export class EarlyFiles {
       files.delete(name)
     }
     for (const [name, below] of folders) {
+      if (this.#turns.isOver()) yield
       const node = children?.get(name)
       const path = `${folder}${name}`
       yield* this.#settleIn(node ?? NOTHING, below, `${path}/`, isPlainLink)

@@ -31,16 +31,20 @@ export interface MaterialiseInput extends WriterInput {
 /** Returns what could not be written on purpose: device nodes. */
 export async function materialise(input: MaterialiseInput): Promise<readonly DroppedEntry[]> {
   const { tree, rootDir, policy } = input
+  const pause = async (): Promise<void> => {
+    await nextTurn()
+    input.signal.throwIfAborted()
+  }
   const census = takeCensus(tree)
   const scratch = new Scratch(input.scratchDir)
   const fifos = await makeFifos(census.fifos, scratch, policy)
   const writer = new TreeWriter(input, census, scratch, fifos)
   const settling = input.early?.settle(tree, (inode) => writer.isPlainLink(inode))
-  const early = settling && (await inSlices(settling, () => nextTurn()))
+  const early = settling && (await inSlices(settling, pause))
   if (early === undefined) mkdirSync(rootDir, { mode: 0o700 })
   await inSlices(
     inDirectory(rootDir, (fd) => writer.fill(tree, fd, { early })),
-    () => nextTurn(),
+    pause,
   )
   input.signal.throwIfAborted()
   const rest = [...census.others, ...writer.copied]
@@ -55,7 +59,7 @@ export async function materialise(input: MaterialiseInput): Promise<readonly Dro
   const turns = new Turns()
   await inSlices(
     inDirectory(rootDir, (fd) => finishDirectory(tree, fd, policy, turns)),
-    () => nextTurn(),
+    pause,
   )
   return writer.dropped
 }

@@ -22,13 +22,14 @@ export function inodesOfTheirOwn(
 ): ReadonlySet<Inode> {
   const own = new Set<Inode>()
   const links = linksAmong(inodes)
-  if (links.size === 0) return own
+  const repeated = repeatedLayers(inodes, layerName)
+  if (links.size === 0 && repeated.size === 0) return own
   const seen = new Set<string>()
   for (const inode of inodes) {
     const { content, layer } = inode
     if (content?.file === undefined) continue
     const name = content.sameAs ?? storedName(layerName(layer), content.file)
-    if (!links.has(name)) continue
+    if (!links.has(name) && !repeated.has(layer)) continue
     if (seen.has(name)) own.add(inode)
     else seen.add(name)
   }
@@ -40,4 +41,14 @@ function linksAmong(inodes: readonly Inode[]): ReadonlySet<string> {
   const links = new Set<string>()
   for (const { content } of inodes) if (content?.sameAs !== undefined) links.add(content.sameAs)
   return links
+}
+
+/** An image may have one layer twice: both have the same stored files. */
+function repeatedLayers(inodes: readonly Inode[], layerName: (layer: number) => string): ReadonlySet<number> {
+  const byName = new Map<string, number[]>()
+  for (const layer of new Set(inodes.map(({ layer }) => layer))) {
+    const name = layerName(layer)
+    byName.set(name, [...(byName.get(name) ?? []), layer])
+  }
+  return new Set([...byName.values()].filter(({ length }) => length > 1).flat())
 }

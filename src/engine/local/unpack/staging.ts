@@ -2,10 +2,11 @@
  * Work happens in a private sibling of the target and becomes visible by one rename: a crash at any point leaves the
  * target as it was and at most a staging folder, which the next sweep removes.
  */
-import { existsSync } from 'node:fs'
-import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, readdir, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { geteuid } from 'node:process'
 import { ExpectedError, printable } from '../../../errors.ts'
+import { listFolder, removeTree, removeTrees } from '../disk.ts'
 import { runTool } from './tools.ts'
 
 const STAGING = /^\..+\.staging-[A-Za-z0-9]{6}$/
@@ -46,28 +47,31 @@ export async function publish(staging: string, dir: string): Promise<void> {
   }
 }
 
+/** After a failure, which is what is told: what can't be removed now is left to the next sweep. Never rejects. */
 export async function removeStaging(staging: string): Promise<void> {
   try {
-    await rm(staging, { recursive: true, force: true })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
     // Not root, and the image has directories that their owner may not enter.
-    await runTool({
-      command: ['chmod', '-R', 'u+rwx', '.'],
-      debianPackage: 'coreutils',
-      cwd: staging,
-      input: Buffer.alloc(0),
-    })
-    await rm(staging, { recursive: true, force: true })
+    if (geteuid?.() !== 0) {
+      await runTool({
+        command: ['chmod', '-R', 'u+rwx', '.'],
+        debianPackage: 'coreutils',
+        cwd: staging,
+        input: Buffer.alloc(0),
+      })
+    }
+    await removeTree(staging)
+  } catch {
+    // As said.
   }
 }
 
-/** Removes what crashes left directly below `parent`. Only for a caller that knows that nobody unpacks there now. */
+/**
+ * Removes what crashes left directly below `parent`. Only for a caller that knows that nobody unpacks there now. Throws as
+ * `removeTrees`.
+ */
 export async function sweepStaging(parent: string): Promise<void> {
-  if (!existsSync(parent)) return
-  for (const name of await readdir(parent)) {
-    if (STAGING.test(name)) await removeStaging(join(parent, name))
-  }
+  const names = await listFolder(parent)
+  await removeTrees(names.filter((name) => STAGING.test(name)).map((name) => join(parent, name)))
 }
 
 function occupied(dir: string, what: string): ExpectedError {

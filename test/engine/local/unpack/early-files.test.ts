@@ -5,7 +5,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ExpectedError } from '../../../../src/errors.ts'
+import { EarlyFiles } from '../../../../src/engine/local/unpack/early-files.ts'
 import type { UnpackInput } from '../../../../src/engine/local/unpack/unpack-image.ts'
+import { emptyTree } from '../../../../src/rootfs/tree.ts'
 import {
   dir,
   diffIdOf,
@@ -19,7 +21,7 @@ import {
 } from '../../../support/layer.ts'
 import { flatten } from '../../../rootfs/flattened.ts'
 import { bed, foundIn, type Bed } from '../layer-bed.ts'
-import { foundXattrs, imageOf, IS_ROOT, unpackTars } from './unpacked.ts'
+import { foundXattrs, imageOf, IS_ROOT, privateFolder, unpackTars } from './unpacked.ts'
 
 const BASE = layer([
   dir('d', { mode: 0o751, mtime: 5 }),
@@ -143,6 +145,17 @@ describe('files of a lower layer', () => {
     await expect(work).rejects.toMatchObject({ reason: 'StateCorrupt', retry: 'backoff' })
     expect(readdirSync(test.folder).sort()).toEqual(['layers', 'one'])
   })
+})
+
+test('what goes again goes with turns for others, folders as well as files', () => {
+  const rootDir = join(privateFolder(), 'root')
+  const early = new EarlyFiles({ content: { dirOf: () => rootDir }, rootDir, from: 0 })
+  const { tree } = flatten([Array.from({ length: 1000 }, (_, at) => dir(`d/${at}`))])
+  const placing = early.place(tree, 1000)
+  expect([...(placing ?? [])].length).toBeGreaterThan(5)
+  expect(readdirSync(join(rootDir, 'd')).length).toBe(1000)
+  expect([...early.settle(emptyTree(), () => true)].length).toBeGreaterThan(5)
+  expect(readdirSync(rootDir)).toEqual([])
 })
 
 describe('any layers', () => {

@@ -1,8 +1,16 @@
 /** What is on disk after unpacking equals the merged tree, and nothing else was touched. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { ExpectedError } from '../../../../src/errors.ts'
 import { sweepStaging } from '../../../../src/engine/local/unpack/staging.ts'
 import {
@@ -335,6 +343,30 @@ describe('the target', () => {
 })
 
 describe('staging folders', () => {
+  /** Nearly as long as a path may be, so that with the folder in front it is too long for any path. */
+  const deep = [[file(`r/${`${'n'.repeat(253)}/`.repeat(15)}f`, 'x')]]
+
+  test('of trees that are deeper than a path can say go when something fails, which is told', async () => {
+    const folder = privateFolder()
+    const beforePublish = (): Promise<void> => Promise.reject(new Error('stopped by the test'))
+    await expect(
+      unpack(join(folder, 'out'.repeat(50)), deep, { keepIds: IS_ROOT, beforePublish }),
+    ).rejects.toThrow('stopped by the test')
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  test.skipIf(!IS_ROOT)('that cannot be removed are told of, after all others were', async () => {
+    const folder = privateFolder()
+    await unpack(join(folder, 'out'.repeat(50)), deep, { keepIds: IS_ROOT })
+    renameSync(join(folder, 'out'.repeat(50)), join(folder, `.${'out'.repeat(50)}.staging-Zz12Cd`))
+    const kept = join(folder, '.in.staging-Ab12Cd', 'mounted')
+    mkdirSync(kept, { recursive: true })
+    execFileSync('mount', ['-t', 'tmpfs', 'none', kept])
+    onTestFinished(() => void execFileSync('umount', [kept]))
+    await expect(sweepStaging(folder)).rejects.toMatchObject({ reason: 'PermissionDenied', retry: 'backoff' })
+    expect(readdirSync(folder)).toEqual(['.in.staging-Ab12Cd'])
+  })
+
   test('of crashes are swept, and nothing else is', async () => {
     const folder = privateFolder()
     for (const name of ['.out.staging-Ab12Cd', '.out.staging-toolong1', 'out.staging-Ab12Cd', '.other'])
