@@ -36,7 +36,7 @@ export interface ImageSource {
    */
   holds(digest: Digest, signal: AbortSignal): Promise<boolean>
   /**
-   * The blob's bytes in chunks, each valid until the second one after it is asked for. Throws DigestMismatch before the last chunk is
+   * The blob's bytes in chunks, each valid until the next is asked for. Throws DigestMismatch before the last chunk is
    * handed out when size or digest are wrong, so a consumer that publishes only after the stream ended never publishes
    * unverified bytes.
    */

@@ -4,7 +4,7 @@ import type { Digest } from '../image/types.ts'
 /** A blob opened for reading; nothing is verified yet. */
 export interface BlobFile {
   readonly size: number
-  /** Each chunk is valid until the third one after it is asked for. */
+  /** Each chunk is valid until the second one after it is asked for. */
   read(signal: AbortSignal): AsyncIterable<Buffer>
   close(): Promise<void>
 }

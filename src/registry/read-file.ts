@@ -9,8 +9,8 @@ import { ExpectedError, printable } from '../errors.ts'
 
 /** Big enough that system calls don't show beside hashing. */
 const CHUNK_BYTES = 1024 * 1024
-/** One is used, one is asked for before it is used, one held back, one read. */
-const BUFFERS = 4
+/** One is used, one held back, one read. */
+const BUFFERS = 3
 const READ_ONLY = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
 export interface OpenedFile {
@@ -64,8 +64,8 @@ function notRegular(path: string): ExpectedError {
 
 /**
  * `length` bytes from `start` in chunks of 1 MiB; the next chunk is read while the last is used. The same few buffers are
- * filled again and again: a chunk is valid until the third one after it is asked for, so that whoever verifies can hold
- * one back, and whoever uses them can ask for one more. Fresh ones would be gigabytes of garbage, a tenth of the processor time of unpacking.
+ * filled again and again: a chunk is valid until the second one after it is asked for, so that whoever verifies can hold
+ * one back. Fresh ones would be gigabytes of garbage, a tenth of the processor time of unpacking.
  */
 export async function* readRange(
   handle: FileHandle,

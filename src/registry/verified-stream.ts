@@ -6,8 +6,8 @@ import type { Descriptor } from '../image/types.ts'
 
 /**
  * Passes chunks on, one behind: the last is held back until size and digest are verified, so a consumer that publishes
- * at the end of the stream never publishes wrong bytes. Each of `chunks` must be valid for one more than is promised
- * of what is given here. With `kept`, the chunks are what comes after it: it is hashed before them and not handed out. Throws
+ * at the end of the stream never publishes wrong bytes. Each of `chunks` must stay valid until the second one after it
+ * is asked for. With `kept`, the chunks are what comes after it: it is hashed before them and not handed out. Throws
  * DigestMismatch.
  */
 export async function* verified(

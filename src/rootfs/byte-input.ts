@@ -1,11 +1,9 @@
 /**
- * A stream of chunks that can be asked for the next one and given back what was not used. The source is asked for a chunk
- * before it is needed, and reads and verifies it while the one before is used: its chunks must be valid until the second
- * one after them is asked for. What is given here is valid until more is asked for.
+ * A stream of chunks that can be asked for the next one and given back what was not used. Like the chunks it reads, what
+ * it gives is valid until more is asked for.
  */
 export class ByteInput {
   readonly #chunks: AsyncIterator<Uint8Array>
-  #ahead: Promise<IteratorResult<Uint8Array>> | undefined
   #returned: Buffer | undefined
 
   constructor(chunks: AsyncIterable<Uint8Array>) {
@@ -18,11 +16,8 @@ export class ByteInput {
     this.#returned = undefined
     if (returned !== undefined) return returned
     for (;;) {
-      const result = await (this.#ahead ?? this.#chunks.next())
+      const result = await this.#chunks.next()
       if (result.done === true) return undefined
-      this.#ahead = this.#chunks.next()
-      // Told when it is asked for, if ever.
-      this.#ahead.catch(() => undefined)
       const { buffer, byteOffset, byteLength } = result.value
       if (byteLength > 0) return Buffer.from(buffer, byteOffset, byteLength)
     }

@@ -30,7 +30,7 @@ export interface FlattenRequest {
   /** For callers that do not look at extended attributes: they are checked, and then let go. */
   readonly dropXattrs?: boolean
   readonly signal: AbortSignal
-  /** Asked after every piece of a layer: what it returns is waited for, and nothing is read meanwhile but what was asked for already. */
+  /** Asked after every piece of a layer: what it returns is waited for, and nothing is read meanwhile. */
   readonly onUsage?: ((usage: LayerUsage) => Promise<unknown> | undefined) | undefined
   /**
    * Lets others have a turn; awaited every few milliseconds while layers are merged. Without it, an image made for it can

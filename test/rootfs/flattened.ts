@@ -35,11 +35,11 @@ export class MemorySink implements ContentSink {
   }
 }
 
-/** Spoils each chunk when so many more were asked for, as sources may that fill their buffers again; two, as all promise. */
+/** Spoils each chunk when so many more were asked for, as sources may that fill their buffers again. */
 export async function* inChunks(
   bytes: Buffer,
   size = bytes.length,
-  validFor = 2,
+  validFor = 1,
 ): AsyncGenerator<Uint8Array> {
   const valid: Uint8Array[] = []
   for (let at = 0; at < bytes.length; at += size) {

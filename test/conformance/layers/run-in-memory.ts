@@ -50,7 +50,7 @@ export async function runInMemory(
 export function sourceOf(blobs: ReadonlyMap<Digest, Buffer>, chunk?: number): Pick<ImageSource, 'blob'> {
   return {
     // Verifying holds one back.
-    blob: (descriptor) => verified(descriptor, inChunks(blobOf(blobs, descriptor), chunk, 3), 'layer'),
+    blob: (descriptor) => verified(descriptor, inChunks(blobOf(blobs, descriptor), chunk, 2), 'layer'),
   }
 }
 
