@@ -98,7 +98,8 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
       'A and B are each an image, a folder (a path that begins with / or .), the root of a running app (app://NAME) or a ' +
       'volume of an app (volume://NAME:/PATH). Alone, an app is compared with the image that it runs and a volume with the ' +
       'image that it was seeded from; beside a volume only its folder of the image counts. What is mounted into an app is ' +
-      'no part of its root. Configuration is compared between two images only; with a folder, an app or a volume only files ' +
+      'no part of its root. Configuration is compared between two images only, ' +
+      'without what nothing here uses (HEALTHCHECK, ONBUILD, SHELL, the stop timeout); with a folder, an app or a volume only files ' +
       `are. Of a file its content counts, whatever its size and time say, and so do mode, owner, links, attributes and its own time. Exit 0 also with differences, unless --exit-code says otherwise. ${LISTED_BUT_LOST}`,
     arguments: [
       { name: 'a', description: 'image, folder, app://NAME or volume://NAME:/PATH', kind: 'compared' },
