@@ -92,8 +92,9 @@ function header(): string {
     execFileSync(program, ['--version'], { encoding: 'utf8' }).split('\n')[0]?.trim() ?? ''
   return `# Performance
 
-Written by \`make bench\`; do not edit. Ratios compare programs in the same run on the same machine. The machine of this
-run: ${cpus().length} × ${cpu?.model.trim() ?? 'unknown'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory, Linux ${release().split('-')[0] ?? ''}, Node ${process.versions.node}, ${version('runc')}, ${version('crun')}, ${version('umoci')}, ${version('buildah')}.
+Tables are written by \`make bench\`, a section when its benchmark was last run. Ratios compare programs in the same run on
+the same machine. Generated images stay for the next run, 1.4 GiB each in \`/dev/shm/fairlead-bench\` and
+\`/var/tmp/fairlead-bench\`: remove them when you are done. The machine of this run: ${cpus().length} × ${cpu?.model.trim() ?? 'unknown'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory, Linux ${release().split('-')[0] ?? ''}, Node ${process.versions.node}, ${version('runc')}, ${version('crun')}, ${version('umoci')}, ${version('buildah')}.
 `
 }
 

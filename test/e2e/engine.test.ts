@@ -2,8 +2,9 @@
  * The local engine's promises on real runtimes: containers outlive the controller, exit codes are never lost, one
  * controller, restarts with backoff, limits that hold, StopSignal and grace.
  */
+import { execFileSync } from 'node:child_process'
 import { existsSync, lstatSync, readFileSync, readdirSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { cgroupMode } from '../../src/engine/local/host.ts'
@@ -280,6 +281,22 @@ test('a second controller on one state folder is refused', async () => {
   const result = await sandbox.cli(['controller', '--engine', 'local'])
   expect(result.code).toBe(1)
   expect(result.stderr).toContain('ControllerRunning')
+})
+
+test('what one image left and cannot be removed keeps no controller from starting', async () => {
+  await using sandbox = await Sandbox.create()
+  const kept = path.join(sandbox.state, 'rootfs', '.left.staging-Ab12Cd', 'mounted')
+  await mkdir(kept, { recursive: true })
+  execFileSync('mount', ['-t', 'tmpfs', 'none', kept])
+  try {
+    await sandbox.mustUp([app('one', await image(sandbox, {}))])
+    expect(await sandbox.controllerLog()).toContain('what was left half done stays')
+  } finally {
+    execFileSync('umount', [kept])
+  }
+  await sandbox.stopController()
+  await sandbox.mustUp([app('one', await image(sandbox, {}))])
+  await eventually('what was left is gone', () => !existsSync(path.dirname(kept)))
 })
 
 test('a reboot is recognised: what ran starts again at once, without counting as a crash', async () => {
