@@ -20,10 +20,9 @@ test('a writer that lives is alive, and a later process with its number is not i
 })
 
 test('a writer that has ended is not alive, though its parent has not noticed', async () => {
-  // sleep never asks for the child that it got from the shell.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 1000'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  // Perl waits for no child unless it is told to.
+  const script = '$| = 1; my $child = fork // die; exit 0 unless $child; print "$child\\n"; sleep 1000'
+  const parent = spawn('perl', ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void parent.kill('SIGKILL'))
   const [line] = (await once(parent.stdout, 'data')) as [Buffer]
   const child = Number(String(line))
