@@ -9,8 +9,7 @@ import type { FileTree } from '../rootfs/types.ts'
 import type { Issue } from '../errors.ts'
 import type { AppKey } from './names.ts'
 import type { BackoffPolicy } from './backoff.ts'
-import type { RevisionBasis } from './types.ts'
-import type { Desired, Observed, Plan, Step } from './types.ts'
+import type { RevisionBasis, Desired, Observed, Plan, Step } from './types.ts'
 
 /** A submitted resource as stored: the user's words, and what we said about them last. */
 export interface StoredApp {

@@ -26,11 +26,9 @@ import {
   readTag,
   tagDigest,
 } from './manifest-reader.ts'
-import { endpointsFor } from './mirrors.ts'
-import type { Endpoint, Purpose } from './mirrors.ts'
+import { endpointsFor, type Endpoint, type Purpose } from './mirrors.ts'
 import { firstOf } from './places.ts'
-import { resolveImage } from './resolve-image.ts'
-import type { DocumentReader, RootDocument } from './resolve-image.ts'
+import { resolveImage, type DocumentReader, type RootDocument } from './resolve-image.ts'
 import type { RegistrySession } from './session.ts'
 import { withinTime } from './time-limit.ts'
 import type { RegistriesConfig } from './types.ts'

@@ -9,13 +9,11 @@ import { effectsOf } from './effects.ts'
 import { Flights } from './flights.ts'
 import type { Network } from './addresses.ts'
 import type { Endpoint } from './mirrors.ts'
-import { NamedHosts } from './named-hosts.ts'
-import type { HostReading, RegistryFact } from './named-hosts.ts'
+import { NamedHosts, type HostReading, type RegistryFact } from './named-hosts.ts'
 import { Pacing } from './pacing.ts'
 import { Transport } from './transport.ts'
 import { Turns } from './turns.ts'
-import { DEFAULT_TIMEOUTS } from './types.ts'
-import type { Effects, Timeouts } from './types.ts'
+import { DEFAULT_TIMEOUTS, type Effects, type Timeouts } from './types.ts'
 
 export interface CachedToken {
   readonly authorization: string

@@ -7,8 +7,7 @@ import type { ClientOptions } from './client-options.ts'
 import { describeFailure, failureOf } from './failure.ts'
 import { bearerOf, pullScopes } from './login.ts'
 import type { Endpoint } from './mirrors.ts'
-import { sendPatiently } from './sending.ts'
-import type { Answer, Call } from './sending.ts'
+import { sendPatiently, type Answer, type Call } from './sending.ts'
 import { bearerAuthorization } from './token.ts'
 
 /** Throws RegistryUnauthorized when an anonymous token is of no use there either. */

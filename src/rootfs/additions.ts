@@ -2,9 +2,8 @@
  * What a layer adds, entry by entry in the archive's order. Parents are resolved in the merged tree, through symlinks
  * but never out of the root; a later entry always replaces an earlier one, whatever their times and sizes.
  */
-import type { ByteString } from '../image/bytes.ts'
+import { type ByteString, toText } from '../image/bytes.ts'
 import { printable } from '../errors.ts'
-import { toText } from '../image/bytes.ts'
 import { layerError, type LayerReason } from './layer-error.ts'
 import type { LayerNotes } from './layer-notes.ts'
 import { namesOf, type Addition } from './layer-plan.ts'

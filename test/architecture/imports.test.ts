@@ -2,8 +2,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parseSource, ROOT, sourceFiles } from './source-files.ts'
-import type { SourceFile } from './source-files.ts'
+import { parseSource, ROOT, sourceFiles, type SourceFile } from './source-files.ts'
 
 interface Room {
   /** Folders and files of src that it may import, besides itself. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { AppStatus } from '../../src/crd/status.ts'
-import { parseStatus } from '../../src/crd/status.ts'
+import { type AppStatus, parseStatus } from '../../src/crd/status.ts'
 import { CONDITION_TYPES } from '../../src/crd/conditions.ts'
 import { ExpectedError, type Issue } from '../../src/errors.ts'
 import { canonicalJson } from '../../src/reconcile/canonical-json.ts'

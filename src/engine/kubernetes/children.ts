@@ -4,8 +4,9 @@
  */
 import { APP_LABEL } from '../../crd/labels.ts'
 import type { AppKey } from '../../reconcile/names.ts'
-import type { ClaimUse, PodClaim } from '../../reconcile/kubernetes/types.ts'
 import type {
+  ClaimUse,
+  PodClaim,
   ChildKind,
   KubeObject,
   ObservedClaim,

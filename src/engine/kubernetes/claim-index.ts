@@ -1,7 +1,6 @@
 /** Children by the claims that they keep others from, and apps that wait for one of these. */
 import { claimsHeldBy } from '../../reconcile/kubernetes/claim-uses.ts'
-import type { ClaimUse, PodClaim } from '../../reconcile/kubernetes/types.ts'
-import type { ObservedObject } from '../../reconcile/kubernetes/types.ts'
+import type { ClaimUse, PodClaim, ObservedObject } from '../../reconcile/kubernetes/types.ts'
 import type { AppKey } from '../../reconcile/names.ts'
 
 /** A child as far as claims go. */

@@ -4,11 +4,20 @@ import type { AppStatus } from '../../crd/status.ts'
 import { fieldsOf } from '../../crd/view.ts'
 import type { Issue } from '../../errors.ts'
 import type { Digest, ResolvedImage } from '../../image/types.ts'
-import type { RevisionBasis } from '../../reconcile/types.ts'
+import type { RevisionBasis, Desired, Plan } from '../../reconcile/types.ts'
 import { serviceAddresses } from '../../reconcile/kubernetes/addresses.ts'
 import { broughtClaims } from '../../reconcile/kubernetes/brought-claims.ts'
 import { claimsHeldBy, isToHavePods, workloadClaims } from '../../reconcile/kubernetes/claim-uses.ts'
-import type { ClaimUse } from '../../reconcile/kubernetes/types.ts'
+import type {
+  ClaimUse,
+  ClusterObserved,
+  ClusterOptions,
+  ClusterStep,
+  KubeObject,
+  ObservedClaim,
+  ObservedObject,
+  RenderedCluster,
+} from '../../reconcile/kubernetes/types.ts'
 import {
   clusterObserved,
   currentWorkload,
@@ -23,18 +32,8 @@ import { renderCluster } from '../../reconcile/kubernetes/render.ts'
 import { clusterRevisionBasis } from '../../reconcile/kubernetes/revision-basis.ts'
 import type { ExecSeen } from '../../reconcile/kubernetes/seeded.ts'
 import { clusterSupportIssues } from '../../reconcile/kubernetes/support.ts'
-import type {
-  ClusterObserved,
-  ClusterOptions,
-  ClusterStep,
-  KubeObject,
-  ObservedClaim,
-  ObservedObject,
-  RenderedCluster,
-} from '../../reconcile/kubernetes/types.ts'
 import { appId, instanceId, type AppKey } from '../../reconcile/names.ts'
 import type { Engine, PlanInput, PreparedImage, Sources } from '../../reconcile/ports.ts'
-import type { Desired, Plan } from '../../reconcile/types.ts'
 import { wantsToRun } from '../../reconcile/wants-to-run.ts'
 import type { KubeClient } from './api/types.ts'
 import type { ClusterAppStore } from './app-store.ts'

@@ -4,7 +4,7 @@ import { fieldsOf, type Fields } from '../../crd/view.ts'
 import { digestIn } from '../../image/digest.ts'
 import type { Digest } from '../../image/types.ts'
 import { podClaims } from './claim-uses.ts'
-import type { PodClaim } from './types.ts'
+import type { PodClaim, KubeObject, ObservedService, ObservedWorkload } from './types.ts'
 import { appliedOf, driftOf } from './drift.ts'
 import {
   conditionOf,
@@ -16,7 +16,6 @@ import {
   textsOf,
   wordAt,
 } from './observe-fields.ts'
-import type { KubeObject, ObservedService, ObservedWorkload } from './types.ts'
 
 /** More addresses than a person reads. */
 const MAX_INGRESS = 16

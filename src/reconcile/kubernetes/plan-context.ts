@@ -3,12 +3,9 @@ import type { ExpectedError, Issue } from '../../errors.ts'
 import type { BackoffPolicy } from '../backoff.ts'
 import type { Desired, Part, Trouble } from '../types.ts'
 import { claimsHeldBy, rivalOf } from './claim-uses.ts'
-import type { ClaimUse, PodClaim } from './types.ts'
-import { claimsOf } from './documents.ts'
-import { currentWorkload } from './observe.ts'
-import { preflightResult, type PreflightResult } from './preflight-report.ts'
-import { NO_FACTS, type VolumeFacts } from './seeded.ts'
 import type {
+  ClaimUse,
+  PodClaim,
   ClusterObserved,
   ClusterOptions,
   ClusterStep,
@@ -17,6 +14,10 @@ import type {
   ObservedWorkload,
   RenderedCluster,
 } from './types.ts'
+import { claimsOf } from './documents.ts'
+import { currentWorkload } from './observe.ts'
+import { preflightResult, type PreflightResult } from './preflight-report.ts'
+import { NO_FACTS, type VolumeFacts } from './seeded.ts'
 
 /** What is remembered of preflights that failed. Losing it costs a shorter wait, nothing else. */
 export interface PreflightMemory {

@@ -5,9 +5,13 @@ import {
   podClaims,
   rivalOf,
 } from '../../../src/reconcile/kubernetes/claim-uses.ts'
-import type { ClaimUse, PodClaim } from '../../../src/reconcile/kubernetes/types.ts'
+import type {
+  ClaimUse,
+  PodClaim,
+  KubeObject,
+  ObservedObject,
+} from '../../../src/reconcile/kubernetes/types.ts'
 import { observeChild } from '../../../src/reconcile/kubernetes/observe.ts'
-import type { KubeObject, ObservedObject } from '../../../src/reconcile/kubernetes/types.ts'
 import { aSeenClaim, aSeenPod, aSeenWorkload } from './seen.ts'
 
 const volume = (name: string, claimName: unknown, more: object = {}) => ({

@@ -66,7 +66,7 @@ export class TreeWriter {
 
   /** Whether a link to its content is all that the file needs. */
   isPlainLink(inode: Inode): boolean {
-    return inode.isAltered !== true && this.#countOf(inode) === 1 && !this.#ofTheirOwn.has(inode)
+    return this.#mayBeLink(inode) && this.#countOf(inode) === 1
   }
 
   /** Makes everything below one directory but the files that are there already; symlinks after all else. */
@@ -147,8 +147,12 @@ export class TreeWriter {
   }
 
   /** Never where attributes differ: whoever has the file, too, would get them. */
+  #mayBeLink(inode: Inode): boolean {
+    return inode.isAltered !== true && !this.#ofTheirOwn.has(inode)
+  }
+
   #canShare(inode: Inode, source: string | Buffer): boolean {
-    if (inode.isAltered === true || this.#ofTheirOwn.has(inode)) return false
+    if (!this.#mayBeLink(inode)) return false
     const count = this.#countOf(inode)
     return count === 1 || this.#shared.has(inode) || lstatSync(source).nlink + count <= MAX_SHARED_NAMES
   }
